@@ -1,0 +1,1 @@
+"""The daemon: settings, scheduling, storing, closing windows, publishing, serving, the command line."""

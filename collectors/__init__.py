@@ -1,0 +1,1 @@
+"""How to measure: one protocol a room. Nothing here stores or publishes."""

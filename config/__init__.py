@@ -1,0 +1,1 @@
+"""Data that ships with Sonda: the example configuration, defaults and device profiles."""

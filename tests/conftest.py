@@ -1,0 +1,68 @@
+"""Guards that every test runs under: a blocked loop, a leaked thread, a leaked descriptor fail the test."""
+
+import asyncio
+import gc
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+BLOCKED_S = 0.5
+"""One callback may hold the loop this long; two noisy cores stall a thread for 0.2 s at times (measured)."""
+
+
+@pytest.fixture(autouse=True)
+def _loop_not_blocked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    if request.node.get_closest_marker("may_block"):
+        yield
+        return
+    slow: list[str] = []
+    run = asyncio.events.Handle._run
+
+    def timed(handle: asyncio.events.Handle) -> None:
+        began, cpu = time.monotonic(), time.thread_time()
+        run(handle)
+        wall = time.monotonic() - began
+        if wall > BLOCKED_S:
+            slow.append(f"{handle!r} held the loop {wall:.2f} s ({time.thread_time() - cpu:.2f} s of CPU)")
+
+    monkeypatch.setattr(asyncio.events.Handle, "_run", timed)
+    yield
+    assert not slow, "the event loop was blocked: " + "; ".join(slow)
+
+
+@pytest.fixture(autouse=True)
+def _no_leaks() -> Iterator[None]:
+    threads = set(threading.enumerate())
+    before = _descriptors()
+    yield
+    deadline = time.monotonic() + 2
+    while (left := [t for t in threading.enumerate() if t not in threads and t.is_alive() and _ours(t)]) and (
+        time.monotonic() < deadline
+    ):
+        time.sleep(0.02)
+    assert not left, f"threads left running: {left}"
+    if _descriptors() > before:
+        gc.collect()
+    after = _descriptors()
+    assert after <= before, f"descriptors leaked: {before} before, {after} after: {_open_files()}"
+
+
+def _ours(thread: threading.Thread) -> bool:
+    return not thread.name.startswith(("asyncio_", "pytest_timeout"))
+
+
+def _descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def _open_files() -> list[str]:
+    found = []
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            found.append(f"{fd} -> {os.readlink(f'/proc/self/fd/{fd}')}")
+        except OSError:
+            continue
+    return found
