@@ -1,0 +1,213 @@
+"""KPI.md R1 and R2, DESIGN section 5: confirmation, backdating, parents, own link."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from kpi.model import State
+from kpi.reachability import Reachability, StateChange
+
+
+class Site:
+    """An Upstream with a link that can fail, the changes seen and the confirmations asked for."""
+
+    def __init__(self) -> None:
+        self.link = True
+        self.devices: dict[str, Reachability] = {}
+        self.behind: dict[str, list[str]] = {}
+        self.changes: list[StateChange] = []
+        self.confirms: list[str] = []
+
+    def link_up(self) -> bool:
+        return self.link
+
+    def parents(self, device: str) -> Sequence[Reachability]:
+        return [self.devices[p] for p in self.behind.get(device, [])]
+
+    def add(self, name: str, *parents: str, period_s: float = 20.0) -> Reachability:
+        self.behind[name] = list(parents)
+        self.devices[name] = Reachability(
+            name, at=0.0, period_s=period_s, upstream=self, changed=self.changes.append, confirm=self.confirms.append
+        )
+        return self.devices[name]
+
+    def run(self, start: float, end: float, step: float = 0.05) -> None:
+        t = start
+        while t <= end + 1e-9:
+            for d in self.devices.values():
+                d.tick(t)
+            t += step
+
+    def of(self, name: str) -> list[tuple[float, State, str]]:
+        return [(round(c.at, 3), c.state, c.reason) for c in self.changes if c.device == name]
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+def up(device: Reachability, at: float) -> None:
+    device.answered(at, at + 0.001)
+
+
+def test_one_answer_is_up_dated_to_it(site: Site) -> None:
+    a = site.add("a")
+    assert a.state is State.UNKNOWN
+    a.answered(5.0, 5.01)
+    assert site.of("a") == [(5.01, State.UP, "answered")]
+
+
+def test_eight_unanswered_confirmations_are_down_backdated_to_the_first_loss(site: Site) -> None:
+    a = site.add("a")
+    up(a, 9.0)
+    a.unanswered(10.0, 10.25)
+    site.run(10.25, 12.95)
+    assert a.state is State.UP
+    assert site.confirms == ["a"] * 8
+    site.run(13.0, 13.1)
+    assert site.of("a")[-1] == (10.0, State.DOWN, "no_reply")
+
+
+def test_down_is_known_within_5_5_s_of_vanishing(site: Site) -> None:
+    a = site.add("a")
+    up(a, 9.0)
+    vanished = 9.01  # just after an answer: the worst case at one echo a second
+    a.unanswered(10.0, 10.25)
+    t = 10.25
+    while a.state is not State.DOWN:
+        t += 0.05
+        a.tick(t)
+    assert t - vanished < 4.2
+
+
+@pytest.mark.parametrize("answer_at", [10.3, 11.9, 12.9])
+def test_any_answer_however_late_clears_the_suspicion(site: Site, answer_at: float) -> None:
+    a = site.add("a")
+    up(a, 9.0)
+    a.unanswered(10.0, 10.25)
+    site.run(10.25, answer_at)
+    a.answered(10.0, answer_at)
+    site.run(answer_at, 20.0, step=0.5)
+    assert State.DOWN not in [s for _, s, _ in site.of("a")]
+
+
+def test_an_answer_after_down_is_up_dated_to_it(site: Site) -> None:
+    a = site.add("a")
+    up(a, 9.0)
+    a.unanswered(10.0, 10.25)
+    site.run(10.25, 14.0)
+    a.answered(30.0, 30.002)
+    assert site.of("a")[-2:] == [(10.0, State.DOWN, "no_reply"), (30.002, State.UP, "answered")]
+
+
+def test_a_loss_sent_before_the_youngest_answer_starts_nothing(site: Site) -> None:
+    a = site.add("a")
+    up(a, 11.0)
+    a.unanswered(10.0, 12.0)
+    assert not a.suspect
+
+
+def test_own_link_down_is_unknown_and_not_down(site: Site) -> None:
+    a = site.add("a")
+    up(a, 9.0)
+    a.unanswered(10.0, 10.25)
+    site.link = False
+    site.run(10.25, 14.0)
+    assert site.of("a")[-1] == (10.0, State.UNKNOWN, "own_link")
+
+
+def test_behind_a_dead_gateway_is_unknown_and_the_gateway_is_down(site: Site) -> None:
+    gw, a = site.add("gw"), site.add("a", "gw")
+    up(gw, 9.0)
+    up(a, 9.1)
+    gw.unanswered(10.0, 10.25)
+    a.unanswered(10.1, 10.35)
+    site.run(10.35, 14.0)
+    assert site.of("gw")[-1] == (10.0, State.DOWN, "no_reply")
+    assert site.of("a")[-1] == (10.1, State.UNKNOWN, "parent")
+    # later losses while the way is cut teach nothing
+    a.unanswered(20.0, 20.25)
+    site.run(20.25, 24.0)
+    assert a.state is State.UNKNOWN
+    # the gateway comes back, the device does not: its losses from then on count
+    up(gw, 30.0)
+    site.run(30.0, 30.2)
+    assert a.state is State.UNKNOWN
+    a.unanswered(31.0, 31.25)
+    up(gw, 31.5)
+    site.run(31.25, 35.0)
+    assert site.of("a")[-1] == (31.0, State.DOWN, "no_reply")
+
+
+def test_a_device_behind_a_living_gateway_is_down_and_the_gateway_is_asked_for_proof(site: Site) -> None:
+    gw, a = site.add("gw"), site.add("a", "gw")
+    up(gw, 9.0)
+    up(a, 9.1)
+    a.unanswered(10.1, 10.35)
+    assert site.confirms == ["gw", "a"]
+    gw.answered(10.35, 10.36)
+    site.run(10.4, 14.0)
+    assert site.of("a")[-1] == (10.1, State.DOWN, "no_reply")
+
+
+def test_proof_that_comes_after_the_decision_still_counts_when_the_parent_never_fell(site: Site) -> None:
+    gw, a = site.add("gw"), site.add("a", "gw")
+    up(gw, 9.0)
+    up(a, 9.1)
+    a.unanswered(10.1, 10.35)
+    site.run(10.4, 14.0)
+    assert a.state is State.UNKNOWN
+    up(gw, 19.0)
+    site.run(19.1, 19.2)
+    assert site.of("a")[-1] == (10.1, State.DOWN, "no_reply")
+
+
+def test_one_living_parent_of_two_is_enough(site: Site) -> None:
+    p, q, a = site.add("p"), site.add("q"), site.add("a", "p", "q")
+    for d in (p, q, a):
+        up(d, 9.0)
+    p.unanswered(10.0, 10.25)
+    a.unanswered(10.0, 10.25)
+    up(q, 10.5)
+    site.run(10.3, 14.0)
+    assert a.state is State.DOWN
+
+
+def test_a_fault_of_the_probe_is_unknown_and_does_not_raise_a_dead_device(site: Site) -> None:
+    a = site.add("a")
+    up(a, 9.0)
+    a.not_measured(10.0, "icmp_permission")
+    assert site.of("a")[-1] == (10.0, State.UNKNOWN, "icmp_permission")
+    up(a, 11.0)
+    a.unanswered(12.0, 12.25)
+    site.run(12.25, 16.0)
+    assert a.state is State.DOWN
+    a.not_measured(17.0, "no_buffer_space")
+    assert a.state is State.DOWN
+
+
+def test_what_cuts_the_way_ends_a_known_down(site: Site) -> None:
+    a = site.add("a")
+    up(a, 9.0)
+    a.unanswered(12.0, 12.25)
+    site.run(12.25, 16.0)
+    a.not_measured(17.0, "own_link")
+    assert site.of("a")[-1] == (17.0, State.UNKNOWN, "own_link")
+
+
+def test_unchecked_for_two_periods_is_unknown_backdated(site: Site) -> None:
+    a = site.add("a", period_s=10.0)
+    up(a, 9.0)
+    site.run(9.1, 29.0, step=1.0)
+    assert a.state is State.UP
+    a.tick(29.1)
+    assert site.of("a")[-1] == (29.001, State.UNKNOWN, "not_checked")
+
+
+def test_two_failed_checks_within_ten_seconds_are_down(site: Site) -> None:
+    a = site.add("a", period_s=60.0)
+    up(a, 9.0)
+    assert not a.checks_failed(60.0, 71.0, 72.0)
+    assert a.checks_failed(120.0, 125.0, 127.0)
+    assert site.of("a")[-1] == (120.0, State.DOWN, "no_reply")
