@@ -34,8 +34,8 @@ class StateChange:
 class Upstream(Protocol):
     """What a device is reached through: the probe's own link, then parents of which any one is enough."""
 
-    def link_up(self) -> bool:
-        """Whether the probe's own link has carrier now."""
+    def link_up(self, device: str) -> bool:
+        """Whether the probe's own link towards this device has carrier now."""
 
     def parents(self, device: str) -> Sequence["Reachability"]:
         """The devices in front of this one; none where the probe reaches it by its own link."""
@@ -167,7 +167,7 @@ class Reachability:
             self._decide(suspicion.first_loss, now)
 
     def _decide(self, first_loss: float, now: float) -> None:
-        if not self._upstream.link_up():
+        if not self._upstream.link_up(self.device):
             self._go(State.UNKNOWN, first_loss, "own_link")
             return
         parents = self._upstream.parents(self.device)
@@ -183,7 +183,7 @@ class Reachability:
     def _resolve_hidden(self) -> None:
         """A parent that never fell and has answered since the loss proves that this device is down; one that fell
         takes the proof with it: the device is asked anew once the parent is back."""
-        if self._hidden_since is None or not self._upstream.link_up():
+        if self._hidden_since is None or not self._upstream.link_up(self.device):
             return
         parents = self._upstream.parents(self.device)
         for parent in parents:
@@ -194,7 +194,9 @@ class Reachability:
 
     def _parents_well(self) -> bool:
         parents = self._upstream.parents(self.device)
-        return self._upstream.link_up() and (not parents or any(p.state is State.UP and not p.suspect for p in parents))
+        return self._upstream.link_up(self.device) and (
+            not parents or any(p.state is State.UP and not p.suspect for p in parents)
+        )
 
     def _go(self, state: State, at: float, reason: str) -> None:
         self.state, self.since, self.reason = state, at, reason

@@ -18,7 +18,7 @@ class Site:
         self.changes: list[StateChange] = []
         self.confirms: list[str] = []
 
-    def link_up(self) -> bool:
+    def link_up(self, device: str) -> bool:
         return self.link
 
     def parents(self, device: str) -> Sequence[Reachability]:
