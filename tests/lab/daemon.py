@@ -4,7 +4,9 @@ A Daemon runs on this machine's loopback, or in a namespace where one is given.
 """
 
 import contextlib
+import errno
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -169,12 +171,22 @@ def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 10, 
 
 
 def free_port(kind: int = socket.SOCK_STREAM, *, address: str = "127.0.0.1", place: Place | None = None) -> int:
-    """A port nobody holds now, of SOCK_STREAM or SOCK_DGRAM, on this address."""
+    """A port nobody holds now, of SOCK_STREAM or SOCK_DGRAM, on this address.
+
+    Below the range that the kernel gives to clients (32768 on), so that it is still free a moment later.
+    """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with place.inside() if place else contextlib.nullcontext(), socket.socket(family, kind) as probe:
-        probe.bind((address, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    for _ in range(100):
+        port = random.randrange(15000, 32000)
+        with place.inside() if place else contextlib.nullcontext(), socket.socket(family, kind) as probe:
+            try:
+                probe.bind((address, port))
+            except OSError as fault:
+                if fault.errno != errno.EADDRINUSE:
+                    raise
+                continue
+            return port
+    raise NotReadyError(f"no free port on {address}")
 
 
 def accepts(address: str, port: int, *, place: Place | None = None) -> bool:
