@@ -1,0 +1,129 @@
+"""The house rules that a program can hold: imports run one way, and each outside part has one owner.
+
+OWNERS is the room map: who wants to know where SQLite, MQTT or a clock is touched looks here.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = {"kpi": set[str](), "collectors": {"kpi"}, "config": set[str](), "agent": {"kpi", "collectors", "config"}}
+
+OWNERS = {
+    "sqlite3": ("agent/store/db.py",),
+    "sqlite_utils": ("agent/store/db.py",),
+    "aiomqtt": ("agent/mqtt.py",),
+    "paho": ("agent/mqtt.py",),
+    "cryptography": ("collectors/snmp/usm.py",),
+    "psutil": ("agent/vitals.py",),
+    "time": ("collectors/clock.py",),  # and with it the wall clock: see test_the_wall_clock_is_read_in_one_place
+    "fcntl": ("collectors/link.py",),
+    "fastapi": ("agent/api/",),
+    "starlette": ("agent/api/",),
+    "uvicorn": ("agent/api/",),
+    "jinja2": ("agent/api/",),
+    "typer": ("agent/cli/",),
+    "rich": ("agent/cli/",),
+    "pydantic": ("agent/settings/", "agent/api/"),
+    "pydantic_core": ("agent/settings/",),
+    # only tests use these: second opinions and packet captures
+    "pysnmp": (),
+    "pyasn1": (),
+    "icmplib": (),
+    "scapy": (),
+    "httpx": (),
+}
+PURE = {"time", "asyncio", "threading", "socket", "logging", "random", "os", "pathlib", "io", "subprocess", "datetime"}
+"""What kpi/ must not import even though it is the standard library: it would read a clock, or do input and output."""
+
+
+def modules() -> list[Path]:
+    return [p for room in ROOMS for p in sorted((ROOT / room).rglob("*.py"))]
+
+
+def imports(path: Path) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module, node.lineno
+
+
+def wrong_imports(path: Path, relative: str) -> list[str]:
+    """What this file imports against the rules, one sentence each; ``relative`` says where it is taken to lie."""
+    room = relative.split("/", maxsplit=1)[0]
+    found = []
+    for name, line in imports(path):
+        top = name.split(".")[0]
+        if (top in ROOMS or top == "tests") and top != room and top not in ROOMS[room]:
+            found.append(
+                f"{relative}:{line} imports {name}: {room} may import {sorted(ROOMS[room]) or 'no other room'}"
+            )
+        if room == "kpi" and top != "kpi" and (top not in sys.stdlib_module_names or top in PURE):
+            found.append(f"{relative}:{line} imports {name}: kpi is pure and takes the standard library only")
+        if top in OWNERS and not any(
+            relative == o or (o.endswith("/") and relative.startswith(o)) for o in OWNERS[top]
+        ):
+            found.append(f"{relative}:{line} imports {name}: it belongs to {OWNERS[top] or 'tests alone'}")
+        if top not in OWNERS and top not in ROOMS and top not in sys.stdlib_module_names:
+            found.append(f"{relative}:{line} imports {name}, which has no owner in tests/test_house.py")
+    return found
+
+
+def test_imports_run_one_way_and_every_part_has_its_owner() -> None:
+    found = [w for path in modules() for w in wrong_imports(path, path.relative_to(ROOT).as_posix())]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("relative", "code"),
+    [
+        ("kpi/x.py", "import agent.app"),
+        ("kpi/x.py", "from collectors.clock import Clock"),
+        ("kpi/x.py", "import asyncio"),
+        ("collectors/x.py", "from agent import scheduler"),
+        ("agent/x.py", "import sqlite3"),
+        ("agent/x.py", "def f():\n    import paho.mqtt"),
+        ("agent/x.py", "import time"),
+        ("agent/x.py", "import requests"),
+        ("agent/x.py", "from tests.doubles import ManualClock"),
+    ],
+)
+def test_the_check_itself_can_fail(tmp_path: Path, relative: str, code: str) -> None:
+    path = tmp_path / "x.py"
+    path.write_text(code)
+    assert wrong_imports(path, relative)
+
+
+def test_the_wall_clock_is_read_in_one_place() -> None:
+    found = []
+    for path in modules():
+        relative = path.relative_to(ROOT).as_posix()
+        if relative == "collectors/clock.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and node.attr in {"now", "utcnow", "today"}:
+                found.append(f"{relative}:{node.lineno} reads a clock ({ast.unparse(node)})")
+    assert not found, "\n".join(found)
+
+
+def test_there_is_one_boundary() -> None:
+    found = []
+    for path in modules():
+        relative = path.relative_to(ROOT).as_posix()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ExceptHandler) and relative != "agent/boundary.py":
+                names = {ast.unparse(node.type)} if node.type else {"everything"}
+                if names & {"Exception", "BaseException", "everything"}:
+                    found.append(f"{relative}:{node.lineno} catches {names}")
+    assert not found, "\n".join(found)
+
+
+def test_nothing_is_left_open() -> None:
+    words = ("TO" + "DO", "FIX" + "ME", "NotImpl" + "emented")
+    found = [f"{path.relative_to(ROOT)}: {word}" for path in modules() for word in words if word in path.read_text()]
+    assert not found, "\n".join(found)
