@@ -168,7 +168,8 @@ class Reachability:
 
     def _decide(self, first_loss: float, now: float) -> None:
         if not self._upstream.link_up(self.device):
-            self._go(State.UNKNOWN, first_loss, "own_link")
+            if self.state is not State.UNKNOWN or self.reason != "own_link":
+                self._go(State.UNKNOWN, max(first_loss, self.since), "own_link")
             return
         parents = self._upstream.parents(self.device)
         if not parents or any(p.answered_sent_at > first_loss for p in parents):

@@ -1,0 +1,86 @@
+"""From changes of state to incidents: one for each cause, with the devices it hides.
+
+A dead gateway is one incident, not one for each device behind it; so is the probe's own link. An incident is known by
+what is wrong and with whom, so that the same trouble after a restart of the agent is the same incident.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+from kpi.model import Incident, State
+from kpi.reachability import StateChange
+
+PROBE = "probe"
+"""The entity of incidents that are the probe's own."""
+KIND_DOWN, KIND_LINK, KIND_FAULT = "device.down", "probe.link", "probe.fault"
+_NOT_A_FAULT = ("starting", "not_checked", "agent_stopped", "parent", "own_link")
+
+
+class Incidents:
+    """The open incidents, and what a change of state does to them."""
+
+    def __init__(
+        self,
+        still_open: Iterable[Incident],
+        *,
+        utc: Callable[[float], float],
+        ancestors: Callable[[str], set[str]],
+        write: Callable[[Incident], None],
+    ) -> None:
+        """``still_open`` comes from the store; ``utc`` dates monotonic times; ``write`` gets each incident that began,
+        ended or grew."""
+        self._open = {(i.kind, i.entity): i for i in still_open}
+        self._utc = utc
+        self._ancestors = ancestors
+        self._write = write
+        self._hidden: dict[str, str] = {}
+        """Devices whose state is unknown, with the reason."""
+
+    def __iter__(self) -> Iterator[Incident]:
+        return iter(sorted(self._open.values(), key=lambda i: i.opened_utc))
+
+    def state_changed(self, change: StateChange) -> None:
+        """Take one change of a device's state into account."""
+        self._hidden.pop(change.device, None)
+        if change.state is State.DOWN:
+            hides = tuple(d for d, why in sorted(self._hidden.items()) if why == "parent" and self._behind(d, change))
+            self.begin(KIND_DOWN, change.device, change.reason, self._utc(change.at), hides)
+        elif change.state is State.UP:
+            at = self._utc(change.at)
+            self.end(KIND_DOWN, change.device, at)
+            self.end(KIND_LINK, PROBE, at)
+            self.end(KIND_FAULT, PROBE, at)
+        elif change.state is State.UNKNOWN:
+            self._hide(change)
+
+    def begin(self, kind: str, entity: str, cause: str, opened_utc: float, hides: tuple[str, ...] = ()) -> None:
+        """Open an incident, or let an open one hide more."""
+        old = self._open.get((kind, entity))
+        if old is None:
+            new = Incident(f"{kind}:{entity}:{round(opened_utc * 1000)}", kind, entity, cause, opened_utc, None, hides)
+        else:
+            new = replace(old, hides=tuple(sorted({*old.hides, *hides})))
+        if new != old:
+            self._open[kind, entity] = new
+            self._write(new)
+
+    def end(self, kind: str, entity: str, closed_utc: float) -> None:
+        """Close it, where it is open."""
+        old = self._open.pop((kind, entity), None)
+        if old is not None:
+            self._write(replace(old, closed_utc=max(closed_utc, old.opened_utc)))
+
+    def _behind(self, device: str, change: StateChange) -> bool:
+        return change.device in self._ancestors(device)
+
+    def _hide(self, change: StateChange) -> None:
+        self._hidden[change.device] = change.reason
+        at = self._utc(change.at)
+        if change.reason == "own_link":
+            self.begin(KIND_LINK, PROBE, "own_link", at, (change.device,))
+        elif change.reason == "parent":
+            for ancestor in sorted(self._ancestors(change.device)):
+                if (KIND_DOWN, ancestor) in self._open:
+                    self.begin(KIND_DOWN, ancestor, "", at, (change.device,))
+        elif change.reason not in _NOT_A_FAULT:
+            self.begin(KIND_FAULT, PROBE, change.reason, at, (change.device,))

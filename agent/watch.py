@@ -1,0 +1,173 @@
+"""Drives the reachability of all devices: confirmations, parents, the probe's own links, and what was not checked.
+
+kpi/reachability.py decides; this file asks the kernel about links, sends what is to be sent, and passes changes on.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from collectors.clock import Clock
+from kpi.model import State
+from kpi.reachability import Reachability, StateChange
+
+SWEEP_S = 1.0
+"""How often links and unchecked devices are looked at."""
+TICK_S = 0.05
+"""How often confirmations are looked at while there are any."""
+IDLE_S = 0.25
+
+
+@dataclass(slots=True)
+class Watched:
+    """One device under watch: how to ask it again, and by which interface it is reached ("" where unknown)."""
+
+    device: str
+    reach: Reachability
+    confirm: Callable[[], None]
+    interface: str
+    parents: tuple[str, ...]
+
+
+class Watch:
+    """The reachability of every device. Implements kpi.reachability.Upstream."""
+
+    def __init__(self, clock: Clock, *, running: Callable[[str], bool], changed: Callable[[StateChange], None]) -> None:
+        """``running(interface)`` says whether an interface has carrier; ``changed`` gets every change of state."""
+        self._clock = clock
+        self._running = running
+        self._report = changed
+        self._devices: dict[str, Watched] = {}
+        self._suspects: set[str] = set()
+        self._next_sweep = 0.0
+        self._links: dict[str, bool] = {}
+
+    def add(
+        self,
+        device: str,
+        *,
+        period_s: float,
+        confirm: Callable[[], None],
+        interface: str = "",
+        parents: Sequence[str] = (),
+    ) -> Reachability:
+        """Watch this device; known again by its id it keeps its state (a reload changes no state)."""
+        old = self._devices.get(device)
+        if old is not None:
+            old.confirm, old.interface, old.parents = confirm, interface, tuple(parents)
+            old.reach.period_s = period_s
+            return old.reach
+        reach = Reachability(
+            device,
+            at=self._clock.monotonic(),
+            period_s=period_s,
+            upstream=self,
+            changed=self._changed,
+            confirm=self._confirm,
+        )
+        self._devices[device] = Watched(device, reach, confirm, interface, tuple(parents))
+        return reach
+
+    def remove(self, device: str) -> None:
+        """Watch it no more."""
+        self._devices.pop(device, None)
+        self._suspects.discard(device)
+
+    def __getitem__(self, device: str) -> Reachability:
+        return self._devices[device].reach
+
+    def __iter__(self) -> Iterator[Watched]:
+        return iter(self._devices.values())
+
+    def link_up(self, device: str) -> bool:
+        """Upstream: asks the kernel now."""
+        watched = self._devices.get(device)
+        return watched is None or not watched.interface or self._running(watched.interface)
+
+    def parents(self, device: str) -> Sequence[Reachability]:
+        """Upstream: the parents that are under watch themselves."""
+        watched = self._devices.get(device)
+        if watched is None:
+            return ()
+        return [self._devices[p].reach for p in watched.parents if p in self._devices]
+
+    def ancestors(self, device: str) -> set[str]:
+        """Everything in front of this device, however far."""
+        found: set[str] = set()
+        queue = [device]
+        while queue:
+            watched = self._devices.get(queue.pop())
+            for parent in watched.parents if watched else ():
+                if parent not in found:
+                    found.add(parent)
+                    queue.append(parent)
+        return found
+
+    def answered(self, device: str, sent_at: float, at: float) -> None:
+        """A check of this device sent at ``sent_at`` was answered at ``at``."""
+        reach = self._devices[device].reach
+        reach.answered(sent_at, at)
+        if self._suspects:
+            self._suspects.discard(device)
+
+    def unanswered(self, device: str, sent_at: float) -> None:
+        """A check sent at ``sent_at`` is overdue or lost."""
+        reach = self._devices[device].reach
+        reach.unanswered(sent_at, self._clock.monotonic())
+        if reach.suspect:
+            self._suspects.add(device)
+
+    def not_measured(self, device: str, reason: str) -> None:
+        """The probe could not ask."""
+        self._devices[device].reach.not_measured(self._clock.monotonic(), reason)
+        self._suspects.discard(device)
+
+    def first_doubt(self) -> float | None:
+        """The oldest loss that is not decided yet: a window that holds it is not final."""
+        return min((r for d in self._suspects if (r := self._devices[d].reach.first_loss) is not None), default=None)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self.tick()
+            await self._clock.sleep(TICK_S if self._suspects else IDLE_S)
+
+    def tick(self) -> None:
+        """One look at everything that is due."""
+        now = self._clock.monotonic()
+        for device in tuple(self._suspects):
+            reach = self._devices[device].reach
+            reach.tick(now)
+            if not reach.suspect:
+                self._suspects.discard(device)
+        if now >= self._next_sweep:
+            self._next_sweep = now + SWEEP_S
+            self._sweep(now)
+
+    def _sweep(self, now: float) -> None:
+        for interface in {w.interface for w in self._devices.values() if w.interface}:
+            up = self._running(interface)
+            if not up and self._links.get(interface, True):
+                for watched in self._devices.values():
+                    if watched.interface == interface:
+                        self.not_measured(watched.device, "own_link")
+            self._links[interface] = up
+        for watched in self._devices.values():
+            watched.reach.tick(now)
+
+    def _confirm(self, device: str) -> None:
+        watched = self._devices.get(device)
+        if watched is not None:
+            watched.confirm()
+
+    def _changed(self, change: StateChange) -> None:
+        self._report(change)
+        if change.state in {State.DOWN, State.UNKNOWN}:
+            self._cut_off(change)
+
+    def _cut_off(self, change: StateChange) -> None:
+        """A device that was down behind one that fell is no longer known to be: its way is cut (KPI.md R1)."""
+        for watched in self._devices.values():
+            if change.device in watched.parents and watched.reach.state is State.DOWN:
+                others = self.parents(watched.device)
+                if all(p.state is not State.UP for p in others):
+                    watched.reach.not_measured(max(change.at, watched.reach.since), "parent")
