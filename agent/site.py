@@ -1,0 +1,175 @@
+"""From settings to what is watched: devices with their ids, addresses, parents and intervals.
+
+A gateway and the internet targets are devices like any other, whether they are written as devices or named in
+[network] alone. Who has no declared parents lies behind the gateway where the routing table says so.
+"""
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from agent.settings.models import CredentialSettings, DeviceSettings, PortsSettings, Settings
+from agent.settings.types import slug
+from collectors.link import Route, default_gateway, route_to
+from kpi.model import Device, Role
+
+_INTERNET_ROLES = frozenset({Role.INTERNET})
+_ENDPOINT_ROLES = frozenset({Role.ENDPOINT, Role.PRINTER, Role.CAMERA})
+
+
+@dataclass(frozen=True, slots=True)
+class SnmpPlan:
+    """How one device is polled."""
+
+    credential: CredentialSettings
+    port: int
+    status_s: float
+    counters_s: float
+    timeout_s: float
+    retries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Watchable:
+    """One device with all that is needed to measure it. ``address`` is numeric, "" while its name does not resolve."""
+
+    device: Device
+    address: str
+    interface: str
+    """The probe's interface towards it, "" where no route is known."""
+    echo_s: float | None
+    snmp: SnmpPlan | None
+    ports: PortsSettings
+
+
+@dataclass(frozen=True, slots=True)
+class SitePlan:
+    """All devices of the site in the order of the settings, and which of them make up the way to the internet."""
+
+    devices: tuple[Watchable, ...]
+    gateway: str | None
+    internet: tuple[str, ...]
+    maintenance: tuple[tuple[frozenset[str], float, float], ...]
+    """(device ids, start_utc, end_utc)."""
+
+    def by_id(self) -> dict[str, Watchable]:
+        """The devices by their ids."""
+        return {w.device.id: w for w in self.devices}
+
+
+def host_names(settings: Settings) -> set[str]:
+    """Every address in the settings that is a name and must be resolved."""
+    wanted = {d.address for d in settings.devices} | set(settings.network.internet)
+    if settings.network.gateway not in {"auto", "none"}:
+        wanted.add(settings.network.gateway)
+    return {a for a in wanted if not is_numeric(a)}
+
+
+def is_numeric(address: str) -> bool:
+    """Whether it is an IP address (with or without a scope) and not a name."""
+    try:
+        ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def plan_site(settings: Settings, routes: Sequence[Route], resolved: Mapping[str, str]) -> SitePlan:
+    """What is watched, given the routing table and the addresses that names have now."""
+    drafts = list(settings.devices)
+    gateway = _gateway(settings, drafts, default_gateway(list(routes)), resolved)
+    for address in settings.network.internet:
+        if all(d.address != address for d in drafts):
+            drafts.append(_implied(f"internet-{slug(address)}", address, Role.INTERNET, address))
+    ids = {d.name: d.id for d in drafts}
+    watchables = []
+    for draft in drafts:
+        address = draft.address if is_numeric(draft.address) else resolved.get(draft.address, "")
+        route = route_to(list(routes), address) if address else None
+        interface = settings.network.interface
+        if interface == "auto":
+            interface = route.interface if route else ""
+        elif route is not None and route.interface == "lo":
+            interface = "lo"
+        parents = tuple(ids[p] for p in draft.parents)
+        behind = route is None or route.gateway is not None
+        if not parents and gateway is not None and draft.id != gateway and behind and interface != "lo":
+            parents = (gateway,)
+        watchables.append(
+            Watchable(
+                device=Device(draft.id, draft.name, draft.role, draft.address, parents),
+                address=address,
+                interface=interface,
+                echo_s=_echo_s(settings, draft),
+                snmp=_snmp(settings, draft),
+                ports=draft.ports,
+            )
+        )
+    internet = tuple(w.device.id for w in watchables if w.device.role is Role.INTERNET)
+    return SitePlan(tuple(watchables), gateway, internet, _maintenance(settings, ids))
+
+
+def _gateway(
+    settings: Settings, drafts: list[DeviceSettings], found: str | None, resolved: Mapping[str, str]
+) -> str | None:
+    """The id of the gateway, which joins ``drafts`` where the settings do not write it as a device."""
+    wanted = settings.network.gateway
+    if wanted == "none":
+        return None
+    if wanted == "auto":
+        declared = [d for d in drafts if d.role is Role.GATEWAY]
+        if declared:
+            return declared[0].id
+        wanted = found or ""
+    if not wanted:
+        return None
+    for draft in drafts:
+        if wanted in {draft.address, resolved.get(draft.address)}:
+            return draft.id
+    taken = {d.id for d in drafts} | {d.name for d in drafts}
+    name = "gateway" if "gateway" not in taken else f"gateway-{slug(wanted)}"
+    drafts.append(_implied(name, wanted, Role.GATEWAY, name))
+    return name
+
+
+def _implied(device_id: str, address: str, role: Role, name: str) -> DeviceSettings:
+    return DeviceSettings(name=name, id=device_id[:40].strip("-"), role=role, address=address)
+
+
+def _echo_s(settings: Settings, draft: DeviceSettings) -> float | None:
+    if not draft.echo:
+        return None
+    if draft.echo_s is not None:
+        return draft.echo_s
+    if draft.role in _INTERNET_ROLES:
+        return settings.echo.internet_s
+    if draft.role in _ENDPOINT_ROLES:
+        return settings.echo.endpoint_s
+    return settings.echo.infrastructure_s
+
+
+def _snmp(settings: Settings, draft: DeviceSettings) -> SnmpPlan | None:
+    if draft.snmp is None:
+        return None
+    return SnmpPlan(
+        credential=settings.credential(draft.snmp),
+        port=draft.snmp_port,
+        status_s=draft.status_s if draft.status_s is not None else settings.snmp.status_s,
+        counters_s=draft.counters_s if draft.counters_s is not None else settings.snmp.counters_s,
+        timeout_s=settings.snmp.timeout_s,
+        retries=settings.snmp.retries,
+    )
+
+
+def _maintenance(settings: Settings, ids: Mapping[str, str]) -> tuple[tuple[frozenset[str], float, float], ...]:
+    zone = settings.site.zone
+
+    def utc(when: datetime) -> float:
+        return (when if when.tzinfo else when.replace(tzinfo=zone)).timestamp()
+
+    every = frozenset(ids.values())
+    return tuple(
+        (frozenset(ids[n] for n in m.devices) if m.devices else every, utc(m.start), utc(m.end))
+        for m in settings.maintenance
+    )
