@@ -1,0 +1,165 @@
+"""Walking the columns of a table: several columns a request, bounded in rows, and able to go on in the next poll.
+
+An agent is believed only so far: an OID that does not increase ends its column, and so does a column that has no end;
+rows that are no rows of the column are passed over. Whatever was cut is in ``Walk.cut`` with its reason.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from collectors.snmp import oid
+from collectors.snmp.ber import VarBind
+from collectors.snmp.errors import DecodeError, Timeout, TooBig
+from collectors.snmp.interfaces import COLUMNS, is_present
+from collectors.snmp.message import NO_SUCH_NAME, TOO_BIG, Reply
+from collectors.snmp.contact import Contact
+
+ROWS_MAX = 2048
+"""Rows kept of a column; the largest recorded chassis has some hundred ports."""
+COLUMNS_A_REQUEST = 8
+VARBINDS_A_REQUEST = 48
+"""About 1,000 octets of answer: small agents have buffers of 1,500."""
+INDEX_MAX = 2**31 - 1
+"""InterfaceIndex, RFC 2863."""
+
+
+@dataclass(slots=True)
+class _Cursor:
+    name: str
+    prefix: bytes
+    at: bytes
+    rows: int = 0
+
+
+@dataclass(slots=True)
+class Walk:
+    """A walk over columns of ifTable and ifXTable. ``run`` until it returns; after DeadlineReached it can be run again
+    and goes on where it stopped."""
+
+    names: Sequence[str]
+    rows: dict[int, dict[str, VarBind]] = field(default_factory=dict)
+    """What was found, by ifIndex and column name."""
+    cut: dict[str, str] = field(default_factory=dict)
+    """Columns that were not read to their end, with the reason."""
+    _todo: deque[list[_Cursor]] = field(default_factory=deque)
+    _room: int = VARBINDS_A_REQUEST
+
+    def __post_init__(self) -> None:
+        cursors = [_Cursor(name, COLUMNS[name].prefix, COLUMNS[name].prefix) for name in self.names]
+        self._todo.extend(cursors[at : at + COLUMNS_A_REQUEST] for at in range(0, len(cursors), COLUMNS_A_REQUEST))
+
+    @property
+    def finished(self) -> bool:
+        return not self._todo
+
+    async def run(self, contact: Contact) -> None:
+        """Walk to the end. Raises Timeout and its kin where the agent fell silent, DeadlineReached."""
+        while self._todo:
+            group = self._todo[0]
+            repetitions = max(1, self._room // len(group))
+            try:
+                reply = await contact.following([cursor.at for cursor in group], repetitions)
+            except (TooBig, DecodeError) as error:
+                self._narrow(contact, group, repetitions, error.reason)
+                continue
+            except Timeout as error:
+                if not await contact.alive():
+                    raise
+                self._narrow(contact, group, repetitions, error.reason)
+                continue
+            if reply.error_status:
+                self._refused(contact, group, repetitions, reply)
+            else:
+                self._take(contact, group, reply)
+            if not group:
+                self._todo.popleft()
+
+    def _narrow(self, contact: Contact, group: list[_Cursor], repetitions: int, reason: str) -> None:
+        """Ask for less after a request that failed: fewer rows, then fewer columns, then without that column."""
+        contact.tally.odd[reason] += 1
+        if repetitions > 1 and contact.version != "1":
+            self._room = max(1, len(group) * (repetitions // 2))
+            return
+        self._todo.popleft()
+        if len(group) > 1:
+            half = len(group) // 2
+            self._todo.extendleft([group[half:], group[:half]])
+        else:
+            self.cut[group[0].name] = reason
+
+    def _refused(self, contact: Contact, group: list[_Cursor], repetitions: int, reply: Reply) -> None:
+        """An error-status: noSuchName ends a column in v1 (RFC 1157 section 4.1.3); any other names the culprit."""
+        if reply.error_status == TOO_BIG:
+            self._narrow(contact, group, repetitions, "too_big")
+        elif 1 <= reply.error_index <= len(group):
+            cursor = group.pop(reply.error_index - 1)
+            if reply.error_status != NO_SUCH_NAME:
+                contact.tally.odd["error_status"] += 1
+                self.cut[cursor.name] = f"error_status_{reply.error_status}"
+        elif len(group) == 1 and reply.error_status == NO_SUCH_NAME:
+            group.clear()
+        else:
+            self._narrow(contact, group, 1, f"error_status_{reply.error_status}")
+
+    def _take(self, contact: Contact, group: list[_Cursor], reply: Reply) -> None:
+        """Keep the rows of the columns asked; a column that got none is at its end."""
+        by_prefix = {cursor.prefix: cursor for cursor in group}
+        sizes = sorted({len(prefix) for prefix in by_prefix})
+        advanced: set[str] = set()
+        for bind in reply.varbinds:
+            cursor = next((c for size in sizes if (c := by_prefix.get(bind.oid[:size])) is not None), None)
+            if cursor is None or not is_present(bind):
+                continue
+            if not _after(bind.oid, cursor.at):
+                if cursor.name not in advanced:
+                    contact.tally.odd["not_increasing"] += 1
+                    self.cut[cursor.name] = "not_increasing"
+                continue
+            cursor.at = bind.oid
+            cursor.rows += 1
+            advanced.add(cursor.name)
+            self._keep(contact, cursor, bind)
+        for cursor in list(group):
+            if cursor.rows >= ROWS_MAX:
+                contact.tally.odd["endless"] += 1
+                self.cut[cursor.name] = "endless"
+                group.remove(cursor)
+            elif cursor.name not in advanced:
+                group.remove(cursor)
+            else:
+                self.cut.pop(cursor.name, None)
+
+    def _keep(self, contact: Contact, cursor: _Cursor, bind: VarBind) -> None:
+        index = instance_of(bind.oid, cursor.prefix)
+        if index is None:
+            contact.tally.odd["odd_instance"] += 1
+        elif index in self.rows or len(self.rows) < ROWS_MAX:
+            self.rows.setdefault(index, {})[cursor.name] = bind
+
+
+def instance_of(name: bytes, prefix: bytes) -> int | None:
+    """The ifIndex of an instance of the column ``prefix``; None where it is not one arc from 1 to 2^31-1."""
+    rest = name[len(prefix) :]
+    if len(rest) == 1:
+        return rest[0] if 0 < rest[0] < 0x80 else None
+    try:
+        arcs = oid.subidentifiers(rest)
+    except DecodeError:
+        return None
+    return arcs[0] if len(arcs) == 1 and 0 < arcs[0] <= INDEX_MAX else None
+
+
+def instance(prefix: bytes, index: int) -> bytes:
+    """The OID of row ``index`` of a column."""
+    out = [index & 0x7F]
+    while index := index >> 7:
+        out.append(0x80 | index & 0x7F)
+    return prefix + bytes(reversed(out))
+
+
+def _after(name: bytes, other: bytes) -> bool:
+    try:
+        return oid.after(name, other)
+    except DecodeError:
+        return False
