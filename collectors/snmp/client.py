@@ -1,0 +1,315 @@
+"""The SNMP client: every device over one UDP socket a family, answers matched by id and source.
+
+A request is a Future and a timer, no task. Each try has an id of its own, and an answer to an earlier try still counts.
+What nobody asked for is counted by name and dropped. SNMPv3 stands in session.py.
+"""
+
+import asyncio
+import contextlib
+import errno
+import random
+import socket
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from collectors.clock import Clock
+from collectors.snmp import message
+from collectors.snmp.credentials import Community
+from collectors.snmp.errors import Busy, DecodeError, Refused, SendFault, SnmpError, Timeout, TooBig, Unreachable
+from collectors.snmp.message import Pdu, Reply, Request
+from collectors.snmp.peer import Peer, Source
+from collectors.snmp.transport import IcmpError, UdpSocket
+
+OUTSTANDING_MAX = 4096
+"""Requests at a time, all devices together: some 10 MB at worst, twenty times what 200 devices need."""
+RECENT_MAX = 4096
+"""Ids of finished requests that are remembered, to tell late and double answers from foreign ones."""
+BLOCKED_WAIT_S = 0.01
+BLOCKED_MAX = 100
+"""A full send buffer is waited for this often before it is our fault."""
+MAX_REPETITIONS_MAX = 2**16
+
+COUNTERS = (
+    "sent", "retries", "answered", "timeouts", "late", "duplicate", "foreign", "wrong_id", "wrong_version",
+    "wrong_pdu", "undecodable", "too_big", "unasked", "refused", "unreachable", "icmp_foreign", "send_blocked",
+    "send_fault", "socket_dropped",
+)  # fmt: skip
+"""Names in ``SnmpClient.counters``; session.py adds its own."""
+
+_REASONS = {
+    errno.EHOSTUNREACH: "host_unreachable",
+    errno.ENETUNREACH: "net_unreachable",
+    errno.EACCES: "admin_prohibited",
+    errno.EHOSTDOWN: "host_unreachable",
+    errno.ENONET: "host_unreachable",
+}
+
+
+class Pending:
+    """One request on its way. ``sent`` has, by id, when each try went out and its octets."""
+
+    __slots__ = ("blocked", "future", "peer", "request", "sent", "source", "timeout_s", "timer", "tries", "trouble")
+
+    def __init__(
+        self,
+        peer: Peer,
+        source: Source,
+        request: Request,
+        *,
+        future: asyncio.Future[Reply],
+        timeout_s: float,
+        tries: int,
+    ) -> None:
+        self.peer = peer
+        self.source = source
+        self.request = request
+        self.future = future
+        self.timeout_s = timeout_s
+        self.tries = tries
+        self.sent: dict[int, tuple[float, bytes]] = {}
+        self.timer: asyncio.TimerHandle | None = None
+        self.trouble: SnmpError | None = None
+        self.blocked = 0
+
+    def fail(self, error: SnmpError) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class SnmpClient:
+    """``async with SnmpClient(clock) as client``; then any number of requests at once.
+
+    Every request raises, of errors.py: Timeout, Unreachable, Refused, SendFault, Busy, DecodeError (the answer to this
+    request is unreadable), TooBig, and the AuthFailure family. Any other error-status stands in the Reply.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._counters = dict.fromkeys(COUNTERS, 0)
+        self._sockets: dict[int, UdpSocket] = {}
+        self._pending: dict[Source, dict[int, Pending]] = {}
+        self._outstanding = 0
+        self._recent: dict[int, tuple[Source, bool]] = {}
+        self._random = random.Random()  # noqa: S311 -- ids need to be hard to guess from off the path, not secret
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """What happened since the start, by name; a live view."""
+        return self._counters
+
+    @property
+    def outstanding(self) -> int:
+        """Requests on their way."""
+        return self._outstanding
+
+    async def __aenter__(self) -> Self:
+        """Raises OSError where not even an IPv4 socket is to be had."""
+        self._loop = asyncio.get_running_loop()
+        self._sockets[socket.AF_INET] = UdpSocket(socket.AF_INET, self._icmp)
+        with contextlib.suppress(OSError):  # a host without IPv6; a peer with such an address gets SendFault
+            self._sockets[socket.AF_INET6] = UdpSocket(socket.AF_INET6, self._icmp)
+        for udp in self._sockets.values():
+            self._loop.add_reader(udp.fileno(), udp.read, self._take)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for udp in self._sockets.values():
+            if self._loop:
+                self._loop.remove_reader(udp.fileno())
+            udp.close()
+        self._sockets.clear()
+        for pending in [pending for table in self._pending.values() for pending in table.values()]:
+            pending.fail(SendFault("the SNMP client was closed"))
+
+    async def get(
+        self, peer: Peer, oids: Sequence[bytes] | Request, *, timeout_s: float = 2.0, retries: int = 1
+    ) -> Reply:
+        """GET; the Reply stands in the order asked, whatever the order of the answer. ``prepare`` makes a Request."""
+        request = oids if isinstance(oids, Request) else Request(message.GET, oids)
+        return await self._ask(peer, request, timeout_s, retries)
+
+    async def get_next(self, peer: Peer, oids: Sequence[bytes], *, timeout_s: float = 2.0, retries: int = 1) -> Reply:
+        """GETNEXT; the Reply is as the agent sent it."""
+        return await self._ask(peer, Request(message.GET_NEXT, oids), timeout_s, retries)
+
+    async def get_bulk(
+        self,
+        peer: Peer,
+        oids: Sequence[bytes],
+        *,
+        non_repeaters: int = 0,
+        max_repetitions: int = 20,
+        timeout_s: float = 2.0,
+        retries: int = 1,
+    ) -> Reply:
+        """GETBULK (RFC 3416 section 4.2.3); the Reply is as the agent sent it. Raises ValueError for a v1 peer."""
+        if peer.credential.version == "1":
+            raise ValueError("SNMPv1 has no GETBULK")
+        if not 0 <= non_repeaters <= len(oids) or not 0 <= max_repetitions <= MAX_REPETITIONS_MAX:
+            raise ValueError("non_repeaters or max_repetitions out of range")
+        request = Request(message.GET_BULK, oids, non_repeaters, max_repetitions)
+        return await self._ask(peer, request, timeout_s, retries)
+
+    async def _ask(self, peer: Peer, request: Request, timeout_s: float, retries: int) -> Reply:
+        return await self._exchange(peer, request, timeout_s, retries)
+
+    async def _exchange(self, peer: Peer, request: Request, timeout_s: float, retries: int) -> Reply:
+        if self._outstanding >= OUTSTANDING_MAX:
+            raise Busy(f"{OUTSTANDING_MAX} requests are on their way already")
+        if self._loop is None:
+            raise SendFault("the SNMP client is not open")
+        try:
+            source = peer.source()
+        except OSError as error:
+            raise SendFault(f"{peer.address}: {error.strerror}") from error
+        pending = Pending(peer, source, request, future=self._loop.create_future(), timeout_s=timeout_s, tries=retries)
+        self._outstanding += 1
+        try:
+            self._send(pending)
+            return await pending.future
+        finally:
+            self._outstanding -= 1
+            self._forget(pending)
+
+    def _send(self, pending: Pending) -> None:
+        """One try, with a new id and a new timer. What goes wrong lands in the future."""
+        assert self._loop
+        table = self._pending.setdefault(pending.source, {})
+        number = self._random.getrandbits(30) | 0x40000000
+        while number in table or number in self._recent:
+            number = self._random.getrandbits(30) | 0x40000000
+        octets = self._encode(pending, number)
+        udp = self._sockets.get(socket.AF_INET if len(pending.source) == 2 else socket.AF_INET6)
+        if udp is None:
+            self._send_fault(pending, "no socket of that family")
+            return
+        table[number] = pending
+        pending.sent[number] = (self._clock.monotonic(), octets)
+        try:
+            gone = udp.send(octets, pending.source)
+        except OSError as error:
+            self._send_fault(pending, error.strerror or str(error))
+            return
+        if gone:
+            self._counters["sent"] += 1
+            pending.timer = self._loop.call_later(pending.timeout_s, self._expire, pending)
+        else:
+            del table[number], pending.sent[number]
+            self._blocked(pending)
+
+    def _send_fault(self, pending: Pending, what: str) -> None:
+        self._counters["send_fault"] += 1
+        pending.fail(SendFault(f"{pending.peer.address}: {what}"))
+
+    def _blocked(self, pending: Pending) -> None:
+        assert self._loop
+        self._counters["send_blocked"] += 1
+        pending.blocked += 1
+        if pending.blocked > BLOCKED_MAX:
+            self._send_fault(pending, "the send buffer stays full")
+        else:
+            pending.timer = self._loop.call_later(BLOCKED_WAIT_S, self._send, pending)
+
+    def _encode(self, pending: Pending, number: int) -> bytes:
+        credential = pending.peer.credential
+        assert isinstance(credential, Community)
+        return pending.request.message(credential.version, credential.community, number)
+
+    def _expire(self, pending: Pending) -> None:
+        """The waiting time of a try is over."""
+        if pending.future.done():
+            return
+        if pending.tries > 0:
+            pending.tries -= 1
+            self._counters["retries"] += 1
+            self._send(pending)
+            return
+        self._counters["timeouts"] += 1
+        self._counters["socket_dropped"] = sum(udp.dropped() for udp in self._sockets.values())
+        pending.fail(pending.trouble or Timeout(f"{pending.peer.address}: no answer to {len(pending.sent)} tries"))
+
+    def _forget(self, pending: Pending) -> None:
+        if pending.timer:
+            pending.timer.cancel()
+        table = self._pending.get(pending.source, {})
+        answered = pending.future.done() and not pending.future.cancelled() and not pending.future.exception()
+        for number in pending.sent:
+            table.pop(number, None)
+            self._recent[number] = (pending.source, answered)
+        if not table:
+            self._pending.pop(pending.source, None)
+        while len(self._recent) > RECENT_MAX:
+            del self._recent[next(iter(self._recent))]
+
+    def _take(self, octets: bytes, source: Source) -> None:
+        """One datagram. Never raises."""
+        table = self._pending.get(source, {})
+        try:
+            version, at, stop = message.read_version(octets)
+            _community, pdu = message.read_community(octets, at, stop)
+        except DecodeError as error:
+            self._counters["undecodable"] += 1
+            for pending in table.values():
+                pending.trouble = error
+            return
+        found = table.get(pdu.request_id)
+        if found is None:
+            self._stray(pdu.request_id, source, known=bool(table))
+        elif version != message.VERSIONS[found.peer.credential.version]:
+            self._counters["wrong_version"] += 1
+        else:
+            self._answer(found, pdu, pdu.request_id, len(octets))
+
+    def _answer(self, pending: Pending, pdu: Pdu, number: int, octets: int) -> None:
+        """The PDU that belongs to this try of this request."""
+        if pdu.kind != message.RESPONSE:
+            self._counters["wrong_pdu"] += 1
+            return
+        if pending.future.done():
+            self._counters["duplicate"] += 1
+            return
+        if pdu.error_status == message.TOO_BIG:
+            self._counters["too_big"] += 1
+            pending.fail(TooBig(f"{pending.peer.address}: the answer would be too big"))
+            return
+        try:
+            reply = pending.request.reply(pdu, octets, self._clock.monotonic() - pending.sent[number][0])
+        except DecodeError as error:
+            self._counters["undecodable"] += 1
+            pending.fail(error)
+            return
+        self._counters["answered"] += 1
+        self._counters["unasked"] += reply.unasked
+        pending.future.set_result(reply)
+
+    def _stray(self, number: int, source: Source, *, known: bool) -> None:
+        """An answer that nobody waits for: count what it is."""
+        ours = self._recent.get(number)
+        if ours and ours[0] == source:
+            self._counters["duplicate" if ours[1] else "late"] += 1
+        elif known:
+            self._counters["wrong_id"] += 1
+        else:
+            self._counters["foreign"] += 1
+
+    def _icmp(self, error: IcmpError) -> None:
+        """An ICMP error: only requests whose own octets it quotes are meant."""
+        table = self._pending.get(error.source, {})
+        meant = {
+            pending
+            for pending in table.values()
+            if any(octets.startswith(error.quote) for _, octets in pending.sent.values())
+        }
+        if not meant:
+            self._counters["icmp_foreign"] += 1
+        for pending in meant:
+            if error.code == errno.ECONNREFUSED:
+                self._counters["refused"] += 1
+                pending.fail(Refused(f"{pending.peer.address}: nobody listens on UDP port {pending.peer.port}"))
+            elif reason := _REASONS.get(error.code):
+                self._counters["unreachable"] += 1
+                pending.trouble = Unreachable(f"{pending.peer.address}: {reason.replace('_', ' ')}", reason)

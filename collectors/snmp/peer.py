@@ -1,0 +1,72 @@
+"""A device as the client sees it: where it is, what it is asked with, and what SNMPv3 knows of its engine."""
+
+import ipaddress
+import socket
+from dataclasses import dataclass, field
+
+from collectors.snmp.credentials import Credential
+
+Source = tuple[str, int] | tuple[str, int, int, int]
+"""A socket address as ``recvfrom`` gives it: IPv4 by two, IPv6 by four."""
+
+
+@dataclass(slots=True)
+class Engine:
+    """The agent's authoritative engine (RFC 3414 section 2.3), as far as it is known.
+
+    ``engine_time`` (seconds since its boot) was true at ``at`` of our monotonic clock. ``authentic`` tells whether
+    boots and time came in an authentic message; until then they are a hint that discovery gave.
+    """
+
+    engine_id: bytes = b""
+    boots: int = 0
+    engine_time: int = 0
+    at: float = 0.0
+    authentic: bool = False
+
+    def now(self, monotonic: float) -> int:
+        """snmpEngineTime as it should be by now, in seconds."""
+        return self.engine_time + int(monotonic - self.at) if self.at else self.engine_time
+
+    def forget(self) -> None:
+        """Back to knowing nothing: the next request discovers."""
+        self.engine_id = b""
+        self.boots = self.engine_time = 0
+        self.at = 0.0
+        self.authentic = False
+
+
+@dataclass(slots=True, eq=False)
+class Peer:
+    """``address`` is numeric, IPv4 or IPv6 (a link-local one with its interface: "fe80::1%eth0")."""
+
+    address: str
+    port: int
+    credential: Credential
+    engine: Engine = field(default_factory=Engine)
+    _source: Source | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a name or a port out of range."""
+        ipaddress.ip_address(self.address)
+        if not 0 < self.port < 65536:
+            raise ValueError(f"{self.port} is not a port")
+
+    def source(self) -> Source:
+        """Where its answers come from. Raises OSError where a link-local address names no interface of ours."""
+        if self._source is None:
+            self._source = _source(self.address, self.port)
+        return self._source
+
+
+def _source(address: str, port: int) -> Source:
+    parsed = ipaddress.ip_address(address)
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
+        parsed = parsed.ipv4_mapped
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return (str(parsed), port)
+    scope = parsed.scope_id
+    index = 0
+    if scope:
+        index = int(scope) if scope.isdigit() else socket.if_nametoindex(scope)
+    return (socket.inet_ntop(socket.AF_INET6, parsed.packed), port, 0, index)
