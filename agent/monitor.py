@@ -1,0 +1,193 @@
+"""Where samples arrive: each goes to the state of its device and to the open window of its target, at once, in memory.
+
+Called from the event loop for every echo (500 a second and more), so the way of an answered echo is short: two
+dictionary look-ups, the state, the accumulator. Nothing here reads a disk or waits.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from agent.site import SitePlan, Watchable
+from agent.watch import Watch
+from collectors.clock import Clock
+from collectors.icmp.echo import EchoTarget
+from kpi.echo import EchoAccumulator, EchoCounts
+from kpi.model import Metric, Outcome, Sample
+from kpi.reachability import Reachability
+from kpi.sketch import Sketch
+
+log = logging.getLogger("sonda.monitor")
+
+PATIENCE_MIN_MS = 250.0
+PATIENCE_OF_P95 = 4.0
+PATIENCE_MAX_MS = 1750.0
+"""An echo is overdue after max(250 ms, 4 x p95) (DESIGN section 5), and in any case before its waiting time is over."""
+
+
+def echo_id(device: str) -> str:
+    """The target id of a device's echoes."""
+    return f"{device}/icmp"
+
+
+def snmp_id(device: str) -> str:
+    """The target id of a device's SNMP polls."""
+    return f"{device}/snmp"
+
+
+@dataclass(slots=True)
+class Track:
+    """All that is known of one device now."""
+
+    watchable: Watchable
+    reach: Reachability
+    echo_target: EchoTarget
+    echo: EchoAccumulator = field(default_factory=EchoAccumulator)
+    """The echoes sent in the open minute."""
+    echo_before: EchoAccumulator | None = None
+    """The minute before it, while answers to its last echoes may still come."""
+    minute: EchoCounts = field(default_factory=EchoCounts)
+    """The last closed minute."""
+    last_rtt_ms: float | None = None
+    last_echo_at: float | None = None
+
+    @property
+    def id(self) -> str:
+        return self.watchable.device.id
+
+
+class Monitor:
+    """Implements collectors.icmp.echo.EchoSink, and takes the samples of every collector."""
+
+    def __init__(self, clock: Clock, watch: Watch, *, confirm: Callable[[EchoTarget], None]) -> None:
+        """``confirm(target)`` sends one confirmation echo."""
+        self._clock = clock
+        self._watch = watch
+        self._confirm = confirm
+        self._tracks: dict[str, Track] = {}
+        self._by_target: dict[str, Track] = {}
+        self._minute_end = float("inf")
+        self._minute_start = float("-inf")
+        self._minute_over: Callable[[], None] = lambda: None
+        self.strays = 0
+        """Samples that belong to no open window: a result that came after its window was written."""
+
+    def __iter__(self) -> Iterator[Track]:
+        return iter(self._tracks.values())
+
+    def __getitem__(self, device: str) -> Track:
+        return self._tracks[device]
+
+    @property
+    def tracks(self) -> Mapping[str, Track]:
+        """By device id, in the order of the settings."""
+        return self._tracks
+
+    def apply(self, plan: SitePlan) -> None:
+        """Watch what the plan says from now on; devices that stay keep state and windows."""
+        for gone in [d for d in self._tracks if d not in plan.by_id()]:
+            self._watch.remove(gone)
+        tracks = {}
+        for watchable in plan.devices:
+            device = watchable.device
+            old = self._tracks.get(device.id)
+            target = old.echo_target if old else EchoTarget(echo_id(device.id), watchable.address)
+            target.address = watchable.address
+            reach = self._watch.add(
+                device.id,
+                period_s=watchable.echo_s or (watchable.snmp.status_s if watchable.snmp else 60.0),
+                confirm=lambda target=target: self._confirm(target),  # type: ignore[misc]
+                interface=watchable.interface,
+                parents=device.parents,
+            )
+            if old is None:
+                tracks[device.id] = Track(watchable, reach, target)
+            else:
+                old.watchable = watchable
+                tracks[device.id] = old
+        self._tracks = tracks
+        self._by_target = {echo_id(t.id): t for t in tracks.values()} | {snmp_id(t.id): t for t in tracks.values()}
+
+    def open_minute(self, start: float, end: float, over: Callable[[], None]) -> None:
+        """The open echo window is [start, end), monotonic; ``over()`` is called when a sample lies beyond it."""
+        self._minute_start, self._minute_end, self._minute_over = start, end, over
+
+    def take(self, sample: Sample) -> None:
+        """One measurement, from any collector."""
+        track = self._by_target.get(sample.target)
+        if track is None:
+            return  # a device that a reload has removed meanwhile
+        metric = sample.metric
+        if metric == Metric.ECHO:
+            self._echo(track, sample)
+        elif metric == Metric.CONFIRM:
+            self._judge(track, sample)
+
+    def overdue(self, target: str, sent_at: float) -> None:
+        """EchoSink: an echo is unanswered after the target's patience."""
+        track = self._by_target.get(target)
+        if track is not None:
+            self._watch.unanswered(track.id, sent_at)
+
+    def late(self, target: str, at: float) -> None:
+        """EchoSink: an answer came after the waiting time: loss in the figures, life in the state."""
+        track = self._by_target.get(target)
+        if track is not None:
+            self._watch.answered(track.id, float("-inf"), at)
+
+    def _echo(self, track: Track, sample: Sample) -> None:
+        at = sample.at
+        if at >= self._minute_end:
+            self._minute_over()
+        if at >= self._minute_start:
+            track.echo.add(sample)
+        elif track.echo_before is not None:
+            track.echo_before.add(sample)
+        else:
+            self.strays += 1
+        if sample.outcome is Outcome.OK:
+            rtt_ms = sample.value
+            track.last_rtt_ms = rtt_ms  # type: ignore[assignment]
+            track.last_echo_at = at
+            self._watch.answered(track.id, at, at + rtt_ms / 1000)  # type: ignore[operator]
+        else:
+            if sample.outcome is Outcome.NO_REPLY:
+                track.last_rtt_ms = None
+                track.last_echo_at = at
+            self._judge(track, sample)
+
+    def _judge(self, track: Track, sample: Sample) -> None:
+        """What an echo says of the state; an unanswered confirmation says nothing by itself (its row decides)."""
+        if sample.outcome is Outcome.OK:
+            self._watch.answered(track.id, sample.at, sample.at + sample.value / 1000)  # type: ignore[operator]
+        elif sample.outcome is Outcome.NO_REPLY:
+            if sample.metric == Metric.ECHO:
+                self._watch.unanswered(track.id, sample.at)
+        elif sample.outcome is Outcome.REFUSED:
+            self._watch.answered(track.id, sample.at, sample.at)
+        elif sample.outcome is Outcome.AGENT_FAULT:
+            self._watch.not_measured(track.id, sample.reason or "agent_fault")
+
+    def rotate_echo(self) -> None:
+        """The open minute is over: what is sent from now on belongs to the next."""
+        for track in self._tracks.values():
+            track.echo_before, track.echo = track.echo, EchoAccumulator()
+
+    def close_echo(self) -> dict[str, EchoCounts]:
+        """The minute before the open one, by device, for good; its late results are strays from now on."""
+        closed = {}
+        for track in self._tracks.values():
+            accumulator, track.echo_before = track.echo_before, None
+            if accumulator is None or track.watchable.echo_s is None:
+                continue
+            counts = accumulator.snapshot(track.minute)
+            track.minute = counts
+            track.echo_target.patience_ms = patience_ms(counts.sketch)
+            closed[track.id] = counts
+        return closed
+
+
+def patience_ms(sketch: Sketch) -> float:
+    """After how long an echo is overdue, from the round trips of the last minute."""
+    p95 = sketch.quantile(0.95)
+    return min(PATIENCE_MAX_MS, max(PATIENCE_MIN_MS, PATIENCE_OF_P95 * p95 if p95 is not None else 0.0))

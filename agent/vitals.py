@@ -1,0 +1,65 @@
+"""The agent's own vitals, for page, /metrics and `info`: what it costs the box it runs on. Owner of psutil."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """Bytes and seconds of CPU of this process since its start; of the disk that holds the database; of the box."""
+
+    rss_bytes: int
+    cpu_s: float
+    written_bytes: int | None
+    """Bytes this process caused to be written to disk (/proc/PID/io), None where the kernel does not count them."""
+    descriptors: int
+    threads: int
+    disk_free_bytes: int
+    disk_total_bytes: int
+    memory_available_bytes: int
+    load_1min: float
+    temperature_c: float | None
+    """Of the CPU, None where the box has no sensor."""
+
+
+class VitalsReader:
+    """Reads them. ``folder`` is the one of the database."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process = psutil.Process()
+
+    def read(self) -> Vitals:
+        """Some hundred microseconds; no disk access but statvfs."""
+        with self._process.oneshot():
+            cpu = self._process.cpu_times()
+            rss = self._process.memory_info().rss
+            threads = self._process.num_threads()
+        try:
+            written: int | None = self._process.io_counters().write_bytes
+        except psutil.AccessDenied:
+            written = None
+        disk = shutil.disk_usage(self._folder)
+        return Vitals(
+            rss_bytes=rss,
+            cpu_s=cpu.user + cpu.system,
+            written_bytes=written,
+            descriptors=self._process.num_fds(),
+            threads=threads,
+            disk_free_bytes=disk.free,
+            disk_total_bytes=disk.total,
+            memory_available_bytes=psutil.virtual_memory().available,
+            load_1min=os.getloadavg()[0],
+            temperature_c=_temperature(),
+        )
+
+
+def _temperature() -> float | None:
+    for name, entries in sorted(psutil.sensors_temperatures().items()):
+        if name in {"cpu_thermal", "coretemp", "k10temp", "soc_thermal"} and entries:
+            return float(entries[0].current)
+    return None
