@@ -1,0 +1,132 @@
+"""Secrets by reference: a file, an environment variable or a systemd credential; never in the configuration itself.
+
+The value is a SecretStr from the moment it is read; no repr, fault, log line or difference ever shows it.
+"""
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationInfo, model_validator
+
+from agent.settings.sources import user_name
+from agent.settings.types import ConfigPath, refuse
+
+EXPECTED = '{ file = "..." }, { env = "..." } or { credential = "..." }'
+MAX_SECRET_BYTES = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What secrets are read from, beside files. ``credentials_required`` False lets { credential } pass unread,
+    with a warning: `sonda check` in a shell has no credentials directory, the service has."""
+
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    credentials_required: bool = True
+
+
+class Secret(BaseModel):
+    """A reference to a secret, and the secret. Write one of the three."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    file: ConfigPath | None = Field(None, description="A file that holds the secret in one line.")
+    env: str | None = Field(None, description="An environment variable of the agent's process.")
+    credential: str | None = Field(
+        None, description="A systemd credential: LoadCredential= in the unit, read from $CREDENTIALS_DIRECTORY."
+    )
+    _value: SecretStr = PrivateAttr(default=SecretStr(""))
+    _warnings: tuple[str, ...] = PrivateAttr(default=())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_plain(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            refuse(
+                "found the secret itself as text, expected a reference",
+                f"Put it in a file that only the agent reads, and write {EXPECTED}.",
+            )
+        if isinstance(value, dict) and len([name for name in ("file", "env", "credential") if name in value]) != 1:
+            refuse(f"expected exactly one of {EXPECTED}")
+        return value
+
+    @model_validator(mode="after")
+    def _read(self, info: ValidationInfo) -> Self:
+        around = info.context if isinstance(info.context, Surroundings) else Surroundings()
+        if self.file is not None:
+            self._from_file(self.file)
+        elif self.env is not None:
+            text = around.environ.get(self.env)
+            if not text:
+                state = "is empty" if text is not None else "is not set"
+                refuse(f"the environment variable {self.env} {state}", "Set it in the service's EnvironmentFile=.")
+            self._value = SecretStr(text)
+        elif self.credential is not None:
+            self._from_credential(self.credential, around)
+        return self
+
+    def _from_credential(self, name: str, around: Surroundings) -> None:
+        folder = around.environ.get("CREDENTIALS_DIRECTORY")
+        if folder:
+            self._from_file(Path(folder) / name, hint=f"Write LoadCredential={name}:/path/of/the/secret in the unit.")
+        elif around.credentials_required:
+            refuse(
+                f'the systemd credential "{name}" cannot be read: CREDENTIALS_DIRECTORY is not set',
+                f"Run the agent as a systemd service with LoadCredential={name}:/path/of/the/secret.",
+            )
+        else:
+            self._warnings = (f'the systemd credential "{name}" was not checked: only the service can read it',)
+
+    def _from_file(self, file: Path, hint: str = "") -> None:
+        try:
+            with file.open("rb") as stream:
+                mode = os.fstat(stream.fileno()).st_mode
+                raw = stream.read(MAX_SECRET_BYTES + 1)
+        except FileNotFoundError:
+            refuse(f"there is no file {file}", hint or "Write the secret into it, in one line.")
+        except IsADirectoryError:
+            refuse(f"{file} is a directory, expected a file with the secret in one line", hint)
+        except PermissionError:
+            refuse(
+                f'the user "{user_name()}" may not read {file}',
+                hint or f"Let it: sudo chgrp sonda {file} && sudo chmod g+r {file}.",
+            )
+        except OSError as error:
+            refuse(f"{file} cannot be read: {error.strerror or error}", hint)
+        self._value = SecretStr(_one_line(raw, file))
+        if mode & stat.S_IROTH:
+            self._warnings = (f"everybody on this machine can read {file}: sudo chmod o-r {file}",)
+
+    @property
+    def known(self) -> bool:
+        """False where a check passed a systemd credential unread."""
+        return bool(self._value.get_secret_value())
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return self._warnings
+
+    def reveal(self) -> str:
+        """The secret itself, for the one call that sends it."""
+        return self._value.get_secret_value()
+
+    def reveal_bytes(self) -> bytes:
+        """The secret as UTF-8 octets."""
+        return self.reveal().encode()
+
+
+def _one_line(raw: bytes, file: Path) -> str:
+    if len(raw) > MAX_SECRET_BYTES:
+        refuse(f"{file} is larger than {MAX_SECRET_BYTES} bytes, expected a secret in one line")
+    try:
+        text = raw.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        refuse(f"{file} is not UTF-8 text, expected a secret in one line")
+    if not text:
+        refuse(f"{file} is empty, expected a secret in one line")
+    if "\n" in text:
+        refuse(f"{file} has {text.count(chr(10)) + 1} lines, expected a secret in one line")
+    return text

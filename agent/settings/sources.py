@@ -1,0 +1,264 @@
+"""Reading the files: which they are, their text, their syntax, and one tree out of many with every value's place."""
+
+import difflib
+import os
+import pwd
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agent.settings.faults import Fault, Override, Place
+from agent.settings.lines import Key, LineIndex
+
+DEFAULT_FILE = Path("/etc/sonda/sonda.toml")
+FRAGMENTS = "conf.d"
+MAX_FILE_BYTES = 4_000_000
+"""A configuration of 500 devices takes 100 kB; a file far beyond that is not a configuration."""
+
+
+class PlacedText(str):
+    """A string of a file that knows which file: relative paths are meant from there (types.py:ConfigPath)."""
+
+    __slots__ = ("folder",)
+    folder: Path
+
+    @classmethod
+    def of(cls, text: str, folder: Path) -> "PlacedText":
+        placed = cls(text)
+        placed.folder = folder
+        return placed
+
+
+@dataclass(slots=True)
+class Tree:
+    """All files in one: ``data`` as tomllib gives it, and the place of each key in it."""
+
+    data: dict[str, Any] = field(default_factory=dict)
+    places: dict[Key, Place] = field(default_factory=dict)
+    replaced: dict[Key, Place] = field(default_factory=dict)
+    files: list[Path] = field(default_factory=list)
+
+    def place(self, key: Key) -> Place | None:
+        """Where that key stands, or the nearest table around it."""
+        for length in range(len(key), 0, -1):
+            if found := self.places.get(key[:length]):
+                return found
+        return Place(self.files[0]) if self.files else None
+
+    def overrides(self) -> tuple[Override, ...]:
+        """Values of later files that replaced one of an earlier file."""
+        return tuple(
+            Override(".".join(str(part) for part in key), self.places[key], old) for key, old in self.replaced.items()
+        )
+
+
+def read_all(paths: Sequence[Path]) -> tuple[Tree, list[Fault]]:
+    """Each path with the conf.d/*.toml beside it, in name order. Files that cannot be read are faults and left out."""
+    tree, faults = Tree(), list[Fault]()
+    seen: set[Path] = set()
+    for path in paths:
+        for file in _with_fragments(path, faults):
+            if (real := file.resolve()) in seen:
+                continue
+            seen.add(real)
+            text = _text(file, faults)
+            tree.files.append(file)
+            if text is not None and (document := _parse(text, file, faults)) is not None:
+                _merge(tree, document, _places(text, file))
+    return tree, faults
+
+
+def _with_fragments(path: Path, faults: list[Fault]) -> Iterator[Path]:
+    yield path
+    folder = path.parent / FRAGMENTS
+    try:
+        names = sorted(os.listdir(folder)) if folder.is_dir() else []
+    except OSError as error:
+        faults.append(unreadable(folder, error))
+        return
+    yield from (folder / name for name in names if name.endswith(".toml") and not name.startswith("."))
+
+
+def _text(file: Path, faults: list[Fault]) -> str | None:
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        faults.append(unreadable(file, error))
+        return None
+    if len(raw) > MAX_FILE_BYTES:
+        faults.append(
+            Fault("", f"is larger than {MAX_FILE_BYTES:,} bytes, which no configuration is", place=Place(file))
+        )
+        return None
+    try:
+        return raw.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        message = f"is not UTF-8: byte 0x{raw[error.start]:02x} on this line"
+        faults.append(Fault("", message, 'Save the file as "UTF-8" in the editor.', Place(file, line)))
+        return None
+
+
+def unreadable(file: Path, error: OSError) -> Fault:
+    """Why the file could not be read, with the mend."""
+    place = Place(file)
+    match error:
+        case FileNotFoundError():
+            near = _similar(file)
+            write = "Write it there (config/README.md lists every setting), or name another file with --config."
+            hint = f"Did you mean {near}?" if near else write
+            return Fault("", "there is no such file", hint, place)
+        case IsADirectoryError():
+            inside = file / "sonda.toml"
+            hint = f"Did you mean {inside}?" if inside.is_file() else "Name the file itself."
+            return Fault("", "is a directory, expected a TOML file", hint, place)
+        case PermissionError():
+            user = user_name()
+            hint = f"Run this with sudo, or let the group read it: sudo chgrp sonda {file} && sudo chmod g+r {file}"
+            return Fault("", f'the user "{user}" may not read it', hint + ".", place)
+        case _:
+            return Fault("", f"cannot be read: {error.strerror or error}", place=place)
+
+
+def user_name() -> str:
+    """Who this process is, for sentences about permission."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def _similar(file: Path) -> str:
+    try:
+        names = [name for name in os.listdir(file.parent) if name.endswith(".toml")]
+    except OSError:
+        return ""
+    near = difflib.get_close_matches(file.name, names, n=1)
+    return str(file.parent / near[0]) if near else ""
+
+
+_AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_UNQUOTED_ADDRESS = re.compile(r"=\s*[0-9a-fA-F]*[.:][0-9a-fA-F]*[.:]")
+_UNQUOTED_WORD = re.compile(r"=\s*[^\s\"'\[{0-9+\-#]")
+
+
+def _parse(text: str, file: Path, faults: list[Fault]) -> dict[str, Any] | None:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        said = str(error)
+    except RecursionError:
+        faults.append(Fault("", "is nested too deeply to be a configuration", place=Place(file)))
+        return None
+    at = _AT.search(said)
+    lines = text.split("\n")
+    number = int(at[1]) if at and at[1] else len(lines)
+    reason = _AT.sub("", said)
+    if reason.startswith(("Cannot overwrite", "Cannot declare", "Cannot mutate", "Duplicate inline")):
+        faults.append(_twice(text, file, number))
+        return None
+    line = lines[number - 1] if 0 < number <= len(lines) else ""
+    column = f", column {at[2]}" if at and at[2] else ""
+    faults.append(Fault("", f"is not TOML{column}: {_lower_first(reason)}", _syntax_hint(line), Place(file, number)))
+    return None
+
+
+def _syntax_hint(line: str) -> str:
+    """What is probably meant, from the shape of the line; never its content, which may be a secret."""
+    if _UNQUOTED_ADDRESS.search(line):
+        return 'An address is text and needs quotes: address = "192.0.2.1".'
+    if line.count('"') % 2:
+        return "A text on this line is not closed with a quote."
+    if _UNQUOTED_WORD.search(line):
+        return 'Text needs quotes: name = "core switch"; true and false are written small and without.'
+    if line.strip() and "=" not in line and not line.lstrip().startswith(("[", "#")):
+        return "Each line is a [section], a setting (name = value) or a # comment."
+    return ""
+
+
+def _twice(text: str, file: Path, number: int) -> Fault:
+    """Which key stands twice, and where the first one is. tomllib stops on the second one's line."""
+    lines = text.split("\n")
+    doubles = [
+        (key, at)
+        for key, at in LineIndex(text).lines.items()
+        if number in at[1:] and not lines[at[0] - 1].lstrip().startswith("[[")
+    ]
+    place, hint = Place(file, number), "Keep one of the two."
+    if not doubles:
+        return Fault("", "sets the same thing twice, or as two different kinds", hint, place)
+    key, at = max(doubles, key=lambda double: len(double[0]))
+    return Fault("", f'"{key[-1]}" is set twice, first on line {at[0]}', hint, place)
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _places(text: str, file: Path) -> dict[Key, Place]:
+    return {key: Place(file, at[0]) for key, at in LineIndex(text).lines.items()}
+
+
+def _merge(tree: Tree, document: Mapping[str, Any], places: Mapping[Key, Place]) -> None:
+    """Tables are joined, arrays of tables appended, everything else replaced by the later file."""
+    if places:
+        _Merge(tree, places, next(iter(places.values())).file.parent).table(tree.data, document, (), ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Merge:
+    """One document going into the tree. ``here`` is a way in the tree, ``there`` the same in the document: they part
+    in arrays that were appended."""
+
+    tree: Tree
+    places: Mapping[Key, Place]
+    folder: Path
+
+    def table(self, into: dict[str, Any], table: Mapping[str, Any], here: Key, there: Key) -> None:
+        known = self.tree.places
+        for name, value in table.items():
+            key, source = (*here, name), (*there, name)
+            old = into.get(name)
+            if isinstance(value, dict) and isinstance(old, dict | None):
+                known.setdefault(key, self.places[source])
+                self.table(into.setdefault(name, {}), value, key, source)
+            elif _tables(value) and (old is None or _tables(old)):
+                known.setdefault(key, self.places[source])
+                items = into.setdefault(name, [])
+                for number, item in enumerate(value):
+                    position = len(items)
+                    items.append({})
+                    known[*key, position] = self.places[*source, number]
+                    self.table(items[position], item, (*key, position), (*source, number))
+            else:
+                self._replace(into, name, value, key, source)
+
+    def _replace(self, into: dict[str, Any], name: str, value: object, key: Key, source: Key) -> None:
+        if name in into:
+            self.tree.replaced[key] = self.tree.places[key]
+        into[name] = _placed(value, self.folder)
+        self.tree.places[key] = self.places[source]
+        if isinstance(value, list | dict):
+            depth = len(source)
+            inside = {(*key, *way[depth:]): place for way, place in self.places.items() if way[:depth] == source}
+            self.tree.places.update(inside)
+
+
+def _tables(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+
+
+def _placed(value: Any, folder: Path) -> Any:
+    match value:
+        case str():
+            return PlacedText.of(value, folder)
+        case list():
+            return [_placed(item, folder) for item in value]
+        case dict():
+            return {name: _placed(item, folder) for name, item in value.items()}
+        case _:
+            return value
