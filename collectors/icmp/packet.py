@@ -13,6 +13,7 @@ KEY = struct.Struct("!H8sQ")
 """Sequence, token, count: octets 6 to 24 of the message."""
 KEY_START, KEY_END = 6, 6 + KEY.size
 TOKEN_OCTETS = 8
+HEADER_OCTETS = 8
 PADDING = bytes(range(0x10, 0x10 + 40))
 
 ECHO_REPLY = {4: 0, 6: 129}
@@ -115,7 +116,7 @@ def quoted_error(version: int, message: bytes) -> IcmpError | None:
     An error quotes at least the IP header and 8 octets (RFC 792); ICMPv6 as much as fits (RFC 4443 section 2.4 c).
     Only quotes without extension headers are read: our echoes have none.
     """
-    if len(message) < 8:
+    if len(message) < HEADER_OCTETS:
         return None
     reason = error_reason(version, message[0], message[1])
     if reason is None:
@@ -131,8 +132,8 @@ def quoted_error(version: int, message: bytes) -> IcmpError | None:
         if len(quote) < start or quote[0] >> 4 != 6 or quote[6] != socket.IPPROTO_ICMPV6:
             return None
         destination = socket.inet_ntop(socket.AF_INET6, quote[24:40])
-    echo = quote[start : start + 8]
-    if len(echo) < 8 or echo[0] != ECHO_REQUEST[version]:
+    echo = quote[start : start + HEADER_OCTETS]
+    if len(echo) < HEADER_OCTETS or echo[0] != ECHO_REQUEST[version]:
         return None
     identifier, sequence = struct.unpack_from("!HH", echo, 4)
     return IcmpError(destination, sequence, reason, identifier)

@@ -33,6 +33,8 @@ class Peer:
     echoes: int = 0
     confirms: int = 0
     sockaddr: SocketAddress | None = None
+    proven: bool = False
+    """It has answered a TCP connect."""
     lost: deque[int] = field(default_factory=lambda: deque(maxlen=LOSSES_KEPT))
     """Counts of the last losses, oldest first."""
     floor: int = 0
@@ -85,5 +87,6 @@ class Echo:
     mono: int
     told: bool
     """No overdue signal is due (any more)."""
-    suspect: bool = False
-    """Its answer may have been dropped by our own full buffer."""
+    fault: str | None = None
+    """Why this echo, should it stay unanswered, is our own fault: its answer may have been dropped by our full
+    buffer, or nothing proves that this target answers what we may ask."""

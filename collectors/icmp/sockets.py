@@ -21,6 +21,10 @@ FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 BUFFER_OCTETS = 2 << 20
 """Receive and send buffer asked for. The kernel keeps some 256 small replies in a default one; the send buffer holds
 every echo that waits for ARP, three seconds each."""
+BUFFER_FLOOR_OCTETS = 1 << 20
+"""With less, answers of a busy second can be dropped."""
+HOP_LIMIT = 64
+"""Of the echoes we send, whatever the system's default: the recommended time to live (RFC 1700)."""
 
 _PROTOCOL = {4: socket.IPPROTO_ICMP, 6: socket.IPPROTO_ICMPV6}
 _SO_ATTACH_FILTER, _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 26, 32, 33
@@ -95,7 +99,7 @@ class Closed:
     reason: str
 
 
-def open_channel(version: int) -> Channel | Closed:
+def open_channel(version: int, hop_limit: int = HOP_LIMIT) -> Channel | Closed:
     """An ICMP socket of that IP version: datagram, else raw, else why not."""
     reason = "icmp_permission"
     for mode, kind in ((Mode.DATAGRAM, socket.SOCK_DGRAM), (Mode.RAW, socket.SOCK_RAW)):
@@ -106,15 +110,19 @@ def open_channel(version: int) -> Channel | Closed:
                 reason = f"icmp_{errno.errorcode.get(error.errno or 0, 'unknown').lower()}"
             continue
         try:
-            return _configure(version, mode, sock)
+            return _configure(version, mode, sock, hop_limit)
         except BaseException:
             sock.close()
             raise
     return Closed(version, reason)
 
 
-def _configure(version: int, mode: Mode, sock: socket.socket) -> Channel:
+def _configure(version: int, mode: Mode, sock: socket.socket, hop_limit: int) -> Channel:
     identifier = 0
+    if version == 4:
+        sock.setsockopt(socket.SOL_IP, socket.IP_TTL, hop_limit)
+    else:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, hop_limit)
     _enlarge(sock, _SO_RCVBUFFORCE, socket.SO_RCVBUF)
     _enlarge(sock, _SO_SNDBUFFORCE, socket.SO_SNDBUF)
     if mode is Mode.DATAGRAM:
@@ -202,4 +210,15 @@ def permission_help(user: str | None = None) -> str:
         f'`sysctl -w net.ipv4.ping_group_range="{group} {group}"` (and keep it in /etc/sysctl.d/60-sonda.conf), or '
         "give the service CAP_NET_RAW with `AmbientCapabilities=CAP_NET_RAW` in its systemd unit, or run "
         f"`setcap cap_net_raw+ep {os.path.realpath(sys.executable)}`."
+    )
+
+
+def buffer_help(octets: int) -> str | None:
+    """The mend for a receive buffer the kernel made smaller than asked; None where it is large enough."""
+    if octets >= BUFFER_FLOOR_OCTETS:
+        return None
+    return (
+        f"The kernel allows this process a receive buffer of {octets} octets, and answers may be dropped: run "
+        f"`sysctl -w net.core.rmem_max={BUFFER_OCTETS} net.core.wmem_max={BUFFER_OCTETS}` "
+        "(and keep it in /etc/sysctl.d/60-sonda.conf)."
     )
