@@ -10,7 +10,7 @@
       .maintenance   tuple[MaintenanceSettings]  devices, start, end, reason
       .mqtt          MqttSettings        enabled, host, port, transport, protocol, username, password, tls, ...
       .http          HttpSettings        enabled, host, port, access_code, cert, key, plain_http, hosts
-      .store         StoreSettings       path, max_bytes, keep_..., reserve_bytes
+      .store         StoreSettings       path, max_bytes, ballast_bytes, keep_...
       .log           LogSettings         level
 
 What one value may be stands here; what values must be to each other stands in rules.py. Secrets are secret.py:Secret.
@@ -18,7 +18,6 @@ What one value may be stands here; what values must be to each other stands in r
 
 import difflib
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, Self
 from zoneinfo import ZoneInfo
@@ -45,6 +44,7 @@ from agent.settings.types import (
     refuse,
     slug,
 )
+from collectors.snmp.credentials import AuthProtocol, PrivProtocol
 from kpi.model import Role
 
 
@@ -139,29 +139,6 @@ class SnmpSettings(Section):
     retries: Annotated[Count, Field(ge=0, le=5)] = Field(2, description="How often an unanswered request is repeated.")
 
 
-class AuthProtocol(StrEnum):
-    """Authentication of SNMPv3: RFC 3414 (MD5, SHA-1), RFC 7860 (the SHA-2 family)."""
-
-    MD5 = "md5"
-    SHA1 = "sha1"
-    SHA224 = "sha224"
-    SHA256 = "sha256"
-    SHA384 = "sha384"
-    SHA512 = "sha512"
-
-
-class PrivProtocol(StrEnum):
-    """Privacy of SNMPv3: RFC 3414 (DES), RFC 3826 (AES-128), and AES-192/256 with Blumenthal's key extension; with a
-    "c" Reeder's, as Cisco has it."""
-
-    DES = "des"
-    AES128 = "aes128"
-    AES192 = "aes192"
-    AES256 = "aes256"
-    AES192C = "aes192c"
-    AES256C = "aes256c"
-
-
 def _number_as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
@@ -254,9 +231,10 @@ class TlsSettings(Section):
     cert: ConfigPath | None = Field(
         None, description="The probe's own certificate (PEM), where the broker asks for one."
     )
-    key: ConfigPath | None = Field(None, description="Its key (PEM).")
+    key: ConfigPath | None = Field(None, description="Its key (PEM). Default: in the file of `cert`.")
     key_password: Secret | None = Field(None, description="The passphrase of the key.")
-    server_name: Address | None = Field(None, description="The name in the broker's certificate. Default: `host`.")
+    minimum_version: Literal["1.2", "1.3"] = Field("1.2", description="The oldest TLS that is spoken.")
+    check_hostname: Flag = Field(True, description="Whether the broker's certificate must name `host`.")
     verify: Flag = Field(True, description="Whether the broker's certificate is checked. Only a lab turns it off.")
 
 
@@ -288,7 +266,7 @@ class MqttSettings(Section):
     username: Annotated[str, Field(min_length=1), Expects("text")] | None = Field(None, description="User name.")
     password: Secret | None = Field(None, description="Password.")
     keepalive_s: Annotated[Count, Field(ge=5, le=3600)] = Field(
-        60, description="The broker says `offline` after one and a half times this silence."
+        30, description="The broker says `offline` after one and a half times this silence."
     )
 
 
@@ -318,14 +296,16 @@ class StoreSettings(Section):
     max_bytes: Annotated[Bytes, Field(ge=64_000_000)] = Field(
         4_000_000_000, description="Most the database may take; fine windows go first."
     )
-    reserve_bytes: Annotated[Bytes, Field(ge=0)] = Field(
-        32_000_000, description="Kept free by a file of that size, given up when the disk is full."
+    ballast_bytes: Annotated[Bytes, Field(ge=0)] = Field(
+        16_000_000, description="Space taken by a file that is given up when the disk is full."
     )
-    keep_60s_days: Days = Field(2, description="One-minute windows.")
-    keep_5min_days: Days = Field(90, description="Five-minute windows.")
-    keep_1h_days: Days = Field(730, description="One-hour windows; days and months are kept for ever.")
-    keep_sent_days: Days = Field(35, description="Messages the broker has, for replay.")
-    keep_sent_bytes: Annotated[Bytes, Field(ge=0)] = Field(1_000_000_000, description="Most that these may take.")
+    keep_minute_days: Days = Field(2, description="How long one-minute windows are kept.")
+    keep_five_minutes_days: Days = Field(90, description="How long five-minute windows are kept.")
+    keep_hour_days: Days = Field(731, description="How long one-hour windows are kept; days and months for ever.")
+    keep_acknowledged_days: Days = Field(35, description="How long messages that the broker has stay for replay.")
+    keep_acknowledged_bytes: Annotated[Bytes, Field(ge=0)] = Field(
+        1_000_000_000, description="Most that these may take."
+    )
 
 
 class LogSettings(Section):

@@ -8,6 +8,7 @@ import difflib
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,18 +18,17 @@ from pydantic import BaseModel
 from agent.settings.faults import Severity
 from agent.settings.lines import Key
 from agent.settings.models import (
-    AuthProtocol,
     CredentialSettings,
     DeviceSettings,
     HttpSettings,
     MaintenanceSettings,
     MqttSettings,
     NetworkSettings,
-    PrivProtocol,
     SnmpSettings,
     StoreSettings,
 )
 from agent.settings.secret import Secret
+from collectors.snmp.credentials import AuthProtocol, PrivProtocol
 from kpi.model import Role
 
 
@@ -265,7 +265,8 @@ def broker_is_reachable(draft: Draft) -> Iterator[Broken]:
         yield Broken(("mqtt", "path"), 'a path is for transport = "websocket" alone')
     if mqtt.password is not None and not mqtt.tls.enabled and not loopback(mqtt.host or ""):
         yield _warn(("mqtt", "password"), "the password crosses the network readable", "Write a section [mqtt.tls].")
-    yield from _pair(("mqtt", "tls"), mqtt.tls.cert, mqtt.tls.key)
+    if mqtt.tls.key is not None and mqtt.tls.cert is None:
+        yield Broken(("mqtt", "tls", "cert"), "is missing: a key needs its certificate")
     for name in ("ca", "cert", "key"):
         yield from _readable(("mqtt", "tls", name), getattr(mqtt.tls, name))
     if mqtt.tls.enabled and not mqtt.tls.verify:
@@ -277,7 +278,8 @@ def page_is_guarded(draft: Draft) -> Iterator[Broken]:
     http = draft.http
     if http is None or not http.enabled:
         return
-    yield from _pair(("http",), http.cert, http.key)
+    if http.key is not None and http.cert is None:
+        yield Broken(("http", "cert"), "is missing: a key needs its certificate")
     for name in ("cert", "key"):
         yield from _readable(("http", name), getattr(http, name))
     code = http.access_code
@@ -294,7 +296,7 @@ def page_is_guarded(draft: Draft) -> Iterator[Broken]:
     if http.cert is None and not http.plain_http:
         yield Broken(
             ("http", "cert"),
-            f'is missing, and key: host = "{http.host}" is reached from the LAN, which needs HTTPS',
+            f'is missing: host = "{http.host}" is reached from the LAN, which needs HTTPS',
             "Or say plain_http = true: the access code then crosses the LAN readable.",
         )
 
@@ -305,11 +307,11 @@ def store_is_a_file(draft: Draft) -> Iterator[Broken]:
         return
     if store.path.is_dir():
         yield Broken(("store", "path"), f"{store.path} is a directory", f'Did you mean "{store.path / "sonda.db"}"?')
-    if store.reserve_bytes * 2 > store.max_bytes:
-        yield Broken(("store", "reserve_bytes"), "takes more than half of max_bytes")
-    if not store.keep_60s_days <= store.keep_5min_days <= store.keep_1h_days:
-        key = ("store", "keep_5min_days" if store.keep_60s_days > store.keep_5min_days else "keep_1h_days")
-        yield Broken(key, "coarser windows must be kept at least as long as finer ones")
+    if store.ballast_bytes * 2 > store.max_bytes:
+        yield Broken(("store", "ballast_bytes"), "takes more than half of max_bytes")
+    for finer, coarser in pairwise(("keep_minute_days", "keep_five_minutes_days", "keep_hour_days")):
+        if getattr(store, finer) > getattr(store, coarser):
+            yield Broken(("store", coarser), f"is less than {finer}: coarser windows are kept longer than finer ones")
 
 
 def secrets_are_kept(draft: Draft) -> Iterator[Broken]:
@@ -335,13 +337,6 @@ def loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _pair(section: Key, cert: Path | None, key: Path | None) -> Iterator[Broken]:
-    if cert is not None and key is None:
-        yield Broken((*section, "key"), "is missing: a certificate needs its key")
-    if key is not None and cert is None:
-        yield Broken((*section, "cert"), "is missing: a key needs its certificate")
 
 
 def _readable(key: Key, file: Path | None) -> Iterator[Broken]:
