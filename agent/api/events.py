@@ -1,0 +1,84 @@
+"""Server-sent events: every page gets the present figures when it opens, then again at every change and every 2 s.
+
+A page that does not read is dropped, never waited for.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from collectors.clock import Clock
+
+EVERY_S = 2.0
+MAX_PAGES = 32
+"""Open pages at once; one costs a connection and some kilobytes."""
+QUEUE = 8
+
+
+class Broadcaster:
+    """Sends one document to all open pages."""
+
+    def __init__(self, clock: Clock, document: Callable[[], dict[str, Any]]) -> None:
+        """``document()`` is the present state as JSON types; asked only while a page is open."""
+        self._clock = clock
+        self._document = document
+        self._pages: set[asyncio.Queue[str | None]] = set()
+        self._changed = asyncio.Event()
+        self._closed = False
+
+    @property
+    def full(self) -> bool:
+        """No further page may open."""
+        return len(self._pages) >= MAX_PAGES
+
+    def changed(self) -> None:
+        """Something a person would notice has changed: tell the pages now."""
+        self._changed.set()
+
+    def close(self) -> None:
+        """End all streams, and let ``run`` return."""
+        self._closed = True
+        self._changed.set()
+        for page in self._pages:
+            if page.full():
+                page.get_nowait()
+            page.put_nowait(None)
+
+    async def run(self) -> None:
+        """Until closed or cancelled."""
+        while not self._closed:
+            sleeper = asyncio.ensure_future(self._clock.sleep(EVERY_S))
+            changed = asyncio.ensure_future(self._changed.wait())
+            try:
+                await asyncio.wait((sleeper, changed), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                sleeper.cancel()
+                changed.cancel()
+            self._changed.clear()
+            if self._pages and not self._closed:
+                self._send(self._message())
+
+    async def stream(self) -> AsyncIterator[str]:
+        """The events of one page."""
+        page: asyncio.Queue[str | None] = asyncio.Queue(QUEUE)
+        self._pages.add(page)
+        try:
+            yield "retry: 2000\n\n" + self._message()
+            while (message := await page.get()) is not None:
+                yield message
+        finally:
+            self._pages.discard(page)
+
+    def _message(self) -> str:
+        body = json.dumps(self._document(), ensure_ascii=False, separators=(",", ":"))
+        return f"event: now\ndata: {body}\n\n"
+
+    def _send(self, message: str) -> None:
+        for page in tuple(self._pages):
+            if page.full():  # it does not read: close it, the browser comes back by itself
+                self._pages.discard(page)
+                page.get_nowait()
+                page.put_nowait(None)
+            else:
+                page.put_nowait(message)

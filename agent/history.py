@@ -1,0 +1,41 @@
+"""The states of each entity as far back as an open window or an open outage needs them; the rest is in the store."""
+
+from collections.abc import Iterable, Sequence
+
+from kpi.model import State
+from kpi.states import Turn
+
+KEEP_S = 3 * 3600.0
+"""How far back changes are kept in memory, beyond the last "up" before that."""
+
+
+class StateHistory:
+    """Changes by entity, oldest decision first (what kpi.states.state_seconds takes)."""
+
+    def __init__(self) -> None:
+        self._turns: dict[str, list[Turn]] = {}
+
+    def add(self, entity: str, at: float, state: State) -> None:
+        """A decision: from ``at`` (monotonic; it may be backdated) the entity is in ``state``."""
+        self._turns.setdefault(entity, []).append(Turn(at, state))
+
+    def of(self, entity: str) -> Sequence[Turn]:
+        """The decisions, in the order in which they were made."""
+        return self._turns.get(entity, ())
+
+    def forget_before(self, at: float) -> None:
+        """Drop what no window after ``at`` needs: all before the last "up" that lies before it."""
+        for entity, turns in self._turns.items():
+            last = _last_up_before(turns, at)
+            if last > 0:
+                self._turns[entity] = turns[last:]
+
+    def forget(self, kept: Iterable[str]) -> None:
+        """Only these entities are still watched."""
+        wanted = set(kept)
+        for entity in [e for e in self._turns if e not in wanted]:
+            del self._turns[entity]
+
+
+def _last_up_before(turns: Sequence[Turn], at: float) -> int:
+    return max((i for i, t in enumerate(turns) if t.state is State.UP and t.at <= at), default=0)

@@ -1,0 +1,132 @@
+"""Between those who have something to write and the store: nobody who measures ever waits for the disk.
+
+Batches are committed in order. A full disk keeps them here, bounded, until there is room again; what must be given up
+is counted and said in a message of its own. A store that is damaged or gone ends ``run`` with its error, and with it
+the process, which systemd starts anew.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from agent.messages import MessageDraft
+from agent.store.errors import DiskFull
+from agent.store.model import Batch, Committed, StateRow
+from collectors.clock import Clock
+from kpi.model import Incident
+
+log = logging.getLogger("sonda.recorder")
+
+KEPT_BATCHES = 60
+"""An hour of minutes: 200 devices take some 100 kB each."""
+KEPT_DRAFTS = 20_000
+AGAIN_S = 5.0
+LOST_SCHEMA = "sonda.event.v1"
+
+
+class Commits(Protocol):
+    """What the recorder needs of the store."""
+
+    def commit(self, batch: Batch) -> Awaitable[Committed]:
+        """One transaction; returns after it is on the disk."""
+
+
+class Recorder:
+    """A queue of batches with one consumer."""
+
+    def __init__(self, store: Commits, clock: Clock, committed: Callable[[], None]) -> None:
+        """``committed()`` is called after each commit that held messages."""
+        self._store = store
+        self._clock = clock
+        self._committed = committed
+        self._waiting: deque[Batch] = deque()
+        self._now: list[StateRow | Incident | MessageDraft] = []
+        self._something = asyncio.Event()
+        self._stopping = False
+        self._dropped = 0
+        self.trouble: str | None = None
+        """Why nothing can be written now, as a sentence; None while all is well."""
+
+    @property
+    def waiting(self) -> int:
+        """Batches that are not committed yet."""
+        return len(self._waiting)
+
+    def put(self, batch: Batch) -> None:
+        """Commit this batch, in its turn."""
+        self._flush()
+        self._append(batch)
+
+    def note(self, *entries: StateRow | Incident | MessageDraft) -> None:
+        """Commit these at once; what is noted in one turn of the loop goes into one transaction."""
+        self._now.extend(entries)
+        if len(self._now) > KEPT_DRAFTS:
+            self._dropped += len(self._now) - KEPT_DRAFTS
+            del self._now[:-KEPT_DRAFTS]
+        self._something.set()
+
+    def stop(self) -> None:
+        """Commit what waits, then let ``run`` return."""
+        self._stopping = True
+        self._something.set()
+
+    async def run(self) -> None:
+        """Until ``stop``. Raises what the store raises, but for a full disk, which is waited out."""
+        while True:
+            await self._something.wait()
+            self._something.clear()
+            self._flush()
+            while self._waiting:
+                if not await self._commit(self._waiting[0]) and self._stopping:
+                    log.error("The agent stops with %d writes undone: %s", len(self._waiting), self.trouble)
+                    return
+            if self._stopping:
+                return
+
+    async def _commit(self, batch: Batch) -> bool:
+        try:
+            await self._store.commit(batch)
+        except DiskFull as error:
+            if self.trouble is None:
+                log.error("%s", error)  # noqa: TRY400 - a sentence for the technician, not a traceback
+            self.trouble = str(error)
+            await self._clock.sleep(AGAIN_S)
+            return False
+        if self.trouble is not None:
+            log.warning("The store can be written again.")
+            self.trouble = None
+        self._waiting.popleft()
+        if self._dropped:
+            self.note(_lost(self._dropped))
+            self._dropped = 0
+        if batch.drafts:
+            self._committed()
+        return True
+
+    def _flush(self) -> None:
+        if self._now:
+            entries, self._now = self._now, []
+            self._append(_batch(entries))
+
+    def _append(self, batch: Batch) -> None:
+        if len(self._waiting) >= KEPT_BATCHES:  # the first is being tried: the next oldest goes
+            gone = self._waiting[1]
+            self._dropped += len(gone.windows) + len(gone.drafts) + len(gone.states) + len(gone.incidents)
+            del self._waiting[1]
+        self._waiting.append(batch)
+        self._something.set()
+
+
+def _batch(entries: Sequence[StateRow | Incident | MessageDraft]) -> Batch:
+    return Batch(
+        states=[e for e in entries if isinstance(e, StateRow)],
+        incidents=[e for e in entries if isinstance(e, Incident)],
+        drafts=[e for e in entries if isinstance(e, MessageDraft)],
+    )
+
+
+def _lost(entries: int) -> MessageDraft:
+    body = {"type": "probe.fault", "cause": "disk_full", "entries_lost": entries}
+    return MessageDraft("event/probe.fault", LOST_SCHEMA, body)
