@@ -14,11 +14,22 @@ from types import TracebackType
 from typing import Self
 
 from collectors.clock import Clock
-from collectors.snmp import message
-from collectors.snmp.credentials import Community
-from collectors.snmp.errors import Busy, DecodeError, Refused, SendFault, SnmpError, Timeout, TooBig, Unreachable
+from collectors.snmp import message, v3
+from collectors.snmp.credentials import UsmUser
+from collectors.snmp.errors import (
+    AuthFailure,
+    Busy,
+    DecodeError,
+    Refused,
+    SendFault,
+    SnmpError,
+    Timeout,
+    TooBig,
+    Unreachable,
+)
 from collectors.snmp.message import Pdu, Reply, Request
 from collectors.snmp.peer import Peer, Source
+from collectors.snmp.session import Dropped, Hint, Resend, Session
 from collectors.snmp.transport import IcmpError, UdpSocket
 
 OUTSTANDING_MAX = 4096
@@ -29,6 +40,8 @@ BLOCKED_WAIT_S = 0.01
 BLOCKED_MAX = 100
 """A full send buffer is waited for this often before it is our fault."""
 MAX_REPETITIONS_MAX = 2**16
+RESENDS_MAX = 5
+"""SNMPv3 reports that one request is sent again for: new engine id, its time, both anew, and one to spare."""
 
 COUNTERS = (
     "sent", "retries", "answered", "timeouts", "late", "duplicate", "foreign", "wrong_id", "wrong_version",
@@ -49,7 +62,19 @@ _REASONS = {
 class Pending:
     """One request on its way. ``sent`` has, by id, when each try went out and its octets."""
 
-    __slots__ = ("blocked", "future", "peer", "request", "sent", "source", "timeout_s", "timer", "tries", "trouble")
+    __slots__ = (
+        "blocked",
+        "future",
+        "peer",
+        "request",
+        "resends",
+        "sent",
+        "source",
+        "timeout_s",
+        "timer",
+        "tries",
+        "trouble",
+    )
 
     def __init__(
         self,
@@ -71,6 +96,7 @@ class Pending:
         self.timer: asyncio.TimerHandle | None = None
         self.trouble: SnmpError | None = None
         self.blocked = 0
+        self.resends = 0
 
     def fail(self, error: SnmpError) -> None:
         if not self.future.done():
@@ -91,6 +117,7 @@ class SnmpClient:
         self._pending: dict[Source, dict[int, Pending]] = {}
         self._outstanding = 0
         self._recent: dict[int, tuple[Source, bool]] = {}
+        self._session = Session(clock, self._counters)
         self._random = random.Random()  # noqa: S311 -- ids need to be hard to guess from off the path, not secret
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -155,9 +182,6 @@ class SnmpClient:
         return await self._ask(peer, request, timeout_s, retries)
 
     async def _ask(self, peer: Peer, request: Request, timeout_s: float, retries: int) -> Reply:
-        return await self._exchange(peer, request, timeout_s, retries)
-
-    async def _exchange(self, peer: Peer, request: Request, timeout_s: float, retries: int) -> Reply:
         if self._outstanding >= OUTSTANDING_MAX:
             raise Busy(f"{OUTSTANDING_MAX} requests are on their way already")
         if self._loop is None:
@@ -173,7 +197,7 @@ class SnmpClient:
             return await pending.future
         finally:
             self._outstanding -= 1
-            self._forget(pending)
+            self._finish(pending)
 
     def _send(self, pending: Pending) -> None:
         """One try, with a new id and a new timer. What goes wrong lands in the future."""
@@ -216,7 +240,8 @@ class SnmpClient:
 
     def _encode(self, pending: Pending, number: int) -> bytes:
         credential = pending.peer.credential
-        assert isinstance(credential, Community)
+        if isinstance(credential, UsmUser):
+            return self._session.seal(pending.peer, credential, pending.request, number)
         return pending.request.message(credential.version, credential.community, number)
 
     def _expire(self, pending: Pending) -> None:
@@ -232,16 +257,20 @@ class SnmpClient:
         self._counters["socket_dropped"] = sum(udp.dropped() for udp in self._sockets.values())
         pending.fail(pending.trouble or Timeout(f"{pending.peer.address}: no answer to {len(pending.sent)} tries"))
 
-    def _forget(self, pending: Pending) -> None:
+    def _finish(self, pending: Pending) -> None:
+        """Whatever became of it: no timer, no table entry is left, and its ids are remembered for a while."""
         if pending.timer:
             pending.timer.cancel()
         table = self._pending.get(pending.source, {})
-        answered = pending.future.done() and not pending.future.cancelled() and not pending.future.exception()
+        future = pending.future
+        failure = asyncio.CancelledError() if not future.done() or future.cancelled() else future.exception()
         for number in pending.sent:
             table.pop(number, None)
-            self._recent[number] = (pending.source, answered)
+            self._recent[number] = (pending.source, failure is None)
         if not table:
             self._pending.pop(pending.source, None)
+            if failure and not isinstance(failure, TooBig):
+                pending.peer.engine.forget()  # SNMPv3 heals: the next request starts by discovering
         while len(self._recent) > RECENT_MAX:
             del self._recent[next(iter(self._recent))]
 
@@ -250,27 +279,66 @@ class SnmpClient:
         table = self._pending.get(source, {})
         try:
             version, at, stop = message.read_version(octets)
-            _community, pdu = message.read_community(octets, at, stop)
+            if version == message.VERSIONS["3"]:
+                header = v3.read_header(octets, at, stop)
+                number = header.msg_id
+            else:
+                header = None
+                _community, pdu = message.read_community(octets, at, stop)
+                number = pdu.request_id
         except DecodeError as error:
             self._counters["undecodable"] += 1
             for pending in table.values():
                 pending.trouble = error
             return
-        found = table.get(pdu.request_id)
+        found = table.get(number)
         if found is None:
-            self._stray(pdu.request_id, source, known=bool(table))
+            self._stray(number, source, known=bool(table))
+        elif found.future.done():
+            self._counters["duplicate"] += 1
         elif version != message.VERSIONS[found.peer.credential.version]:
             self._counters["wrong_version"] += 1
+        elif header:
+            self._open(found, header, octets)
         else:
-            self._answer(found, pdu, pdu.request_id, len(octets))
+            self._answer(found, pdu, number, len(octets))
+
+    def _open(self, pending: Pending, header: v3.Header, octets: bytes) -> None:
+        """An SNMPv3 message for this request."""
+        user = pending.peer.credential
+        assert isinstance(user, UsmUser)
+        try:
+            opened = self._session.open(pending.peer, user, header, octets)
+        except Dropped as dropped:
+            self._counters[dropped.counter] += 1
+        except DecodeError as error:
+            self._counters["undecodable"] += 1
+            pending.trouble = error
+        except AuthFailure as error:
+            pending.fail(error)
+        else:
+            if isinstance(opened, Hint):
+                pending.trouble = opened.failure
+            elif isinstance(opened, Resend):
+                self._again(pending, opened.failure)
+            elif opened.request_id != header.msg_id:
+                self._counters["wrong_id"] += 1
+            else:
+                self._answer(pending, opened, header.msg_id, len(octets))
+
+    def _again(self, pending: Pending, failure: AuthFailure) -> None:
+        pending.resends += 1
+        if pending.resends > RESENDS_MAX:
+            pending.fail(failure)
+            return
+        if pending.timer:
+            pending.timer.cancel()
+        self._send(pending)
 
     def _answer(self, pending: Pending, pdu: Pdu, number: int, octets: int) -> None:
         """The PDU that belongs to this try of this request."""
         if pdu.kind != message.RESPONSE:
             self._counters["wrong_pdu"] += 1
-            return
-        if pending.future.done():
-            self._counters["duplicate"] += 1
             return
         if pdu.error_status == message.TOO_BIG:
             self._counters["too_big"] += 1

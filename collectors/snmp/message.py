@@ -7,6 +7,7 @@ order asked. Whatever is odd about an answer goes to ``read_varbinds``, which re
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from collectors.snmp import ber
 from collectors.snmp.ber import Value, VarBind
@@ -64,8 +65,7 @@ class Reply:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Pdu:
+class Pdu(NamedTuple):
     """A PDU's head, and where its list of varbinds stands in ``data``."""
 
     kind: int
@@ -99,7 +99,7 @@ class Request:
         whole = ber.element(kind, bytes((ber.INTEGER, 4, 0, 0, 0, 0)) + self.pdu_tail)
         self.pdu_head = whole[: -4 - len(self.pdu_tail)]
         self._wanted = tuple((tail, len(tail) + 2) for tail in tails)
-        self._for: tuple[str, bytes] | None = None
+        self._for: tuple[str | bytes, bytes] | None = None
         self._head = b""
 
     def __repr__(self) -> str:
@@ -116,6 +116,14 @@ class Request:
             whole = ber.element(ber.SEQUENCE, envelope + self.pdu(ID_MIN))
             self._head = whole[: -4 - len(self.pdu_tail)]
             self._for = (version, community)
+        return self._head + request_id.to_bytes(4, "big") + self.pdu_tail
+
+    def scoped(self, context_engine: bytes, context: bytes, request_id: int) -> bytes:
+        """The ScopedPDU of RFC 3412 section 6.8; its head is kept as that of ``message`` is."""
+        if self._for != (context_engine, context):
+            whole = scoped_pdu(context_engine, context, self.pdu(ID_MIN))
+            self._head = whole[: -4 - len(self.pdu_tail)]
+            self._for = (context_engine, context)
         return self._head + request_id.to_bytes(4, "big") + self.pdu_tail
 
     def match(  # noqa: C901 -- in one piece, because a call a varbind would double its cost
@@ -185,6 +193,13 @@ class Request:
             return Reply(self.oids, matched[0], matched[1], 0, pdu.error_index, octets, seconds)
         tags, values, unasked = self.align(pdu)
         return Reply(self.oids, tags, values, 0, pdu.error_index, octets, seconds, unasked)
+
+
+def scoped_pdu(context_engine: bytes, context: bytes, pdu: bytes) -> bytes:
+    """ScopedPDU (RFC 3412 section 6.8)."""
+    return ber.element(
+        ber.SEQUENCE, ber.element(ber.OCTET_STRING, context_engine) + ber.element(ber.OCTET_STRING, context) + pdu
+    )
 
 
 def prepare(version: str, oids: Sequence[bytes]) -> Request:

@@ -4,7 +4,11 @@ import ipaddress
 import socket
 from dataclasses import dataclass, field
 
-from collectors.snmp.credentials import Credential
+from collectors.snmp.credentials import Credential, UsmUser
+from collectors.snmp.usm import Keys
+
+ENGINE_TIME_MAX = 2**31 - 1
+"""RFC 3414 section 2.2; an engine that gets there counts a boot more."""
 
 Source = tuple[str, int] | tuple[str, int, int, int]
 """A socket address as ``recvfrom`` gives it: IPv4 by two, IPv6 by four."""
@@ -23,17 +27,23 @@ class Engine:
     engine_time: int = 0
     at: float = 0.0
     authentic: bool = False
+    found: bool = False
+    """Was it ever known before? Tells finding it again from finding it."""
+    keys: Keys | None = field(default=None, repr=False)
+    keys_of: UsmUser | None = field(default=None, repr=False)
+    """Whose keys those are; a changed credential makes new ones."""
 
     def now(self, monotonic: float) -> int:
         """snmpEngineTime as it should be by now, in seconds."""
-        return self.engine_time + int(monotonic - self.at) if self.at else self.engine_time
+        return min(self.engine_time + int(monotonic - self.at), ENGINE_TIME_MAX) if self.at else self.engine_time
 
     def forget(self) -> None:
-        """Back to knowing nothing: the next request discovers."""
+        """Back to knowing nothing but that it was known: the next request discovers."""
         self.engine_id = b""
         self.boots = self.engine_time = 0
         self.at = 0.0
         self.authentic = False
+        self.keys = self.keys_of = None
 
 
 @dataclass(slots=True, eq=False)
