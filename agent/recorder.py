@@ -77,8 +77,7 @@ class Recorder:
         while True:
             await self._something.wait()
             self._something.clear()
-            self._flush()
-            while self._waiting:
+            while self._pending():
                 if not await self._commit(self._waiting[0]) and self._stopping:
                     log.error("The agent stops with %d writes undone: %s", len(self._waiting), self.trouble)
                     return
@@ -104,6 +103,10 @@ class Recorder:
         if batch.drafts:
             self._committed()
         return True
+
+    def _pending(self) -> bool:
+        self._flush()
+        return bool(self._waiting)
 
     def _flush(self) -> None:
         if self._now:

@@ -67,11 +67,13 @@ async def test_a_full_disk_is_waited_out_and_nothing_that_fits_is_lost(caplog: p
         for n in range(10):
             recorder.put(window(n))
         await clock.advance(60)
-        assert recorder.trouble == "The disk is full: free 10 MB."
+        trouble = recorder.trouble
+        assert trouble == "The disk is full: free 10 MB."
         assert caplog.text.count("free 10 MB") == 1
         store.error = None
         await clock.advance(AGAIN_S + 1)
-        assert recorder.trouble is None
+        trouble = recorder.trouble
+        assert trouble is None
     assert [b.windows[0].start_utc for b in store.committed] == list(range(10))
 
 

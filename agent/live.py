@@ -1,0 +1,181 @@
+"""What is known now, as the API, the page and /metrics show it: frozen documents, built on demand by whoever knows.
+
+FastAPI makes the OpenAPI page from these classes. Times are RFC 3339 in UTC, units stand in names, and a null figure
+says why. ``Live`` is what the API needs of the running agent; nothing here can change anything.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class FigureNow:
+    """One KPI of the last closed five-minute window (kpi/catalogue.py has title, formula and thresholds)."""
+
+    kpi: str
+    unit: str
+    value: float | None
+    null_reason: str | None
+    n: int
+    status: str
+    parts: Mapping[str, float | None]
+    flags: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowNow:
+    """The window the figures belong to."""
+
+    start: str
+    end: str
+    revision: int
+    coverage: float
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SnmpNow:
+    """How the SNMP polls of a device go. ``state``: "up", "down" (it does not answer; the device may), "unknown"."""
+
+    state: str
+    reason: str | None
+    seconds: float | None
+    uptime_s: float | None
+    ports: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceNow:
+    """One device."""
+
+    id: str
+    name: str
+    role: str
+    address: str
+    parents: Sequence[str]
+    state: str
+    reason: str
+    since: str | None
+    rtt_ms: float | None
+    """Of the last echo; null where it was not answered."""
+    loss_pct: float | None
+    """Of the last closed minute."""
+    snmp: SnmpNow | None
+
+
+@dataclass(frozen=True, slots=True)
+class PortNow:
+    """One port, rates of the last counter interval."""
+
+    key: str
+    index: int
+    name: str
+    alias: str
+    admin: str | None
+    oper: str | None
+    speed_bps: int | None
+    flapping: bool
+    figures: Sequence[FigureNow]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceDetail:
+    """One device with its figures and ports."""
+
+    device: DeviceNow
+    system: Mapping[str, str | None]
+    window: WindowNow | None
+    figures: Sequence[FigureNow]
+    ports: Sequence[PortNow]
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentNow:
+    """Something wrong, with the devices it hides."""
+
+    id: str
+    kind: str
+    entity: str
+    name: str
+    cause: str
+    opened: str
+    closed: str | None
+    seconds: float
+    hides: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SiteNow:
+    """The site at a glance. ``state``: "up", "degraded" (an incident is open), "down", "unknown"."""
+
+    tenant: str
+    site: str
+    probe: str
+    name: str
+    timezone: str
+    language: str
+    time: str
+    state: str
+    devices: Mapping[str, int]
+    """How many are up, down, unknown, in maintenance."""
+    incidents: Sequence[IncidentNow]
+    window: WindowNow | None
+    figures: Sequence[FigureNow]
+
+
+@dataclass(frozen=True, slots=True)
+class KpiNow:
+    """One entry of the catalogue with its present value for the site and for each device that has one."""
+
+    id: str
+    title: Mapping[str, str]
+    unit: str
+    formula: str
+    source: str
+    good: float | None
+    warn: float | None
+    values: Mapping[str, FigureNow]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentNow:
+    """The agent itself: what it costs, what it could not measure, what still waits to be sent."""
+
+    version: str
+    boot: str
+    started: str
+    uptime_s: float
+    clock: Mapping[str, Any]
+    icmp: Mapping[str, Any]
+    snmp: Mapping[str, Any]
+    scheduler: Mapping[str, Any]
+    store: Mapping[str, Any]
+    broker: Mapping[str, Any]
+    vitals: Mapping[str, Any]
+    settings: Mapping[str, Any]
+
+
+class Live(Protocol):
+    """What the API reads. Every call is quick and touches no disk, but ``incidents`` and ``agent``, which await one."""
+
+    def site(self) -> SiteNow:
+        """The site at a glance."""
+
+    def devices(self) -> Sequence[DeviceNow]:
+        """All devices, in the order of the settings."""
+
+    def device(self, device_id: str) -> DeviceDetail | None:
+        """One device, None where there is none of that id."""
+
+    def kpis(self) -> Sequence[KpiNow]:
+        """The catalogue with values."""
+
+    async def incidents(self, since_utc: float) -> Sequence[IncidentNow]:
+        """Open ones, and those closed since then, newest first."""
+
+    async def agent(self) -> AgentNow:
+        """The agent itself."""
+
+    def ready(self) -> str | None:
+        """None where everything needed runs; else what does not, as a sentence."""
