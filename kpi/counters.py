@@ -1,0 +1,200 @@
+"""What two readings of a counter mean: the delta, or why there is none (KPI.md R6).
+
+A delta is taken only where the device's own clock says that nothing restarted in between: sysUpTime went on like the
+probe's clock, and ifCounterDiscontinuityTime stayed. A delta that cannot be known is a Refusal, never 0.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+WRAP = 1 << 32
+CS_PER_S = 100
+TOLERANCE_CS = 300
+TOLERANCE_SHARE = 0.01
+OVER_LINE_RATE = 1.05
+SMALLEST_FRAME_BITS = 672
+"""64 octets of Ethernet with preamble and gap: no line carries more than speed / 672 packets a second."""
+JUDGED_AFTER_S = 10.0
+"""Within the tolerance of 3 s, a shorter interval cannot tell a stopped sysUpTime from a running one."""
+ODD_TO_DISTRUST = 2
+GOOD_TO_TRUST = 3
+ASSUMED_OCTETS_BPS = 20_000_000
+"""Speed unknown: RFC 2863 wants 64-bit octets above 20 Mb/s, so a 32-bit wrap is accepted up to that rate only."""
+ASSUMED_WRAP_BPS = 100_000_000
+"""Speed unknown: polls slower than the wrap at 100 Mb/s (5.7 min) are unknown; 32-bit agents at that speed exist."""
+
+
+class Refusal(StrEnum):
+    """Why a delta is unknown."""
+
+    ABSENT = "absent"
+    """The agent does not have the object, or did not answer it."""
+    RESTARTED = "restarted"
+    """sysUpTime did not go on."""
+    DISCONTINUITY = "discontinuity"
+    """ifCounterDiscontinuityTime moved."""
+    TOO_SLOW = "too_slow"
+    """A 32-bit counter may have gone round unseen between the readings."""
+    RESET = "reset"
+    """It went back and cannot have gone round."""
+    IMPLAUSIBLE = "implausible"
+    """Gone round, it would be more than the line carries."""
+    WIDTH = "width"
+    """One reading has 32 bits, the other 64."""
+
+
+Delta = int | Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The time between two readings of one agent."""
+
+    seconds: float
+    """What rates divide by: the sysUpTime difference, or the probe's own where sysUpTime is not to be trusted."""
+    by_uptime: bool
+    refused: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LineRate:
+    """What a line can carry at most, and in what time a 32-bit counter of it goes round at the earliest."""
+
+    octets_per_s: float
+    packets_per_s: float
+    octets_wrap_s: float
+    packets_wrap_s: float
+    assumed: bool
+
+
+def line_rate(speed_bps: int | None) -> LineRate:
+    """The bounds for a line of this speed; cautious ones where it is unknown or 0."""
+    bound, wrap = (speed_bps, speed_bps) if speed_bps else (ASSUMED_OCTETS_BPS, ASSUMED_WRAP_BPS)
+    return LineRate(
+        octets_per_s=OVER_LINE_RATE * bound / 8,
+        packets_per_s=bound / SMALLEST_FRAME_BITS,
+        octets_wrap_s=WRAP * 8 / wrap,
+        packets_wrap_s=WRAP * SMALLEST_FRAME_BITS / wrap,
+        assumed=not speed_bps,
+    )
+
+
+def uptime_drift_cs(before_cs: int, after_cs: int, probe_s: float) -> float:
+    """By how much sysUpTime went on more than the probe's clock; modulo 2^32, signed (it wraps after 497.1 d)."""
+    drift = (after_cs - before_cs - CS_PER_S * probe_s) % WRAP
+    return drift - WRAP if drift >= WRAP / 2 else drift
+
+
+def runs_on(before_cs: int, after_cs: int, probe_s: float) -> bool:
+    """Whether the agent's clock went on like the probe's: within 3 s or 1 %, whichever is more."""
+    drift = abs(uptime_drift_cs(before_cs, after_cs, probe_s))
+    return drift <= max(TOLERANCE_CS, TOLERANCE_SHARE * CS_PER_S * probe_s)
+
+
+def stepped_back(before_cs: int, after_cs: int, probe_s: float) -> bool:
+    """Whether sysUpTime went back to what can have passed since the reading before: a restart. A clock that stands
+    still, hurries or is set back by an hour is a fault of the clock, not a restart."""
+    passed_cs = CS_PER_S * max(probe_s, 0.0)
+    return (
+        after_cs < before_cs
+        and after_cs <= passed_cs + max(TOLERANCE_CS, TOLERANCE_SHARE * passed_cs)
+        and not runs_on(before_cs, after_cs, probe_s)
+    )
+
+
+def span(
+    before_cs: int | None,
+    after_cs: int | None,
+    probe_s: float,
+    *,
+    discontinuity: tuple[int | None, int | None] = (None, None),
+    trusted: bool = True,
+) -> Span:
+    """The time between two readings with these sysUpTimes, ``probe_s`` apart by the probe's monotonic clock.
+
+    ``discontinuity`` are the two ifCounterDiscontinuityTimes, not tested where one is None. ``trusted`` is what the
+    agent's UptimeTracker says; where it is False, or sysUpTime is absent, the probe's own time is what counts.
+    """
+    first, second = discontinuity
+    moved = first is not None and second is not None and first != second
+    if before_cs is None or after_cs is None or not trusted:
+        return Span(probe_s, by_uptime=False, refused=Refusal.DISCONTINUITY if moved else None)
+    if not runs_on(before_cs, after_cs, probe_s):
+        return Span(probe_s, by_uptime=True, refused=Refusal.RESTARTED)
+    seconds = (after_cs - before_cs) % WRAP / CS_PER_S
+    if seconds > probe_s + WRAP / CS_PER_S / 2:  # two readings at once, the second a tick older
+        seconds = 0.0
+    return Span(seconds, by_uptime=True, refused=Refusal.DISCONTINUITY if moved else None)
+
+
+def delta(before: int | None, after: int | None, bits: int, over: Span, *, per_s: float, wrap_s: float) -> Delta:
+    """``after`` - ``before`` of a counter with 32 or 64 ``bits``, or why it is unknown.
+
+    ``per_s`` is the most it can rise in a second, ``wrap_s`` the shortest time in which 32 bits go round (both of
+    LineRate). A counter that went back went round only where it has 32 bits, sysUpTime vouches for the time between
+    and the line could carry it.
+    """
+    if before is None or after is None:
+        return Refusal.ABSENT
+    if over.refused is not None:
+        return over.refused
+    if bits == 32 and over.seconds > wrap_s:
+        return Refusal.TOO_SLOW
+    if after >= before:
+        return after - before
+    if bits != 32 or not over.by_uptime:
+        return Refusal.RESET
+    wrapped = after - before + WRAP
+    return wrapped if 0 <= wrapped <= per_s * over.seconds else Refusal.IMPLAUSIBLE
+
+
+class UptimeTracker:
+    """Judges whether one agent's sysUpTime runs like the probe's clock; a third of agents have something of the kind.
+
+    A step back to what can have passed since the reading before is a restart. Anything else that does not run on is
+    odd (frozen, in the wrong unit, coarse): the first odd interval gives unknown, two in a row end the trust, three
+    good ones in a row give it back.
+    """
+
+    __slots__ = ("_at", "_good", "_odd", "_uptime_cs", "absent", "restarts", "trusted")
+
+    def __init__(self) -> None:
+        self.trusted = True
+        self.absent = False
+        """The last reading had no sysUpTime."""
+        self.restarts = 0
+        """How many were seen; whoever remembers the number knows that there was one since."""
+        self._at: float | None = None
+        self._uptime_cs = 0
+        self._odd = 0
+        self._good = 0
+
+    @property
+    def usable(self) -> bool:
+        """Whether sysUpTime is there and to be trusted; else figures are flagged "uptime"."""
+        return self.trusted and not self.absent
+
+    def take(self, at: float, uptime_cs: int | None) -> None:
+        """A reading asked for at ``at``, monotonic seconds; a poll's many PDUs may all be given."""
+        self.absent = uptime_cs is None
+        if uptime_cs is None:
+            return
+        if self._at is None:
+            self._at, self._uptime_cs = at, uptime_cs
+            return
+        probe_s = at - self._at
+        restarted = stepped_back(self._uptime_cs, uptime_cs, probe_s)
+        if probe_s < JUDGED_AFTER_S and not restarted:
+            return
+        good = runs_on(self._uptime_cs, uptime_cs, probe_s)
+        self._at, self._uptime_cs = at, uptime_cs
+        if restarted:
+            self.restarts += 1
+        elif good:
+            self._odd = 0
+            self._good += 1
+            self.trusted = self.trusted or self._good >= GOOD_TO_TRUST
+        else:
+            self._good = 0
+            self._odd += 1
+            self.trusted = self.trusted and self._odd < ODD_TO_DISTRUST
