@@ -1,0 +1,146 @@
+"""Turns a site plan into scheduled measurements: which collector asks whom, how often, and where samples go."""
+
+import fnmatch
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from agent.monitor import echo_id, snmp_id
+from agent.scheduler import Scheduler
+from agent.settings.models import CredentialSettings, PortsSettings
+from agent.site import SitePlan, SnmpPlan, Watchable
+from collectors.clock import Clock
+from collectors.icmp.echo import EchoEngine, EchoTarget
+from collectors.snmp import credentials as snmp
+from collectors.snmp.collector import SnmpCollector
+from collectors.snmp.device import DeviceSettings
+from kpi.model import Metric, Outcome, PortIdentity, Sample, Target
+
+DEADLINE_SHARE = 0.9
+"""A poll's deadline, as a share of its interval."""
+DEADLINE_MAX_S = 45.0
+CHECK_AGAIN_S = 5.0
+"""A device that is watched by SNMP alone is asked again so soon after a failure (KPI.md R2: within 10 s)."""
+
+
+class Measuring:
+    """Holds the collectors' targets in step with the plan."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        scheduler: Scheduler,
+        engine: EchoEngine,
+        collector: SnmpCollector,
+        take: Callable[[Sample], None],
+        echo_target: Callable[[str], EchoTarget],
+    ) -> None:
+        """``take`` gets every sample; ``echo_target(device)`` is the engine's target of a device."""
+        self._clock = clock
+        self._scheduler = scheduler
+        self._engine = engine
+        self._collector = collector
+        self._take = take
+        self._echo_target = echo_target
+        self._scheduled: dict[str, tuple[object, ...]] = {}
+
+    def apply(self, plan: SitePlan) -> None:
+        """Schedule what is new or changed, forget what is gone; the rest keeps its rhythm."""
+        polled = {snmp_id(w.device.id): device_settings(w.snmp, w.ports) for w in plan.devices if w.snmp is not None}
+        self._collector.configure(polled)
+        wanted: dict[str, tuple[object, ...]] = {}
+        for watchable in plan.devices:
+            device = watchable.device.id
+            if watchable.echo_s is not None:
+                wanted[echo_id(device)] = (watchable.echo_s, bool(watchable.address))
+            if watchable.snmp is not None:
+                wanted[snmp_id(device)] = (watchable.snmp.status_s, watchable.address)
+        for key in [k for k, how in self._scheduled.items() if wanted.get(k) != how]:
+            self._scheduler.remove(key)
+            del self._scheduled[key]
+            if key not in wanted:
+                self._engine.forget(key)
+        for watchable in plan.devices:
+            self._schedule(watchable, wanted)
+
+    def ask_again(self, device: str) -> None:
+        """One extra SNMP poll of this device now."""
+        self._scheduler.run_soon(snmp_id(device))
+
+    def _schedule(self, watchable: Watchable, wanted: dict[str, tuple[object, ...]]) -> None:
+        device = watchable.device.id
+        echo, poll = echo_id(device), snmp_id(device)
+        if echo in wanted and echo not in self._scheduled and watchable.echo_s is not None:
+            self._scheduled[echo] = wanted[echo]
+            target = self._echo_target(device)
+            tick = (lambda: self._engine.send(target)) if watchable.address else (lambda: self._unresolved(echo))
+            self._scheduler.add_tick(echo, watchable.echo_s, tick)
+        if poll in wanted and poll not in self._scheduled and watchable.snmp is not None:
+            self._scheduled[poll] = wanted[poll]
+            interval = watchable.snmp.status_s
+            deadline = min(DEADLINE_SHARE * interval, DEADLINE_MAX_S)
+            target_ = Target(poll, device, "snmp", watchable.address, interval, deadline)
+
+            async def run() -> None:
+                if not target_.address:
+                    self._skip(target_, Outcome.AGENT_FAULT, "name_not_resolved")
+                    return
+                for sample in await self._collector.collect(target_):
+                    self._take(sample)
+
+            # the collector keeps its own deadline and its partial answers; the scheduler's is the net below it
+            self._scheduler.add_job(
+                poll, interval, 1.05 * deadline, run, lambda reason: self._skip(target_, Outcome.SKIPPED, reason)
+            )
+
+    def _unresolved(self, target: str) -> None:
+        at = self._clock.monotonic()
+        self._take(Sample(target, Metric.ECHO, "", at, None, Outcome.AGENT_FAULT, "name_not_resolved"))
+
+    def _skip(self, target: Target, outcome: Outcome, reason: str) -> None:
+        self._take(Sample(target.id, Metric.SNMP, "", self._clock.monotonic(), None, outcome, reason))
+
+
+def device_settings(plan: SnmpPlan, ports: PortsSettings) -> DeviceSettings:
+    """How the collector asks one device."""
+    return DeviceSettings(
+        credential=credential(plan.credential),
+        port=plan.port,
+        timeout_s=plan.timeout_s,
+        retries=plan.retries,
+        status_s=plan.status_s,
+        counters_s=plan.counters_s,
+        wanted=PortFilter(ports.include, ports.exclude) if ports.include or ports.exclude else None,
+    )
+
+
+def credential(settings: CredentialSettings) -> snmp.Credential:
+    """What the settings say, as the SNMP client takes it. Reveals the secrets for it."""
+    if settings.version != "3":
+        assert settings.community is not None, "rules.py asks for it"
+        return snmp.Community(settings.version, settings.community.reveal().encode())
+    return snmp.UsmUser(
+        settings.user or "",
+        settings.auth,
+        settings.auth_secret.reveal() if settings.auth_secret else None,
+        settings.priv,
+        settings.priv_secret.reveal() if settings.priv_secret else None,
+        context=settings.context,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PortFilter:
+    """Which ports are polled: patterns against ifName, ifDescr and ifAlias, whatever the case."""
+
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+
+    def __call__(self, port: PortIdentity) -> bool:
+        return (not self.include or matches(port, self.include)) and not matches(port, self.exclude)
+
+
+def matches(port: PortIdentity, patterns: Sequence[str]) -> bool:
+    """Whether any pattern fits one of the port's names."""
+    names = [n.casefold() for n in (port.name, port.descr, port.alias) if n]
+    return any(fnmatch.fnmatchcase(name, pattern.casefold()) for pattern in patterns for name in names)
