@@ -7,9 +7,9 @@ from typing import Protocol
 
 from collectors.clock import Clock
 from collectors.snmp import oid
-from collectors.snmp.peer import Peer
 from collectors.snmp.errors import SnmpError, Timeout
 from collectors.snmp.message import Reply, Request
+from collectors.snmp.peer import Peer
 
 SHORTEST_S = 0.02
 """Less than this before the deadline is too little to ask anything more."""

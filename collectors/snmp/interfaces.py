@@ -72,6 +72,10 @@ COLUMNS = _table(
 )
 """Every column that is read, by its MIB name."""
 
+_BY_PREFIX = {column.prefix: column for column in COLUMNS.values()}
+_IF_OCTETS = len(COLUMNS["ifDescr"].prefix)
+"""Octets of a column of ifEntry; one of ifXEntry has one more."""
+
 STATIC = ("ifDescr", "ifType", "ifMtu", "ifSpeed", "ifPhysAddress", "ifName", "ifHighSpeed", "ifAlias")
 STATUS = ("ifAdminStatus", "ifOperStatus", "ifLastChange")
 
@@ -89,6 +93,11 @@ _LONG = 1 << 64
 _EXCEPTIONS = frozenset({ber.NO_SUCH_OBJECT, ber.NO_SUCH_INSTANCE, ber.END_OF_MIB_VIEW, ber.NULL})
 _MAX_MEGABITS = 10_000_000
 """10 Tb/s: an ifHighSpeed above it was given in bit/s by mistake."""
+
+
+def column_of(name: bytes) -> Column | None:
+    """The column that an instance belongs to."""
+    return _BY_PREFIX.get(name[:_IF_OCTETS]) or _BY_PREFIX.get(name[: _IF_OCTETS + 1])
 
 
 def is_present(bind: VarBind) -> bool:

@@ -10,16 +10,18 @@ from dataclasses import dataclass, field
 
 from collectors.snmp import oid
 from collectors.snmp.ber import VarBind
+from collectors.snmp.contact import Contact
 from collectors.snmp.errors import DecodeError, Timeout, TooBig
 from collectors.snmp.interfaces import COLUMNS, is_present
 from collectors.snmp.message import NO_SUCH_NAME, TOO_BIG, Reply
-from collectors.snmp.contact import Contact
 
 ROWS_MAX = 2048
 """Rows kept of a column; the largest recorded chassis has some hundred ports."""
 COLUMNS_A_REQUEST = 8
 VARBINDS_A_REQUEST = 48
 """About 1,000 octets of answer: small agents have buffers of 1,500."""
+VALUE_OCTETS_MAX = 2048
+"""Octets kept of a value: more than the 255 characters of a name ever need, so that a cut still shows there."""
 INDEX_MAX = 2**31 - 1
 """InterfaceIndex, RFC 2863."""
 
@@ -135,6 +137,8 @@ class Walk:
         if index is None:
             contact.tally.odd["odd_instance"] += 1
         elif index in self.rows or len(self.rows) < ROWS_MAX:
+            if isinstance(bind.value, bytes) and len(bind.value) > VALUE_OCTETS_MAX:
+                bind = VarBind(bind.oid, bind.tag, bind.value[:VALUE_OCTETS_MAX])
             self.rows.setdefault(index, {})[cursor.name] = bind
 
 

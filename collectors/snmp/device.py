@@ -1,0 +1,333 @@
+"""One device as it is polled: what is known of it, and one poll of it from the first packet to the last sample."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from collectors.clock import Clock
+from collectors.snmp import ber, system
+from collectors.snmp.batch import Answer, Asker, Batch, Group, Poisons, Size, batches
+from collectors.snmp.ber import VarBind
+from collectors.snmp.contact import Contact, DeadlineReached
+from collectors.snmp.credentials import Credential
+from collectors.snmp.errors import SnmpError
+from collectors.snmp.interfaces import STATIC, column_of, identify, is_present
+from collectors.snmp.message import prepare
+from collectors.snmp.plan import (
+    WALKED,
+    Lost,
+    Port,
+    counter_group,
+    learn,
+    outcome_of,
+    read_counters,
+    read_counters_plain,
+    read_plain_status,
+    read_status,
+    read_statuses_plain,
+    static_group,
+    status_group,
+    undecided,
+)
+from collectors.snmp.walk import Walk, instance_of
+from kpi.model import Metric, Outcome, PortIdentity, Sample, Value
+
+GROUPS_AT_ONCE = 256
+"""Groups encoded before the loop gets its turn: some 10 ms."""
+SOONEST_RELEARN_S = 300.0
+"""Ports that vanish make the device be walked again, but not more often."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSettings:
+    """How one device is asked. Times in seconds."""
+
+    credential: Credential
+    port: int = 161
+    timeout_s: float = 2.0
+    retries: int = 1
+    status_s: float = 60.0
+    counters_s: float = 300.0
+    static_s: float = 3600.0
+    wanted: Callable[[PortIdentity], bool] | None = None
+    """Which ports are polled; None is all."""
+
+
+@dataclass(slots=True)
+class Device:
+    """Memory of one device between polls."""
+
+    target: str
+    settings: DeviceSettings
+    silent: bool = False
+    polls: int = 0
+    known: bool = False
+    """First contact is complete."""
+    scalars: dict[str, VarBind] = field(default_factory=dict)
+    ports: list[Port] = field(default_factory=list)
+    rows: dict[int, dict[str, VarBind]] = field(default_factory=dict)
+    """The static columns by ifIndex, as they came."""
+    told: dict[str, PortIdentity] = field(default_factory=dict)
+    """The identities that were given as samples, by key."""
+    cut: dict[str, str] = field(default_factory=dict)
+    """Columns that could not be walked to their end, with the reason."""
+    size: Size = field(default_factory=Size)
+    poisons: Poisons = field(default_factory=Poisons)
+    walk: Walk | None = None
+    renumbered: bool = False
+    """What is known of the ports may be wrong: nothing is said of them before they were walked again."""
+    static_at: float = 0.0
+    counters_at: float = 0.0
+    learned_at: float = 0.0
+    _status: tuple[Batch, ...] | None = None
+    _counters: tuple[Batch, ...] | None = None
+    _planned: tuple[int, int] = (0, 0)
+    _by_index: dict[int, Port] = field(default_factory=dict)
+
+    async def poll(self, contact: Contact) -> list[Sample]:
+        """One poll. Expected failures are samples; the first sample is Metric.SNMP."""
+        self.polls += 1
+        began = contact.clock.monotonic()
+        samples: list[Sample] = []
+        outcome, reason = Outcome.OK, None
+        try:
+            await self._poll(Asker(contact, self.size, self.poisons), samples)
+        except DeadlineReached:
+            reason = "deadline"
+            contact.tally.odd["deadline"] += 1
+        except SnmpError as error:
+            reason = error.reason
+        self.silent = not contact.replies
+        if not contact.replies:
+            reason = reason or "timeout"
+            outcome = outcome_of(reason)
+        seconds = contact.clock.monotonic() - began
+        value = seconds if outcome is Outcome.OK else None
+        samples.insert(0, self._sample(Metric.SNMP, "", began, value, outcome=outcome, reason=reason))
+        return samples
+
+    async def _poll(self, asker: Asker, samples: list[Sample]) -> None:
+        now = asker.contact.clock.monotonic()
+        if self.silent or not self.scalars:
+            await asker.contact.get(
+                prepare(asker.contact.version, [system.SCALARS[name] for name in system.HELLO]),
+                retries=0 if self.silent else None,
+            )
+        restarted = await self._system(asker, samples)
+        if restarted or not self.known or self.renumbered:
+            self.renumbered = self.renumbered or restarted
+            if restarted:
+                self.walk = None
+                self.poisons.clear()
+            await self._learn(asker, samples)
+        await self._statuses(asker, samples)
+        if now >= self.counters_at - min(self.settings.status_s, self.settings.counters_s) / 2:
+            await self._read_counters(asker, samples)
+            step = self.settings.counters_s
+            self.counters_at = now + step if not self.counters_at else self.counters_at
+            while self.counters_at <= now:
+                self.counters_at += step
+        if now >= self.static_at or self.walk is not None:
+            await self._learn(asker, samples)
+
+    # -- the device itself --------------------------------------------------------------------------------------
+
+    async def _system(self, asker: Asker, samples: list[Sample]) -> bool:
+        """Read the scalars; whether the ports must be learnt anew."""
+        whole = not self.scalars or asker.contact.clock.monotonic() >= self.static_at
+        names = tuple(system.SCALARS) if whole else tuple(n for n in system.WATCHED if n in self.scalars)
+        skip = self._skip(asker.contact.clock)
+        asked = tuple(name for name in names if not skip(system.SCALARS[name]))
+        before, now = self.scalars, {} if whole else dict(self.scalars)
+        at = asker.contact.clock.monotonic()
+        for batch in batches(asker.contact.version, system.groups(asked), self.size.limit, with_uptime=False):
+            answer = await asker.ask(batch)
+            for position, name in enumerate(batch.request.oids):
+                bind = VarBind(name, answer.tags[position], answer.values[position])
+                if bind.tag != ber.MISSING and is_present(bind):
+                    now[system.NAMES[name]] = bind
+                elif bind.tag != ber.MISSING or position not in answer.missing:
+                    now.pop(system.NAMES[name], None)
+        self.scalars = now
+        samples.append(self._sample(Metric.SYSTEM, "", at, system.read_system(now)))
+        return bool(before) and (system.restarted(before, now) or system.table_changed(before, now))
+
+    async def _learn(self, asker: Asker, samples: list[Sample]) -> None:
+        """Walk what the device has, or go on with it. Raises DeadlineReached where that takes another poll."""
+        clock = asker.contact.clock
+        if self.walk is None:
+            self.walk = Walk(WALKED)
+            self.learned_at = clock.monotonic()
+        await self.walk.run(asker.contact)
+        rows, self.cut, self.walk = self.walk.rows, dict(self.walk.cut), None
+        past = {port.identity.key: port for port in self.ports}
+        identities = identify(rows)
+        wanted = self.settings.wanted
+        self.ports = [
+            learn(identity, rows[index], past.get(identity.key))
+            for index, identity in identities.items()
+            if wanted is None or wanted(identity)
+        ]
+        self.rows = {index: {name: row[name] for name in STATIC if name in row} for index, row in rows.items()}
+        self.known, self.renumbered, self._status = True, False, None
+        self.static_at = clock.monotonic() + self.settings.static_s
+        self._tell(samples, clock.monotonic())
+
+    def _tell(self, samples: list[Sample], at: float) -> None:
+        """Samples for the identities that are new or changed, and for the ports that went."""
+        now = {port.identity.key: port.identity for port in self.ports}
+        for key, identity in now.items():
+            if self.told.get(key) != identity:
+                samples.append(self._sample(Metric.PORT_IDENTITY, key, at, identity))
+        samples += (
+            self._sample(Metric.PORT_IDENTITY, key, at, None, outcome=Outcome.REFUSED, reason="no_such_instance")
+            for key in self.told
+            if key not in now
+        )
+        self.told = now
+
+    # -- the ports ----------------------------------------------------------------------------------------------
+
+    async def _plan(self, asker: Asker) -> None:
+        """Encode the GETs of the steady state anew where ports, widths, poison or the fitting size changed."""
+        fits = (self.size.limit, self.poisons.changes)
+        if self._status is not None and self._planned == fits:
+            return
+        clock, version, skip = asker.contact.clock, asker.contact.version, self._skip(asker.contact.clock)
+        uptime = "sysUpTime" in self.scalars
+        status: list[Batch] = []
+        counters: list[Batch] = []
+        for at in range(0, len(self.ports), GROUPS_AT_ONCE):
+            some = self.ports[at : at + GROUPS_AT_ONCE]
+            groups = [status_group(port, skip) for port in some]
+            status += batches(version, groups, self.size.limit, with_uptime=uptime)
+            groups = [counter_group(port, skip) for port in some]
+            counters += batches(version, groups, self.size.limit, with_uptime=uptime)
+            await clock.sleep(0)
+        self._status, self._counters, self._planned = tuple(status), tuple(counters), fits
+        self._by_index = {port.index: port for port in self.ports}
+
+    async def _statuses(self, asker: Asker, samples: list[Sample]) -> None:
+        await self._plan(asker)
+        moved: list[Port] = []
+        gone: list[Port] = []
+
+        def take(batch: Batch, answer: Answer) -> None:
+            plain = read_statuses_plain(answer, batch.lead)
+            for port, group, start, at, uptime in self._spans(batch, answer):
+                found = (
+                    read_plain_status(port, answer.values, start, uptime)
+                    if plain
+                    else read_status(port, answer, start, len(group.oids), uptime)
+                )
+                samples.append(self._port_sample(Metric.PORT_STATUS, port, at, found))
+                if isinstance(found, Lost):
+                    if found.reason in {"no_such_instance", "no_such_name"}:
+                        gone.append(port)
+                elif found.last_change_cs != port.last_change_cs and found.last_change_cs is not None:
+                    port.last_change_cs = found.last_change_cs
+                    moved.append(port)
+
+        assert self._status is not None
+        await self._ask_all(asker, self._status, samples, Metric.PORT_STATUS, take)
+        if gone:
+            self.static_at = min(self.static_at, self.learned_at + SOONEST_RELEARN_S)
+        if moved:
+            await self._refresh(asker, moved, samples)
+
+    async def _refresh(self, asker: Asker, ports: Sequence[Port], samples: list[Sample]) -> None:
+        """Read the static columns of ports whose ifLastChange moved: speed and name may have changed with it."""
+        groups = [static_group(port, self._skip(asker.contact.clock)) for port in ports]
+        for batch in batches(asker.contact.version, groups, self.size.limit, with_uptime=False):
+            answer = await asker.ask(batch)
+            for position, name in enumerate(batch.request.oids):
+                column = column_of(name)
+                index = instance_of(name, column.prefix) if column is not None else None
+                bind = VarBind(name, answer.tags[position], answer.values[position])
+                if column is not None and index is not None and bind.tag != ber.MISSING and is_present(bind):
+                    self.rows[index][column.name] = bind
+        identities = identify(self.rows)
+        for port in self.ports:
+            port.identity = identities[port.index]
+        self._tell(samples, asker.contact.clock.monotonic())
+
+    async def _read_counters(self, asker: Asker, samples: list[Sample]) -> None:
+        await self._plan(asker)
+        odd = asker.contact.tally.odd
+
+        def count(name: str) -> None:
+            odd[name] += 1
+
+        decided: list[Port] = []
+
+        def take(batch: Batch, answer: Answer) -> None:
+            plain = read_counters_plain(answer, batch.lead)
+            for port, group, start, at, uptime in self._spans(batch, answer):
+                found = read_counters(port, answer, start, len(group.oids), uptime, odd=count, plain=plain)
+                samples.append(self._port_sample(Metric.PORT_COUNTERS, port, at, found))
+                if port.short_at and not undecided(port):
+                    decided.append(port)
+
+        assert self._counters is not None
+        await self._ask_all(asker, self._counters, samples, Metric.PORT_COUNTERS, take)
+        if decided:
+            self._status = None
+
+    async def _ask_all(
+        self,
+        asker: Asker,
+        todo: Sequence[Batch],
+        samples: list[Sample],
+        metric: str,
+        take: Callable[[Batch, Answer], None],
+    ) -> None:
+        """Ask batch by batch; where that ends early, what is left over is lost with the reason, and the error goes
+        on."""
+        for done, batch in enumerate(todo):
+            try:
+                answer = await asker.ask(batch)
+            except (DeadlineReached, SnmpError) as error:
+                lost = Lost("deadline" if isinstance(error, DeadlineReached) else error.reason)
+                at = asker.contact.clock.monotonic()
+                samples += (
+                    self._port_sample(metric, self._by_index[group.key], at, lost)
+                    for left in todo[done:]
+                    for group in left.groups
+                )
+                raise
+            take(batch, answer)
+
+    def _spans(self, batch: Batch, answer: Answer) -> Iterator[tuple[Port, Group, int, float, int | None]]:
+        """Each port of an answer with its group, where that begins, and when it was asked by our clock and theirs."""
+        uptime = answer.values[0] if batch.lead else None
+        ticks = uptime if isinstance(uptime, int) else None
+        for group, start in zip(batch.groups, batch.starts, strict=True):
+            at = answer.at
+            if answer.when:
+                at, own = answer.when.get(start, (at, ticks))
+                ticks = own if isinstance(own, int) else None
+            yield self._by_index[group.key], group, start, at, ticks
+
+    # -- small things -------------------------------------------------------------------------------------------
+
+    def _skip(self, clock: Clock) -> Callable[[bytes], bool]:
+        now, poisons = clock.monotonic(), self.poisons
+        return lambda name: poisons.holds(name, now)
+
+    def _port_sample(self, metric: str, port: Port, at: float, found: Value | Lost) -> Sample:
+        if isinstance(found, Lost):
+            return self._sample(
+                metric, port.identity.key, at, None, outcome=outcome_of(found.reason), reason=found.reason
+            )
+        return Sample(self.target, metric, port.identity.key, at, found, Outcome.OK, None, self.polls)
+
+    def _sample(
+        self,
+        metric: str,
+        instance: str,
+        at: float,
+        value: Value | None,
+        *,
+        outcome: Outcome = Outcome.OK,
+        reason: str | None = None,
+    ) -> Sample:
+        return Sample(self.target, metric, instance, at, value, outcome, reason, self.polls)

@@ -1,0 +1,216 @@
+"""The poll document (DESIGN section 9): one poll of one device as JSON types, for people and scripts.
+
+It has no memory, so of a counter that exists in two widths it takes the better of one reading.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from collectors.clock import Clock
+from collectors.snmp import ber, entity, system
+from collectors.snmp.batch import Asker, Poisons, Size, batches
+from collectors.snmp.ber import VarBind
+from collectors.snmp.contact import Client, Contact, DeadlineReached, Tally
+from collectors.snmp.credentials import Credential
+from collectors.snmp.errors import SnmpError
+from collectors.snmp.interfaces import (
+    ADMIN_STATES,
+    OPER_STATES,
+    Row,
+    is_present,
+    mac,
+    reported_speed_bps,
+    state,
+    text,
+    unsigned,
+)
+from collectors.snmp.message import prepare
+from collectors.snmp.peer import Peer
+from collectors.snmp.plan import WALKED
+from collectors.snmp.walk import Walk
+from collectors.snmp.widths import PAIRS, best
+
+Document = dict[str, Any]
+
+TOGETHER = 16
+"""Devices polled at a time."""
+
+_SAYINGS = {
+    "timeout": "no answer: is the address right, SNMP enabled, the community or user right, and the way open?",
+    "refused": "the device is there, but nothing listens on that UDP port",
+    "host_unreachable": "the network says that the host cannot be reached",
+    "net_unreachable": "there is no route to that network",
+    "admin_prohibited": "a firewall on the way says no",
+    "undecodable": "the answer was no readable SNMP message",
+    "unknown_user": "the device does not know this SNMPv3 user",
+    "wrong_digest": "the device rejects the authentication: its password or protocol differs",
+    "decryption_error": "the device cannot decrypt: the privacy password or protocol differs",
+    "not_in_time_window": "the device rejects our idea of its SNMPv3 clock",
+    "unsupported_sec_level": "the device does not offer this user authentication or privacy",
+    "unknown_engine": "the device's SNMPv3 engine id cannot be learnt",
+    "send_fault": "this machine could not send",
+    "deadline": "time ran out before everything was read",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PollTarget:
+    """What to poll: ``host`` is an address or a name."""
+
+    label: str
+    """How the user wrote it; "target" in the document."""
+    host: str
+    port: int
+    credential: Credential
+
+
+async def poll_documents(
+    client: Client,
+    clock: Clock,
+    targets: Sequence[PollTarget],
+    *,
+    timeout_s: float = 2.0,
+    retries: int = 1,
+    deadline_s: float = 60.0,
+    together: int = TOGETHER,
+) -> AsyncIterator[Document]:
+    """A document for each target as it is finished, at most ``together`` at a time."""
+    gate = asyncio.Semaphore(together)
+
+    async def one(target: PollTarget) -> Document:
+        async with gate:
+            return await poll_document(
+                client, clock, target, timeout_s=timeout_s, retries=retries, deadline_s=deadline_s
+            )
+
+    tasks = [asyncio.create_task(one(target), name=f"poll {target.label}") for target in targets]
+    try:
+        for finished in asyncio.as_completed(tasks):
+            yield await finished
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def poll_document(
+    client: Client,
+    clock: Clock,
+    target: PollTarget,
+    *,
+    timeout_s: float = 2.0,
+    retries: int = 1,
+    deadline_s: float = 60.0,
+) -> Document:
+    """One poll of one device. Expected failures stand in ``errors`` as sentences."""
+    began = clock.monotonic()
+    reader = _Reader()
+    try:
+        peer = Peer(await resolve(target.host), target.port, target.credential)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        reader.errors.append(f"{target.host}: {why}")
+        return reader.document(target.label, answered=False, seconds=clock.monotonic() - began)
+    contact = Contact(client, peer, clock, Tally(), ends_at=began + deadline_s, timeout_s=timeout_s, retries=retries)
+    try:
+        await reader.read(contact)
+    except DeadlineReached:
+        reader.errors.append(_SAYINGS["deadline"])
+    except SnmpError as error:
+        reader.errors.append(_SAYINGS.get(error.reason, str(error)))
+    reader.errors += (f"{count} x {name.replace('_', ' ')}" for name, count in sorted(contact.tally.odd.items()))
+    return reader.document(target.label, answered=contact.replies > 0, seconds=clock.monotonic() - began)
+
+
+async def resolve(host: str) -> str:
+    """The address of ``host``, which may be one already. Raises OSError where the name has none."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+        return str(found[0][4][0])
+
+
+class _Reader:
+    """Reads a device part by part, so that what was had stays when a later part fails."""
+
+    def __init__(self) -> None:
+        self.errors: list[str] = []
+        self._scalars: dict[str, VarBind] = {}
+        self._rows: Mapping[int, Row] = {}
+        self._identity: entity.Identity = entity.Identity()
+
+    async def read(self, contact: Contact) -> None:
+        asker = Asker(contact, Size(), Poisons())
+        await contact.get(prepare(contact.version, [system.SCALARS[name] for name in system.HELLO]))
+        for batch in batches(contact.version, system.groups(tuple(system.SCALARS)), Size().limit, with_uptime=False):
+            answer = await asker.ask(batch)
+            for name, tag, value in zip(batch.request.oids, answer.tags, answer.values, strict=True):
+                bind = VarBind(name, tag, value)
+                if tag != ber.MISSING and is_present(bind):
+                    self._scalars[system.NAMES[name]] = bind
+        walk = Walk(WALKED)
+        self._rows = walk.rows
+        try:
+            await walk.run(contact)
+        finally:
+            self.errors += (f"{name}: {reason.replace('_', ' ')}" for name, reason in walk.cut.items())
+        self._identity = await entity.read(contact)
+
+    def document(self, label: str, *, answered: bool, seconds: float) -> Document:
+        found = system.read_system(self._scalars)
+        return {
+            "target": label,
+            "answered": answered,
+            "seconds": round(seconds, 3),
+            "errors": self.errors,
+            "system": {
+                "sys_object_id": found.object_id,
+                "sys_descr": found.descr,
+                "sys_name": found.name,
+                "sys_location": found.location,
+                "uptime_seconds": None if found.uptime_cs is None else found.uptime_cs / 100,
+            },
+            "identity": {
+                "profile": None,
+                "vendor": self._identity.vendor,
+                "model": self._identity.model,
+                "firmware": self._identity.firmware,
+                "serial": self._identity.serial,
+            },
+            "interfaces": [_interface(index, self._rows[index]) for index in sorted(self._rows)],
+            "wireless": [],
+            "sensors": [],
+            "neighbors": [],
+            "bgp_peers": [],
+            "ospf_neighbors": [],
+            "stp": None,
+        }
+
+
+def _interface(index: int, row: Row) -> Document:
+    """One interface as the agent gives it; a speed of 0 is its word for "no bandwidth" and stays."""
+    descr = text(row.get("ifDescr"))
+    return {
+        "index": index,
+        "name": text(row.get("ifName")) or descr or None,
+        "descr": descr or None,
+        "alias": text(row.get("ifAlias")) or None,
+        "mtu": unsigned(row.get("ifMtu")),
+        "speed_bps": reported_speed_bps(row),
+        "mac": mac(row),
+        "admin_status": state(row.get("ifAdminStatus"), ADMIN_STATES),
+        "oper_status": state(row.get("ifOperStatus"), OPER_STATES),
+        "in_octets": best(row, PAIRS["in_octets"]),
+        "out_octets": best(row, PAIRS["out_octets"]),
+        "in_unicast_packets": best(row, PAIRS["in_unicast"]),
+        "out_unicast_packets": best(row, PAIRS["out_unicast"]),
+        "in_errors": unsigned(row.get("ifInErrors")),
+        "out_errors": unsigned(row.get("ifOutErrors")),
+        "in_discards": unsigned(row.get("ifInDiscards")),
+        "out_discards": unsigned(row.get("ifOutDiscards")),
+    }

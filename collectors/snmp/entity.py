@@ -1,0 +1,71 @@
+"""Who made a device and which one it is, as far as the ENTITY-MIB (RFC 6933) tells: the row of its chassis."""
+
+from dataclasses import dataclass
+
+from collectors.snmp import oid
+from collectors.snmp.contact import Contact
+from collectors.snmp.interfaces import is_present, number, text
+from collectors.snmp.message import prepare
+from collectors.snmp.walk import instance, instance_of
+
+CLASS = oid.parse("1.3.6.1.2.1.47.1.1.1.1.5")
+CHASSIS = 3
+STACK = 11
+ROWS_LOOKED_AT = 96
+"""The chassis stands among the first rows of every recorded device."""
+A_REQUEST = 32
+
+_FIRMWARE, _SOFTWARE, _SERIAL, _VENDOR, _MODEL = (
+    oid.parse(f"1.3.6.1.2.1.47.1.1.1.1.{column}") for column in (9, 10, 11, 12, 13)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """entPhysicalMfgName, ModelName, SoftwareRev (else FirmwareRev) and SerialNum of the chassis; None is unknown."""
+
+    vendor: str | None = None
+    model: str | None = None
+    firmware: str | None = None
+    serial: str | None = None
+
+
+async def read(contact: Contact) -> Identity:
+    """The chassis' row, or nothing where there is none or the agent does not bear the question. Raises Timeout and
+    its kin, DeadlineReached."""
+    row = await _chassis(contact)
+    if row is None:
+        return Identity()
+    columns = (_VENDOR, _MODEL, _SOFTWARE, _FIRMWARE, _SERIAL)
+    reply = await contact.get(prepare(contact.version, [instance(column, row) for column in columns]))
+    if reply.error_status:
+        return Identity()
+    found = {bind.oid[: len(CLASS)]: text(bind) or None for bind in reply.varbinds if is_present(bind)}
+    return Identity(
+        vendor=found.get(_VENDOR),
+        model=found.get(_MODEL),
+        firmware=found.get(_SOFTWARE) or found.get(_FIRMWARE),
+        serial=found.get(_SERIAL),
+    )
+
+
+async def _chassis(contact: Contact) -> int | None:
+    """The entPhysicalIndex of the first chassis, else of the stack."""
+    at, stack = CLASS, None
+    for _ in range(0, ROWS_LOOKED_AT, 1 if contact.version == "1" else A_REQUEST):
+        reply = await contact.following((at,), A_REQUEST)
+        if reply.error_status:
+            break
+        before = at
+        for bind in reply.varbinds:
+            index = instance_of(bind.oid, CLASS) if bind.oid.startswith(CLASS) and is_present(bind) else None
+            if index is None:
+                return stack
+            kind = number(bind)
+            if kind == CHASSIS:
+                return index
+            stack = index if kind == STACK and stack is None else stack
+            at = bind.oid
+        if at == before:
+            break
+    return stack
