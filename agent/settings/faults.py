@@ -42,7 +42,8 @@ class Fault:
     def __str__(self) -> str:
         where = f"{self.place}: " if self.place else ""
         kind = "warning: " if self.severity is Severity.WARNING else ""
-        what = f"{self.setting}: " if self.setting else ""
+        verb = self.message.startswith(("is ", "takes "))
+        what = f"{self.setting}{' ' if verb else ': '}" if self.setting else ""
         over = f" (it overrides {self.overrides})" if self.overrides else ""
         hint = f" {self.hint}" if self.hint else ""
         return f"{where}{kind}{what}{self.message}{over}.{hint}"

@@ -81,6 +81,8 @@ def examine(
         settings = Settings.model_validate(tree.data, context=around)
     except ValidationError as error:
         for detail in error.errors(include_url=False):
+            if detail["type"] == "default_factory_not_called":  # follows from another fault
+                continue
             if whole or not (detail["type"] == "missing" and len(detail["loc"]) == 1):
                 faults.append(to_fault(detail, tree))
     drafting = _Drafting(tree.data, around)
@@ -99,7 +101,8 @@ def examine(
 
 def _of_rule(rule: Broken, tree: Tree) -> Fault:
     name, place = setting_name(rule.key, tree.data), tree.place(rule.key)
-    return Fault(name, rule.message, rule.hint, place, rule.severity, overrides=tree.replaced.get(rule.key))
+    other = f" ({tree.place(rule.other)})" if rule.other else ""
+    return Fault(name, rule.message + other, rule.hint, place, rule.severity, overrides=tree.replaced.get(rule.key))
 
 
 class _Drafting:

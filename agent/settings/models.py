@@ -69,7 +69,7 @@ def _refuse_zone(text: str, zones: set[str]) -> NoReturn:
     lower = {zone.lower(): zone for zone in zones}
     near = difflib.get_close_matches(text.lower(), [*lower, *short], n=1, cutoff=0.7)
     meant = (lower.get(near[0]) or short[near[0]]) if near else ""
-    hint = f'Did you mean "{meant}"?' if meant else ""
+    hint = f'Did you mean "{meant}"?' if meant else "timedatectl list-timezones lists them all."
     refuse(f"found {quoted(text)}, expected the name of a time zone, such as Europe/Rome", hint)
 
 
@@ -175,6 +175,9 @@ class PortsSettings(Section):
     )
 
 
+DeviceName = Annotated[str, Expects("the name of a device")]
+
+
 class DeviceSettings(Section):
     """One thing to watch."""
 
@@ -186,7 +189,7 @@ class DeviceSettings(Section):
     )
     role: Role = Field(description="What it does at the site.")
     address: Address = Field(description="Where it answers.")
-    parents: tuple[str, ...] = Field(
+    parents: tuple[DeviceName, ...] = Field(
         (),
         description="Names of the devices it is reached through; while all of them are down it is unknown, not down.",
     )
@@ -212,7 +215,7 @@ class DeviceSettings(Section):
 class MaintenanceSettings(Section):
     """A planned time in which what happens does not count."""
 
-    devices: tuple[str, ...] = Field((), description="Names of the devices. Default: the whole site.")
+    devices: tuple[DeviceName, ...] = Field((), description="Names of the devices. Default: the whole site.")
     start: Annotated[datetime, Strict()] = Field(description="Beginning; without an offset, in the site's time zone.")
     end: Annotated[datetime, Strict()] = Field(description="End.")
     reason: Name = Field("", validate_default=False, description="What is done.")
@@ -293,7 +296,7 @@ class StoreSettings(Section):
     """Where measurements are kept, and how long. What is unsent goes last."""
 
     path: ConfigPath = Field(Path("/var/lib/sonda/sonda.db"), description="The database.")
-    max_bytes: Annotated[Bytes, Field(ge=64_000_000)] = Field(
+    max_bytes: Annotated[Bytes, Field(ge=64_000_000), Expects('64 MB or more, as "4 GB" or a number of bytes')] = Field(
         4_000_000_000, description="Most the database may take; fine windows go first."
     )
     ballast_bytes: Annotated[Bytes, Field(ge=0)] = Field(

@@ -40,6 +40,8 @@ class Broken:
     message: str
     hint: str = ""
     severity: Severity = Severity.FAULT
+    other: Key | None = None
+    """What it clashes with, whose place is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,8 @@ def broken(draft: Draft) -> Iterator[Broken]:
         yield from rule(draft)
 
 
-def _warn(key: Key, message: str, hint: str = "") -> Broken:
-    return Broken(key, message, hint, Severity.WARNING)
+def _warn(key: Key, message: str, hint: str = "", other: Key | None = None) -> Broken:
+    return Broken(key, message, hint, Severity.WARNING, other)
 
 
 def _near(name: str, names: Sequence[str] | frozenset[str]) -> str:
@@ -83,19 +85,23 @@ def names_are_unique(draft: Draft) -> Iterator[Broken]:
     for kind, items in (("device", draft.devices), ("credential", draft.credentials)):
         first: dict[str, int] = {}
         for position, item in items.items():
-            if first.setdefault(item.name.casefold(), position) != position:
-                yield Broken((kind, position, "name"), f'a {kind} named "{item.name}" stands above already')
+            before = first.setdefault(item.name.casefold(), position)
+            if before != position:
+                yield Broken(
+                    (kind, position, "name"), f'another {kind} is named "{item.name}"', other=(kind, before, "name")
+                )
 
 
 def ids_are_unique(draft: Draft) -> Iterator[Broken]:
-    first: dict[str, tuple[int, DeviceSettings]] = {}
+    first: dict[str, int] = {}
     for position, device in draft.devices.items():
-        before = first.setdefault(device.id, (position, device))
-        if before[0] != position and before[1].name.casefold() != device.name.casefold():
+        before = first.setdefault(device.id, position)
+        if before != position and draft.devices[before].name.casefold() != device.name.casefold():
             yield Broken(
                 ("device", position, "id"),
-                f'the id "{device.id}" is that of "{before[1].name}" already',
+                f'"{draft.devices[before].name}" has the id "{device.id}" already',
                 'Write a different id = "...".',
+                other=("device", before, "id"),
             )
 
 
@@ -146,11 +152,12 @@ def credentials_exist(draft: Draft) -> Iterator[Broken]:
 
 
 def addresses_are_told_apart(draft: Draft) -> Iterator[Broken]:
-    first: dict[tuple[str, int], DeviceSettings] = {}
+    first: dict[tuple[str, int], int] = {}
     for position, device in draft.devices.items():
-        before = first.setdefault((device.address, device.snmp_port), device)
-        if before is not device:
-            yield _warn(("device", position, "address"), f'"{device.address}" is the address of "{before.name}" too')
+        before = first.setdefault((device.address, device.snmp_port), position)
+        if before != position:
+            message = f'"{draft.devices[before].name}" has the address "{device.address}" too'
+            yield _warn(("device", position, "address"), message, other=("device", before, "address"))
 
 
 def devices_are_measured(draft: Draft) -> Iterator[Broken]:

@@ -90,15 +90,13 @@ def _text(file: Path, faults: list[Fault]) -> str | None:
         faults.append(unreadable(file, error))
         return None
     if len(raw) > MAX_FILE_BYTES:
-        faults.append(
-            Fault("", f"is larger than {MAX_FILE_BYTES:,} bytes, which no configuration is", place=Place(file))
-        )
+        faults.append(Fault("", f"larger than {MAX_FILE_BYTES:,} bytes, which no configuration is", place=Place(file)))
         return None
     try:
         return raw.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        message = f"is not UTF-8: byte 0x{raw[error.start]:02x} on this line"
+        message = f"not UTF-8: byte 0x{raw[error.start]:02x} on this line"
         faults.append(Fault("", message, 'Save the file as "UTF-8" in the editor.', Place(file, line)))
         return None
 
@@ -115,7 +113,7 @@ def unreadable(file: Path, error: OSError) -> Fault:
         case IsADirectoryError():
             inside = file / "sonda.toml"
             hint = f"Did you mean {inside}?" if inside.is_file() else "Name the file itself."
-            return Fault("", "is a directory, expected a TOML file", hint, place)
+            return Fault("", "a directory, expected a TOML file", hint, place)
         case PermissionError():
             user = user_name()
             hint = f"Run this with sudo, or let the group read it: sudo chgrp sonda {file} && sudo chmod g+r {file}"
@@ -152,7 +150,7 @@ def _parse(text: str, file: Path, faults: list[Fault]) -> dict[str, Any] | None:
     except tomllib.TOMLDecodeError as error:
         said = str(error)
     except RecursionError:
-        faults.append(Fault("", "is nested too deeply to be a configuration", place=Place(file)))
+        faults.append(Fault("", "nested too deeply to be a configuration", place=Place(file)))
         return None
     at = _AT.search(said)
     lines = text.split("\n")
@@ -163,7 +161,7 @@ def _parse(text: str, file: Path, faults: list[Fault]) -> dict[str, Any] | None:
         return None
     line = lines[number - 1] if 0 < number <= len(lines) else ""
     column = f", column {at[2]}" if at and at[2] else ""
-    faults.append(Fault("", f"is not TOML{column}: {_lower_first(reason)}", _syntax_hint(line), Place(file, number)))
+    faults.append(Fault("", f"not TOML{column}: {_lower_first(reason)}", _syntax_hint(line), Place(file, number)))
     return None
 
 

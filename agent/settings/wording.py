@@ -114,6 +114,8 @@ def _one_of(words: Sequence[str]) -> str:
 
 def setting_name(key: Key, data: Mapping[str, Any]) -> str:
     """A key as the technician wrote it: [mqtt.tls] ca · [[device]] "core" address · [[device]] number 3."""
+    while isinstance(key[-1], int) and len(key) != 2:
+        key = key[:-1]
     lists = [position for position, part in enumerate(key) if isinstance(part, int)]
     if lists and lists[0] == 1 and isinstance(data.get(str(key[0])), list):
         item = data[str(key[0])][key[1]]
@@ -122,6 +124,9 @@ def setting_name(key: Key, data: Mapping[str, Any]) -> str:
         rest = key[2:]
         return head + (" " + _dotted(rest) if rest else "")
     if len(key) == 1:
+        info = fields(Settings).get(str(key[0]))
+        if info is not None and is_list(info):
+            return f"[[{key[0]}]]"
         return f"[{key[0]}]" if isinstance(data.get(str(key[0])), dict | None) else str(key[0])
     whole = _dotted(key)
     table = [part for part in key[:-1] if isinstance(part, str)]
@@ -188,8 +193,15 @@ def _wrong_value(info: FieldInfo, value: object) -> tuple[str, str]:
     kind = next(iter(parts(info.annotation)))
     if kind is Secret:
         return f"expected {EXPECTED}", ""
-    near = difflib.get_close_matches(value.lower(), _words(kind), n=1) if isinstance(value, str) else []
-    return f"found {found(value)}, expected {expected(info)}", f'Did you mean "{near[0]}"?' if near else ""
+    near = _nearest(value, _words(kind)) if isinstance(value, str) else ""
+    return f"found {found(value)}, expected {expected(info)}", f'Did you mean "{near}"?' if near else ""
+
+
+def _nearest(text: str, words: Sequence[str]) -> str:
+    """The word that was probably meant: "aes" is aes128 and not des, "italian" is it."""
+    lower = text.lower()
+    begun = [word for word in words if lower and (word.startswith(lower) or lower.startswith(word))]
+    return next(iter(begun or difflib.get_close_matches(lower, words, n=1)), "")
 
 
 def _missing_section(key: Key, model: type[BaseModel]) -> tuple[str, str]:
@@ -203,16 +215,18 @@ def _suggest_key(key: Key) -> str:
     for part in key[:-1]:
         info = fields(model).get(part) if isinstance(part, str) else None
         model = (model_of(info) or Secret) if info is not None else model
-    name = str(key[-1])
-    here = list(fields(model))
-    near = difflib.get_close_matches(name.lower(), here, n=1, cutoff=0.6)
-    if near:
+    name, here = str(key[-1]), list(fields(model))
+    if near := difflib.get_close_matches(name.lower(), here, n=1, cutoff=0.75):
         return f'Did you mean "{near[0]}"?'
-    elsewhere = [section for section, info in fields(Settings).items() if (m := model_of(info)) and name in fields(m)]
+    elsewhere = [
+        f"[[{section}]]" if is_list(info) else f"[{section}]"
+        for section, info in fields(Settings).items()
+        if (other := model_of(info)) and name in fields(other)
+    ]
     if elsewhere:
-        brackets = ["[[" + s + "]]" if is_list(fields(Settings)[s]) else f"[{s}]" for s in elsewhere]
-        return f"It belongs below {' or '.join(brackets)}."
-    return f"Known here: {', '.join(here)}."
+        return f"It belongs below {' or '.join(elsewhere)}."
+    near = difflib.get_close_matches(name.lower(), here, n=1)
+    return f'Did you mean "{near[0]}"?' if near else f"Known here: {', '.join(here)}."
 
 
 def found(value: object) -> str:
