@@ -1,0 +1,51 @@
+"""The store: everything measured and everything said goes to SQLite first."""
+
+from agent.store.errors import DiskFull, StoreClosed, StoreCorrupt, StoreError, StoreFault, StoreInUse, StoreTooNew
+from agent.store.model import (
+    DAY,
+    FIVE_MINUTES,
+    HOUR,
+    MINUTE,
+    MONTH,
+    Batch,
+    Committed,
+    CountersRow,
+    DeviceRow,
+    Dropped,
+    Held,
+    Opened,
+    Report,
+    StateRow,
+    StoredMessage,
+    StoreSettings,
+    WindowRow,
+)
+from agent.store.store import Store
+
+__all__ = [
+    "DAY",
+    "FIVE_MINUTES",
+    "HOUR",
+    "MINUTE",
+    "MONTH",
+    "Batch",
+    "Committed",
+    "CountersRow",
+    "DeviceRow",
+    "DiskFull",
+    "Dropped",
+    "Held",
+    "Opened",
+    "Report",
+    "StateRow",
+    "Store",
+    "StoreClosed",
+    "StoreCorrupt",
+    "StoreError",
+    "StoreFault",
+    "StoreInUse",
+    "StoreSettings",
+    "StoreTooNew",
+    "StoredMessage",
+    "WindowRow",
+]

@@ -1,0 +1,132 @@
+"""The one file that imports sqlite3 and sqlite_utils: connections, their settings, and what their errors mean."""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+from agent.store.errors import DiskFull, StoreCorrupt, StoreError, StoreFault
+
+__all__ = ["Connection", "Migrations"]
+
+Connection = sqlite3.Connection
+
+PAGE_SIZE = 4096
+"""Measured (tests/bench/store.py): 8192 writes 10 % more, since each commit rewrites the last page of each table."""
+
+BUSY_S = 5.0
+_SCARCE_BYTES = 1 << 20
+
+
+def open_writer(path: Path) -> Connection:
+    """The writing connection: WAL, every commit on the disk before it returns. Raises StoreError."""
+    with translated(path):
+        con = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+        try:
+            con.execute(f"PRAGMA page_size={PAGE_SIZE}")
+            con.execute("PRAGMA journal_mode=WAL")
+            con.execute("PRAGMA synchronous=FULL")
+            # Debian builds SQLite to overwrite what is deleted with zeros: half as much again to write, and nothing
+            # here is secret.
+            con.execute("PRAGMA secure_delete=OFF")
+            con.execute("PRAGMA wal_autocheckpoint=0")
+            con.execute("PRAGMA cache_size=-4000")
+            con.execute("PRAGMA temp_store=MEMORY")
+        except BaseException:
+            con.close()
+            raise
+        return con
+
+
+def open_reader(path: Path) -> Connection:
+    """A read-only connection, used by one thread at a time and closed by another. Raises StoreError."""
+    with translated(path):
+        uri = f"{path.resolve().as_uri()}?mode=ro"
+        con = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        try:
+            con.execute("PRAGMA query_only=ON")
+            con.execute("PRAGMA cache_size=-1000")
+        except BaseException:
+            con.close()
+            raise
+        return con
+
+
+@contextmanager
+def in_memory() -> Iterator[Connection]:
+    """An empty database that is gone afterwards."""
+    con = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        yield con
+    finally:
+        con.close()
+
+
+def pragma(con: Connection, name: str) -> int:
+    """The integer that a PRAGMA answers."""
+    return int(con.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+def tools(con: Connection) -> Any:
+    """sqlite-utils over a connection, for schema, migrations and inspection."""
+    return Database(con, recursive_triggers=False, execute_plugins=False)
+
+
+def quick_check(con: Connection, out_of_time: Callable[[], bool]) -> str:
+    """ "ok", "unfinished" where ``out_of_time`` said so, else SQLite's finding. Reads the whole file."""
+    con.set_progress_handler(out_of_time, 20_000)
+    try:
+        return str(con.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+            return "unfinished"
+        raise
+    finally:
+        con.set_progress_handler(None, 0)
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turns sqlite3's errors and the file system's into the StoreError family."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _meaning(error, path) from error
+    except OSError as error:
+        if error.errno in {28, 122}:  # ENOSPC, EDQUOT
+            raise disk_full(path) from error
+        raise StoreFault(f"{error.strerror or error}: {error.filename or path}") from error
+
+
+def _meaning(error: sqlite3.Error, path: Path) -> StoreError:
+    code = getattr(error, "sqlite_errorcode", None)
+    primary = code & 0xFF if code is not None else None
+    if primary in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+        return StoreCorrupt(f"The database {path} is damaged ({error}). Restart Sonda: it sets the file aside.")
+    # ENOSPC while the shared memory file or a directory grows is reported as an input/output error.
+    if primary == sqlite3.SQLITE_FULL or (primary == sqlite3.SQLITE_IOERR and free_bytes(path) < _SCARCE_BYTES):
+        return disk_full(path)
+    if primary in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
+        return StoreFault(f"The database {path} cannot be opened for writing ({error}): check who owns its directory.")
+    return StoreFault(f"The database {path} failed: {error} ({getattr(error, 'sqlite_errorname', '?')}).")
+
+
+def disk_full(path: Path) -> DiskFull:
+    return DiskFull(
+        f"No room is left for {path} ({free_bytes(path) / 1e6:.1f} MB free on its disk) and nothing more can be given "
+        "up. Free some space on that disk: what was measured is kept in memory and written then."
+    )
+
+
+def free_bytes(path: Path) -> int:
+    """What a process may still write on the file system of ``path``."""
+    try:
+        found = os.statvfs(path.parent)
+    except OSError:
+        return 0
+    return found.f_bavail * found.f_frsize

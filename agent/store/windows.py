@@ -1,0 +1,102 @@
+"""Writing windows: packing, keys, replacing on revision, and the dates that come with the first clock sync."""
+
+from collections.abc import Sequence
+
+from agent.store.db import Connection
+from agent.store.keys import PIECES, window_key
+from agent.store.model import MONTH, WindowRow
+from agent.store.packing import Packer, compact
+from agent.store.words import Tally, Words
+
+_Packed = tuple[int, float, int, int, bytes]  # boot, mono_start, revision, dictionary, body
+
+
+class WindowTable:
+    """Used by the writer thread within its transaction."""
+
+    def __init__(self, con: Connection, words: Words, packer: Packer, tally: Tally) -> None:
+        self._con, self._words, self._packer, self._tally = con, words, packer, tally
+
+    def write(self, rows: Sequence[WindowRow]) -> int:
+        """Writes or replaces; the packed bytes. Raises ValueError where a row is none (length, start, payload)."""
+        new: list[tuple[int, int, float, int, int, bytes]] = []
+        placed: set[int] = set()
+        total = 0
+        for row in rows:
+            label = f"window/{row.kind}/{row.length_s}"
+            packed = (
+                self._words.boot(row.boot),
+                row.mono_start,
+                row.revision,
+                *self._packer.pack(label, compact(row.plain)),
+            )
+            total += len(packed[4])
+            kind, entity = self._words.number("kind", row.kind), self._words.number("entity", row.entity)
+            if row.start_utc is None:
+                self._write_undated(row.length_s, kind, entity, packed)
+                continue
+            lowest = window_key(row.length_s, row.start_utc, kind, entity)
+            if lowest in placed:  # two pieces in one batch: the second has to see the first
+                self._insert(new)
+            placed.add(lowest)
+            key = self._place(row.length_s, lowest, packed)
+            if key is not None:
+                new.append((key, *packed))
+        self._insert(new)
+        return total
+
+    def _insert(self, new: list[tuple[int, int, float, int, int, bytes]]) -> None:
+        new.sort()  # ascending keys fill pages to the brim
+        self._con.executemany("INSERT OR REPLACE INTO window VALUES (?, ?, ?, ?, ?, ?)", new)
+        new.clear()
+
+    def _place(self, length_s: int, lowest: int, packed: _Packed) -> int | None:
+        """The key to write to: of the same window, or of a new piece; None where a higher revision stands there."""
+        boot, mono_start, revision, _, body = packed
+        piece = 0
+        for key, old_boot, old_mono, old_revision, size in self._con.execute(
+            "SELECT key, boot, mono_start, revision, length(body) FROM window WHERE key BETWEEN ? AND ?",
+            (lowest, lowest + PIECES - 1),
+        ):
+            if (old_boot, old_mono) == (boot, mono_start):
+                if old_revision > revision:
+                    return None
+                self._tally.add(f"window/{length_s}/bytes", len(body) - size)
+                return int(key)
+            piece = key - lowest + 1
+        if piece >= PIECES:
+            return None  # 256 pieces of one window: a clock gone mad; what is there already is kept
+        self._tally.add(f"window/{length_s}/rows", 1)
+        self._tally.add(f"window/{length_s}/bytes", len(body))
+        return lowest + piece
+
+    def _write_undated(self, length_s: int, kind: int, entity: int, packed: _Packed) -> None:
+        self._con.execute(
+            "INSERT INTO undated (length_s, kind, entity, boot, mono_start, revision, dictionary, body)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (length_s, kind, entity, *packed),
+        )
+        self._tally.add("undated/rows", 1)
+        self._tally.add("undated/bytes", len(packed[4]))
+
+    def relabel(self, boot: str, offset_s: float) -> int:
+        """Dates the boot's undated windows, each to the aligned window that holds its middle (utc = mono + offset);
+        how many. A month has no fixed length: its row is dated to the minute."""
+        number = self._words.boot(boot)
+        self._con.execute("UPDATE boot SET offset_s = ? WHERE number = ?", (offset_s, number))
+        found = self._con.execute(
+            "SELECT length_s, kind, entity, mono_start, revision, dictionary, body FROM undated WHERE boot = ?"
+            " ORDER BY length_s, mono_start, kind, entity, id",
+            (number,),
+        ).fetchall()
+        for length_s, kind, entity, mono_start, revision, dictionary, body in found:
+            grid = 60 if length_s == MONTH else length_s
+            start = round((mono_start + offset_s) / grid) * grid
+            packed = (number, mono_start, revision, dictionary, body)
+            key = self._place(length_s, window_key(length_s, start, kind, entity), packed)
+            if key is not None:
+                self._con.execute("INSERT OR REPLACE INTO window VALUES (?, ?, ?, ?, ?, ?)", (key, *packed))
+        self._con.execute("DELETE FROM undated WHERE boot = ?", (number,))
+        self._tally.add("undated/rows", -len(found))
+        self._tally.add("undated/bytes", -sum(len(row[6]) for row in found))
+        return len(found)

@@ -1,0 +1,167 @@
+"""What the writer thread does with its connection: one transaction a call, all or nothing, and housekeeping."""
+
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from agent.messages import Backlog
+from agent.store.ballast import Ballast
+from agent.store.db import Connection, disk_full, pragma, translated
+from agent.store.errors import DiskFull
+from agent.store.ledger import Ledger
+from agent.store.model import Batch, Committed, StoreSettings
+from agent.store.outbox import Identity, OutboxTable, Stream
+from agent.store.packing import Packer
+from agent.store.retention import Retention
+from agent.store.windows import WindowTable
+from agent.store.words import Tally, Words
+from collectors.clock import Clock
+
+log = logging.getLogger("sonda.store")
+
+T = TypeVar("T")
+
+_ATTEMPTS = 200  # portions given up for one batch on a full disk; 2 % each
+_HOUR_S = 3600.0
+
+
+class WriteSide:
+    """Everything that writes. Lives and dies on the writer thread; ``backlog`` is replaced, never changed, and may be
+    read from anywhere."""
+
+    def __init__(
+        self,
+        con: Connection,
+        *,
+        path: Path,
+        settings: StoreSettings,
+        clock: Clock,
+        identity: Identity,
+        ballast: Ballast,
+    ) -> None:
+        self._con, self._path, self._settings, self._clock = con, path, settings, clock
+        self._identity = identity
+        self.ballast = ballast
+        self._tally, self._words, self._packer = Tally(con), Words(con), Packer(con)
+        self.outbox = OutboxTable(con, self._words, self._packer, self._tally, identity)
+        self._windows = WindowTable(con, self._words, self._packer, self._tally)
+        self._ledger = Ledger(con, self._words, self._packer)
+        self._retention = Retention(con, settings, self._tally, self.outbox)
+        self._logged = 0
+        self._aged_at: float | None = None
+        self._reserve_at: float | None = None
+        self.backlog: Backlog = self.outbox.backlog()
+
+    @property
+    def stream(self) -> Stream:
+        return self.outbox.stream
+
+    def commit(self, batch: Batch) -> Committed:
+        """Raises StoreError, or ValueError and TypeError where the batch cannot be written as it is."""
+        return self._run(lambda: self._write(batch))
+
+    def acknowledge(self, seqs: Iterable[int]) -> None:
+        self._run(lambda: self.outbox.acknowledge(seqs))
+
+    def relabel(self, boot: str, offset_s: float) -> int:
+        def dated() -> int:
+            self._ledger.relabel(boot, offset_s)
+            return self._windows.relabel(boot, offset_s)
+
+        return self._run(dated)
+
+    def new_stream(self, predecessor: str | None, reason: str, lost: tuple[int, int] | None = None) -> Stream:
+        self._run(lambda: self.outbox.begin_stream(predecessor, reason, lost))
+        return self.outbox.stream
+
+    def _write(self, batch: Batch) -> Committed:
+        bytes_ = self._windows.write(batch.windows)
+        self._ledger.write_states(batch.states)
+        self._ledger.write_incidents(batch.incidents)
+        self._ledger.write_counters(batch.counters)
+        self._ledger.write_devices(batch.devices)
+        numbers = self.outbox.append(batch.drafts)
+        self._logged += bytes_ + 2000 * len(batch.counters) + 400 * len(batch.drafts)
+        return Committed(*numbers) if numbers else Committed(None, None)
+
+    def _run(self, work: Callable[[], T]) -> T:
+        try:
+            return self._transaction(work)
+        except DiskFull:
+            return self._after_making_room(work)
+
+    def _transaction(self, work: Callable[[], T]) -> T:
+        with translated(self._path):
+            self._con.execute("BEGIN IMMEDIATE")
+            try:
+                result = work()
+                self._tally.save()
+                self._con.execute("COMMIT")
+            except BaseException:
+                if self._con.in_transaction:
+                    self._con.execute("ROLLBACK")
+                self._load()
+                raise
+        self._logged += 40_000  # the last page of each table, and the pages that point to it
+        self.backlog = self.outbox.backlog()
+        return result
+
+    def _load(self) -> None:
+        """Forget what a rolled back transaction had left in memory."""
+        self._words.load()
+        self._packer.load()
+        self._tally.load()
+        self.outbox.load()
+
+    # Room
+
+    def _after_making_room(self, work: Callable[[], T]) -> T:
+        """The disk is full: give the ballast back, then give up portion after portion, until the work fits."""
+        if released := self.ballast.release():
+            log.warning("the disk of %s is full: the reserve of %.0f MB is in use", self._path, released / 1e6)
+        for attempt in range(_ATTEMPTS):
+            with suppress(DiskFull):
+                self._checkpoint()
+            if attempt or not released:
+                try:
+                    dropped = self._transaction(self._retention.for_space)
+                except DiskFull:
+                    break
+                if not dropped:
+                    break
+            with suppress(DiskFull):
+                return self._transaction(work)
+        raise disk_full(self._path)
+
+    def used_bytes(self) -> int:
+        """Pages in use, what the write-ahead log may take, and the ballast."""
+        pages = pragma(self._con, "page_count") - pragma(self._con, "freelist_count")
+        return pages * pragma(self._con, "page_size") + self._settings.wal_bytes + self.ballast.bytes
+
+    def keep_house(self) -> None:
+        """After each write, when nobody waits: retention by age each hour and by bytes, the ballast, the checkpoint.
+        A full disk is no error here."""
+        with translated(self._path), suppress(DiskFull):
+            now = self._clock.monotonic()
+            if self._aged_at is None or now - self._aged_at >= _HOUR_S:
+                self._aged_at = now
+                if self._identity.synchronised():
+                    self._transaction(lambda: self._retention.by_age(self._identity.utc()))
+            if self.used_bytes() > self._settings.max_bytes:
+                self._shrink(self._settings.max_bytes * 49 // 50)
+            if not self.ballast.in_place and (self._reserve_at is None or now - self._reserve_at >= _HOUR_S / 60):
+                self._reserve_at = now
+                self.ballast.reserve()
+            if self._logged >= self._settings.wal_bytes or not self.ballast.in_place:
+                self._checkpoint()
+
+    def _shrink(self, bytes_: int) -> None:
+        while self.used_bytes() > bytes_ and self._transaction(self._retention.for_space):
+            pass
+
+    def _checkpoint(self) -> None:
+        """Copies the log into the database as far as no reader stands in the way; the log then begins anew."""
+        self._con.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        self._logged = 0
