@@ -8,13 +8,15 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from agent.polled import Polled
 from agent.site import SitePlan, Watchable
 from agent.watch import Watch
 from collectors.clock import Clock
 from collectors.icmp.echo import EchoTarget
 from kpi.echo import EchoAccumulator, EchoCounts
 from kpi.model import Metric, Outcome, Sample
-from kpi.reachability import Reachability
+from kpi.reachability import CHECK_AGAIN_S, Reachability
+from kpi.reboots import Restart
 from kpi.sketch import Sketch
 
 log = logging.getLogger("sonda.monitor")
@@ -50,6 +52,9 @@ class Track:
     """The last closed minute."""
     last_rtt_ms: float | None = None
     last_echo_at: float | None = None
+    polled: Polled | None = None
+    checks: int = 0
+    """Results in the open five minutes that said something of the state."""
 
     @property
     def id(self) -> str:
@@ -59,11 +64,23 @@ class Track:
 class Monitor:
     """Implements collectors.icmp.echo.EchoSink, and takes the samples of every collector."""
 
-    def __init__(self, clock: Clock, watch: Watch, *, confirm: Callable[[EchoTarget], None]) -> None:
-        """``confirm(target)`` sends one confirmation echo."""
+    def __init__(
+        self,
+        clock: Clock,
+        watch: Watch,
+        *,
+        confirm: Callable[[EchoTarget], None],
+        ask_again: Callable[[str], None],
+        restarted: Callable[[str, float, Restart], None],
+    ) -> None:
+        """``confirm(target)`` sends one confirmation echo; ``ask_again(device)`` polls it once more by SNMP;
+        ``restarted(device, at, what)`` hears of restarts."""
         self._clock = clock
         self._watch = watch
         self._confirm = confirm
+        self._ask_again = ask_again
+        self._restarted = restarted
+        self._five = (clock.monotonic(), clock.monotonic() + 300.0)
         self._tracks: dict[str, Track] = {}
         self._by_target: dict[str, Track] = {}
         self._minute_end = float("inf")
@@ -100,13 +117,25 @@ class Monitor:
                 interface=watchable.interface,
                 parents=device.parents,
             )
-            if old is None:
-                tracks[device.id] = Track(watchable, reach, target)
-            else:
-                old.watchable = watchable
-                tracks[device.id] = old
+            track = old or Track(watchable, reach, target)
+            track.watchable = watchable
+            self._poll(track)
+            tracks[device.id] = track
         self._tracks = tracks
         self._by_target = {echo_id(t.id): t for t in tracks.values()} | {snmp_id(t.id): t for t in tracks.values()}
+
+    def _poll(self, track: Track) -> None:
+        plan = track.watchable.snmp
+        if plan is None:
+            track.polled = None
+        elif track.polled is None:
+            track.polled = Polled(*self._five, status_s=plan.status_s, ports=track.watchable.ports)
+        else:
+            track.polled.configure(plan.status_s, track.watchable.ports)
+
+    def open_five(self, start: float, end: float) -> None:
+        """The open five-minute window, for ports that are seen for the first time."""
+        self._five = (start, end)
 
     def open_minute(self, start: float, end: float, over: Callable[[], None]) -> None:
         """The open echo window is [start, end), monotonic; ``over()`` is called when a sample lies beyond it."""
@@ -122,6 +151,10 @@ class Monitor:
             self._echo(track, sample)
         elif metric == Metric.CONFIRM:
             self._judge(track, sample)
+        elif track.polled is not None:
+            track.polled.take(sample, lambda at, what: self._restarted(track.id, at, what))
+            if metric == Metric.SNMP and track.watchable.echo_s is None:
+                self._check(track, track.polled, sample)
 
     def overdue(self, target: str, sent_at: float) -> None:
         """EchoSink: an echo is unanswered after the target's patience."""
@@ -136,6 +169,7 @@ class Monitor:
             self._watch.answered(track.id, float("-inf"), at)
 
     def _echo(self, track: Track, sample: Sample) -> None:
+        track.checks += 1
         at = sample.at
         if at >= self._minute_end:
             self._minute_over()
@@ -165,6 +199,21 @@ class Monitor:
                 self._watch.unanswered(track.id, sample.at)
         elif sample.outcome is Outcome.REFUSED:
             self._watch.answered(track.id, sample.at, sample.at)
+        elif sample.outcome is Outcome.AGENT_FAULT:
+            self._watch.not_measured(track.id, sample.reason or "agent_fault")
+
+    def _check(self, track: Track, polled: Polled, sample: Sample) -> None:
+        """The state of a device that is watched by SNMP alone: down by two failures, close together (KPI.md R2)."""
+        track.checks += 1
+        if sample.outcome in {Outcome.OK, Outcome.REFUSED}:
+            polled.first_failure = None
+            self._watch.answered(track.id, sample.at, self._clock.monotonic())
+        elif sample.outcome is Outcome.NO_REPLY:
+            first, polled.first_failure = polled.first_failure, sample.at
+            if first is None or sample.at - first > CHECK_AGAIN_S:
+                self._ask_again(track.id)
+            else:
+                track.reach.checks_failed(first, sample.at, self._clock.monotonic())
         elif sample.outcome is Outcome.AGENT_FAULT:
             self._watch.not_measured(track.id, sample.reason or "agent_fault")
 

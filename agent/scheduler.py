@@ -26,6 +26,7 @@ class _Entry:
     deadline_s: float = 0.0
     overrun: Callable[[str], None] | None = None
     task: asyncio.Task[None] | None = None
+    again: bool = False
     removed: bool = False
 
 
@@ -92,9 +93,13 @@ class Scheduler:
                 entry.task.cancel()
 
     def run_soon(self, key: str) -> None:
-        """One extra run now, where none is under way; the schedule itself stays."""
+        """One extra run now, or as soon as the one under way has ended; the schedule itself stays."""
         entry = self._entries.get(key)
-        if entry is not None:
+        if entry is None:
+            return
+        if entry.task is not None and not entry.task.done():
+            entry.again = True
+        else:
             self._fire(entry)
 
     def stop(self) -> None:
@@ -186,6 +191,10 @@ class Scheduler:
                 self.counters.deadlines += 1
                 if overrun is not None:
                     overrun("deadline")
+        if entry.again and not entry.removed and not self._stopping:
+            entry.again = False
+            self.counters.runs += 1
+            entry.task = asyncio.create_task(self._run_job(entry), name=f"job {entry.key}")
 
 
 def _slots(interval_s: float) -> int:

@@ -147,3 +147,22 @@ async def test_removed_keys_stop_and_stop_lets_the_running_end() -> None:
     await clock.advance(1.0)
     await task
     assert seen == ["ended"]
+
+
+async def test_an_extra_run_asked_for_within_a_run_comes_right_after_it() -> None:
+    clock = ManualClock()
+    began: list[float] = []
+
+    async with running(clock) as scheduler:
+
+        async def job() -> None:
+            began.append(clock.monotonic())
+            if len(began) == 1:
+                scheduler.run_soon("job")
+            await clock.sleep(0.1)
+
+        scheduler.add_job("job", 60.0, 50.0, job, lambda _: None)
+        await clock.advance(60.0)
+        assert len(began) == 2
+        assert round(began[1] - began[0], 6) == 0.1
+        assert scheduler.counters.overlaps == 0

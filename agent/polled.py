@@ -1,0 +1,115 @@
+"""What SNMP polls say of one device: its ports, its restarts, and whether its SNMP agent answers at all.
+
+SNMP silent while ICMP answers is the SNMP agent's trouble: the device stays up, its SNMP figures are unknown (R1).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from agent.measuring import matches
+from agent.settings.models import PortsSettings
+from kpi.model import Metric, Outcome, PortCounters, PortIdentity, PortStatus, Sample, SystemReading
+from kpi.port_counts import PortCounts
+from kpi.ports import LastReading, PortAccumulator
+from kpi.reboots import Restart, RestartCounts, RestartTracker, count_restarts
+
+REMEMBERED_S = 7200.0
+"""Restarts are kept in memory this long: longer than any window that may still be closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class PollOutcome:
+    """How the last poll went."""
+
+    at: float
+    outcome: Outcome
+    reason: str | None
+    seconds: float | None
+
+
+class Polled:
+    """One device's SNMP side. Times are monotonic seconds."""
+
+    def __init__(self, start: float, end: float, *, status_s: float, ports: PortsSettings) -> None:
+        """[start, end) is the open five-minute window."""
+        self.restarts = RestartTracker()
+        self.ports: dict[str, PortAccumulator] = {}
+        self.oper: dict[str, PortStatus] = {}
+        self.system: SystemReading | None = None
+        self.last: PollOutcome | None = None
+        self.first_failure: float | None = None
+        self._window = (start, end)
+        self._status_s = status_s
+        self._access = ports.access
+        self._readings = 0
+        self._seen: list[tuple[float, Restart]] = []
+        self._before: dict[str, LastReading] = {}
+
+    def configure(self, status_s: float, ports: PortsSettings) -> None:
+        """New settings; ports that are known keep what they were told."""
+        self._status_s, self._access = status_s, ports.access
+
+    def resume(self, readings: Mapping[str, LastReading], system: tuple[float, SystemReading] | None) -> None:
+        """What was read before the probe restarted (KPI.md R8), moved to the present monotonic clock."""
+        self._before = dict(readings)
+        if system is not None:
+            self.restarts.resume(*system)
+
+    def take(self, sample: Sample, restarted: Callable[[float, Restart], None]) -> None:
+        """One sample of the SNMP collector; ``restarted(at, what)`` is called where one shows."""
+        value = sample.value
+        if sample.metric == Metric.SNMP:
+            seconds = value if isinstance(value, float | int) else None
+            self.last = PollOutcome(sample.at, sample.outcome, sample.reason, seconds)
+        elif isinstance(value, SystemReading):
+            self._readings += 1
+            self.system = value
+            what = self.restarts.take(sample.at, value)
+            if what is not None:
+                self._seen = [(at, w) for at, w in self._seen if at > sample.at - REMEMBERED_S]
+                self._seen.append((sample.at, what))
+                restarted(sample.at, what)
+        elif isinstance(value, PortIdentity):
+            self._identify(sample.at, value)
+        elif sample.metric == Metric.PORT_IDENTITY:
+            self.ports.pop(sample.instance, None)
+            self.oper.pop(sample.instance, None)
+        elif isinstance(value, PortStatus) and sample.instance in self.ports:
+            self.ports[sample.instance].take_status(sample.at, value)
+            self.oper[sample.instance] = value
+        elif isinstance(value, PortCounters) and sample.instance in self.ports:
+            self.ports[sample.instance].take_counters(sample.at, value)
+
+    def _identify(self, at: float, identity: PortIdentity) -> None:
+        known = self.ports.get(identity.key)
+        if known is not None:
+            known.take_identity(at, identity)
+            return
+        start, end = self._window
+        port = PortAccumulator(
+            identity,
+            self.restarts.uptime,
+            start,
+            end,
+            status_s=self._status_s,
+            access=bool(self._access) and matches(identity, self._access),
+        )
+        before = self._before.pop(identity.key, None)
+        if before is not None:
+            port.resume(before)
+        self.ports[identity.key] = port
+
+    def close(self, end: float, next_end: float) -> dict[str, PortCounts]:
+        """The ports' windows that end at ``end``; the next ones end at ``next_end``."""
+        self._window = (end, next_end)
+        return {key: port.close(end, next_end) for key, port in self.ports.items()}
+
+    def close_restarts(self, start: float, end: float, maintenance: tuple[tuple[float, float], ...]) -> RestartCounts:
+        """The restarts within [start, end)."""
+        readings, self._readings = self._readings, 0
+        return count_restarts(self._seen, start, end, readings=readings, maintenance=maintenance)
+
+    def last_readings(self) -> dict[str, LastReading]:
+        """What is to be persisted, by port key."""
+        readings = {key: port.last_reading() for key, port in self.ports.items()}
+        return {key: reading for key, reading in readings.items() if reading is not None}
