@@ -96,7 +96,12 @@ def examine(
     elif overrides is not None:
         settings = overrides.apply(settings)
     warnings = tuple(fault for fault in ordered if fault.severity is Severity.WARNING)
-    return Examined(settings, serious, warnings, tuple(tree.files), tree.overrides())
+    return Examined(settings, serious, warnings, tuple(tree.files), _overrides(tree))
+
+
+def _overrides(tree: Tree) -> tuple[Override, ...]:
+    places = tree.places
+    return tuple(Override(setting_name(key, tree.data), places[key], old) for key, old in tree.replaced.items())
 
 
 def _of_rule(rule: Broken, tree: Tree) -> Fault:

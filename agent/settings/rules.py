@@ -136,7 +136,10 @@ def parents_make_no_cycle(draft: Draft) -> Iterator[Broken]:
                 circle = way[way.index(following) :]
                 if len(circle) > 1:
                     at = min(position[member] for member in circle)
-                    shown = " -> ".join(f'"{member}"' for member in [*circle, following])
+                    named = [f'"{member}"' for member in [*circle, following]]
+                    shown = " -> ".join(
+                        named if len(named) < 10 else [*named[:4], f"{len(named) - 6} more", *named[-2:]]
+                    )
                     yield Broken(("device", at, "parents"), f"parents go round in a circle: {shown}")
                 done.update(way)
                 break

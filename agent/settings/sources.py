@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent.settings.faults import Fault, Override, Place
+from agent.settings.faults import Fault, Place
 from agent.settings.lines import Key, LineIndex
 
 DEFAULT_FILE = Path("/etc/sonda/sonda.toml")
@@ -47,12 +47,6 @@ class Tree:
             if found := self.places.get(key[:length]):
                 return found
         return Place(self.files[0]) if self.files else None
-
-    def overrides(self) -> tuple[Override, ...]:
-        """Values of later files that replaced one of an earlier file."""
-        return tuple(
-            Override(".".join(str(part) for part in key), self.places[key], old) for key, old in self.replaced.items()
-        )
 
 
 def read_all(paths: Sequence[Path]) -> tuple[Tree, list[Fault]]:

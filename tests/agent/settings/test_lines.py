@@ -103,7 +103,7 @@ class Writer:
         self.text += ["", "\n", "# a = 1 [b]\n", "  # 'x\n\n"][self._style(4)]
 
     def table(self, table: dict[str, Any], key: Key = (), header: str = "") -> None:
-        late = []
+        late: list[tuple[str, Any, bool]] = []
         for name, value in table.items():
             here = (*key, name)
             if isinstance(value, dict) and self._style(2):
