@@ -151,9 +151,9 @@ def delta(before: int | None, after: int | None, bits: int, over: Span, *, per_s
 class UptimeTracker:
     """Judges whether one agent's sysUpTime runs like the probe's clock; a third of agents have something of the kind.
 
-    A step back to what can have passed since the reading before is a restart. Anything else that does not run on is
-    odd (frozen, in the wrong unit, coarse): the first odd interval gives unknown, two in a row end the trust, three
-    good ones in a row give it back.
+    A step back to what can have passed since the reading before is a restart, and so is a clock that was good and
+    shows less than has passed. Anything else that does not run on is odd (frozen, in the wrong unit, coarse): the
+    first odd interval gives unknown, two in a row end the trust, three good ones in a row give it back.
     """
 
     __slots__ = ("_at", "_good", "_odd", "_uptime_cs", "absent", "restarts", "trusted")
@@ -183,17 +183,16 @@ class UptimeTracker:
             self._at, self._uptime_cs = at, uptime_cs
             return
         probe_s = at - self._at
-        restarted = stepped_back(self._uptime_cs, uptime_cs, probe_s)
-        if probe_s < JUDGED_AFTER_S and not restarted:
+        back = uptime_cs < self._uptime_cs and stepped_back(self._uptime_cs, uptime_cs, probe_s)
+        if probe_s < JUDGED_AFTER_S and not back:
             return
-        good = runs_on(self._uptime_cs, uptime_cs, probe_s)
-        self._at, self._uptime_cs = at, uptime_cs
-        if restarted:
-            self.restarts += 1
-        elif good:
+        before, self._at, self._uptime_cs = self._uptime_cs, at, uptime_cs
+        if runs_on(before, uptime_cs, probe_s):
             self._odd = 0
             self._good += 1
             self.trusted = self.trusted or self._good >= GOOD_TO_TRUST
+        elif back or (self._good and before < uptime_cs <= CS_PER_S * probe_s):
+            self.restarts += 1
         else:
             self._good = 0
             self._odd += 1

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from kpi.counters import UptimeTracker, runs_on, stepped_back
+from kpi.counters import UptimeTracker, runs_on
 from kpi.model import SystemReading
 
 PLAIN_VERSION = 1
@@ -23,45 +23,38 @@ class Restart(StrEnum):
     DEVICE = "device"
 
 
-def restarted(before: SystemReading, after: SystemReading, probe_s: float, *, trusted: bool = True) -> Restart | None:
-    """What restarted between two readings ``probe_s`` apart, None where nothing did.
-
-    ``trusted``: whether the agent's sysUpTime is to be believed (UptimeTracker); where it is not, only engine boots
-    and the host's uptime can tell.
-    """
-    if not _anew(before, after, probe_s, trusted=trusted):
-        return None
+def what_restarted(before: SystemReading, after: SystemReading, probe_s: float) -> Restart:
+    """Of a restart known to lie between two readings ``probe_s`` apart: where the host's own uptime runs on, it was
+    the SNMP agent's alone, else the device's."""
     host_before, host_after = before.host_uptime_cs, after.host_uptime_cs
     if host_before is not None and host_after is not None and runs_on(host_before, host_after, probe_s):
         return Restart.AGENT
     return Restart.DEVICE
 
 
-def _anew(before: SystemReading, after: SystemReading, probe_s: float, *, trusted: bool) -> bool:
-    if before.engine_boots is not None and after.engine_boots is not None and after.engine_boots > before.engine_boots:
-        return True
-    if not trusted or before.uptime_cs is None or after.uptime_cs is None:
-        return False
-    return stepped_back(before.uptime_cs, after.uptime_cs, probe_s)
-
-
 class RestartTracker:
-    """One device's SystemReadings in order of time."""
+    """One device's SystemReadings in order of time. Whether sysUpTime began anew is the UptimeTracker's to say."""
 
-    __slots__ = ("_last", "uptime")
+    __slots__ = ("_last", "_restarts", "uptime")
 
     def __init__(self, uptime: UptimeTracker | None = None) -> None:
         """``uptime`` is the device's one tracker, shared with its ports."""
         self.uptime = uptime or UptimeTracker()
         self._last: tuple[float, SystemReading] | None = None
+        self._restarts = self.uptime.restarts
 
     def take(self, at: float, reading: SystemReading) -> Restart | None:
         """What restarted since the reading before."""
         before, self._last = self._last, (at, reading)
         self.uptime.take(at, reading.uptime_cs)
+        anew = self._restarts != self.uptime.restarts
+        self._restarts = self.uptime.restarts
         if before is None:
             return None
-        return restarted(before[1], reading, at - before[0], trusted=self.uptime.trusted)
+        boots_before, boots = before[1].engine_boots, reading.engine_boots
+        if anew or (boots_before is not None and boots is not None and boots > boots_before):
+            return what_restarted(before[1], reading, at - before[0])
+        return None
 
     @property
     def last(self) -> tuple[float, SystemReading] | None:
@@ -71,6 +64,7 @@ class RestartTracker:
     def resume(self, at: float, reading: SystemReading) -> None:
         """What was read before the probe itself restarted, ``at`` on the present monotonic clock."""
         self._last = (at, reading)
+        self.uptime.take(at, reading.uptime_cs)
 
 
 @dataclass(frozen=True, slots=True)

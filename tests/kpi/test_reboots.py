@@ -4,7 +4,7 @@ import pytest
 
 from kpi.counters import WRAP
 from kpi.model import SystemReading
-from kpi.reboots import Restart, RestartCounts, RestartTracker, count_restarts, merge_restarts, restarted
+from kpi.reboots import Restart, RestartCounts, RestartTracker, count_restarts, merge_restarts
 
 
 @pytest.mark.parametrize(
@@ -27,13 +27,34 @@ from kpi.reboots import Restart, RestartCounts, RestartTracker, count_restarts, 
     ],
 )
 def test_what_restarted_in_300_s(before: SystemReading, after: SystemReading, expected: Restart | None) -> None:
-    assert restarted(before, after, 300.0) is expected
+    tracker = RestartTracker()
+    tracker.take(0.0, before)
+    assert tracker.take(300.0, after) is expected
 
 
 def test_an_untrusted_uptime_tells_nothing_but_engine_boots_do() -> None:
-    before, after = SystemReading(90_000, 3), SystemReading(10, 3)
-    assert restarted(before, after, 300.0, trusted=False) is None
-    assert restarted(before, SystemReading(10, 4), 300.0, trusted=False) is Restart.DEVICE
+    tracker = RestartTracker()
+    for minute in range(4):
+        assert tracker.take(60.0 * minute, SystemReading(900, 3)) is None
+    assert not tracker.uptime.trusted
+    assert tracker.take(300.0, SystemReading(900, 4)) is Restart.DEVICE
+
+
+def test_a_reboot_in_a_long_silence_shows_less_than_has_passed() -> None:
+    tracker = RestartTracker()
+    tracker.take(0.0, SystemReading(84_000))
+    tracker.take(60.0, SystemReading(90_000))
+    assert tracker.take(3660.0, SystemReading(300_000)) is Restart.DEVICE
+    slow = RestartTracker()  # one that always counts too little is odd, not rebooting
+    assert [slow.take(60.0 * i, SystemReading(90_000 + 60 * i)) for i in range(4)] == [None] * 4
+
+
+def test_a_restart_that_a_ports_pdu_showed_first_is_still_one() -> None:
+    tracker = RestartTracker()
+    tracker.take(0.0, SystemReading(90_000))
+    tracker.uptime.take(60.0, 500)
+    assert tracker.take(60.1, SystemReading(510)) is Restart.DEVICE
+    assert tracker.take(120.1, SystemReading(6510)) is None
 
 
 def test_tracker_over_a_restart_of_the_probe() -> None:
@@ -46,8 +67,9 @@ def test_tracker_over_a_restart_of_the_probe() -> None:
     assert tracker.last is not None
     again.resume(-300.0, tracker.last[1])
     assert again.take(10.0, SystemReading(31_500)) is None
-    again.resume(-300.0, tracker.last[1])
-    assert again.take(10.0, SystemReading(100)) is Restart.DEVICE
+    rebooted = RestartTracker()
+    rebooted.resume(-300.0, tracker.last[1])
+    assert rebooted.take(10.0, SystemReading(100)) is Restart.DEVICE
 
 
 def test_counts_are_half_open_and_leave_maintenance_apart() -> None:

@@ -1,0 +1,216 @@
+"""What one window knows of one port: additive counts, their merging and their compact form by columns.
+
+Octets and times add; a rate is 8 octets / time, so any coarser window is a sum of finer ones. The 5-minute averages
+themselves (``bins``) are kept beside, for percentiles of rates (KPI.md p95_rate_bps).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from enum import IntFlag
+from typing import Any
+
+from kpi.echo import Reasons
+
+PLAIN_VERSION = 1
+
+Bin = tuple[int, int, int]
+"""A 5-minute average: bit/s in and out, -1 where unknown, and the speed in bit/s, 0 where unknown or changed."""
+
+
+class Absent(IntFlag):
+    """Objects that the agent did not have in any reading of the window."""
+
+    NONE = 0
+    IN_OCTETS = 1
+    OUT_OCTETS = 2
+    IN_PACKETS = 4
+    OUT_PACKETS = 8
+    IN_ERRORS = 16
+    OUT_ERRORS = 32
+    IN_DISCARDS = 64
+    OUT_DISCARDS = 128
+    ALL = 255
+
+
+@dataclass(frozen=True, slots=True)
+class PortCounts:
+    """One port in one window. A counter interval counts in the window in which it ends.
+
+    Intervals longer than one and a half windows, and those over a restart of the probe, are in ``gap_*`` alone: they
+    belong to totals, never to rates, bins or peaks (KPI.md R8).
+    """
+
+    polls: int = 0
+    """Counter intervals that gave a rate."""
+    in_octets: int = 0
+    in_ms: int = 0
+    """Time that ``in_octets`` passed in, by the agent's clock where that is to be trusted."""
+    out_octets: int = 0
+    out_ms: int = 0
+    in_capacity_bits: int = 0
+    """What the line could have carried in the time of ``in_capacity_octets``: intervals of known, unchanged speed."""
+    in_capacity_octets: int = 0
+    out_capacity_bits: int = 0
+    out_capacity_octets: int = 0
+    in_max_bps: int = 0
+    """Highest 5-minute average."""
+    out_max_bps: int = 0
+    in_packets: int = 0
+    """Delivered, in intervals where errors are known too; unicast, multicast and broadcast."""
+    in_errors: int = 0
+    in_discards: int = 0
+    out_packets: int = 0
+    """Requested, those discarded or failed included (RFC 2863)."""
+    out_errors: int = 0
+    out_discards: int = 0
+    transitions: int = 0
+    """Changes of ifOperStatus between up and not up, seen or inferred from ifLastChange."""
+    downs: int = 0
+    up_ms: int = 0
+    down_ms: int = 0
+    unknown_ms: int = 0
+    off_ms: int = 0
+    """Switched off (ifAdminStatus not up)."""
+    merit: int = 0
+    """Figure of merit as the window ends (RFC 2439), rounded."""
+    flapping: bool = False
+    """As the window ends."""
+    flapped: bool = False
+    """At some time in the window."""
+    gap_in_octets: int = 0
+    gap_out_octets: int = 0
+    gap_ms: int = 0
+    speed_bps: int | None = None
+    """As the window ends; 0 is unknown. None: nothing is known of the port at all."""
+    absent: int = int(Absent.ALL)
+    refused: Reasons = ()
+    """Counter intervals that gave nothing, by reason."""
+    flags: tuple[str, ...] = ()
+    """``uptime``: sysUpTime is absent or not to be trusted, the probe's own time was used; ``speed_assumed``: a 32-bit
+    counter on a line of unknown speed; ``access``: transitions are not counted on an access port."""
+    bins: tuple[Bin, ...] = ()
+
+    def without_bins(self) -> "PortCounts":
+        """For windows that are kept for ever; p95 of such a window is then no longer to be had."""
+        return replace(self, bins=())
+
+
+_DEFAULTS = {field.name: getattr(PortCounts(), field.name) for field in fields(PortCounts)}
+_NO_SUMS = {"in_max_bps", "out_max_bps", "merit", "absent"}
+_SUMS = [name for name, default in _DEFAULTS.items() if type(default) is int and name not in _NO_SUMS]
+
+
+def merge_ports(a: PortCounts, b: PortCounts) -> PortCounts:
+    """Both windows as one; ``a`` is the earlier. Associative and exact; PortCounts() is neutral."""
+    if b.speed_bps is None:
+        return a
+    if a.speed_bps is None:
+        return b
+    sums: dict[str, Any] = {name: getattr(a, name) + getattr(b, name) for name in _SUMS}
+    return PortCounts(
+        **sums,
+        in_max_bps=max(a.in_max_bps, b.in_max_bps),
+        out_max_bps=max(a.out_max_bps, b.out_max_bps),
+        merit=b.merit,
+        flapping=b.flapping,
+        flapped=a.flapped or b.flapped,
+        speed_bps=b.speed_bps,
+        absent=a.absent & b.absent,
+        refused=_added(a.refused, b.refused),
+        flags=a.flags if a.flags == b.flags else tuple(sorted({*a.flags, *b.flags})),
+        bins=a.bins + b.bins,
+    )
+
+
+def _added(a: Reasons, b: Reasons) -> Reasons:
+    if not a or not b:
+        return a or b
+    counts = dict(a)
+    for reason, n in b:
+        counts[reason] = counts.get(reason, 0) + n
+    return tuple(sorted(counts.items()))
+
+
+_DERIVED = {"in_capacity_bits", "in_capacity_octets", "out_capacity_bits", "out_capacity_octets"}
+
+
+def ports_window_to_plain(ports: Mapping[str, PortCounts]) -> dict[str, Any]:
+    """All ports of a device in one window, by columns: ``{"v": 1, "port": [keys], column: [values], ...}``.
+
+    A column that is the default in every port is left off; one that is the same in every port is a single value in
+    a list of its own. Capacities are kept as differences from what speed and time say, which is mostly none.
+    """
+    rows = list(ports.values())
+    plain: dict[str, Any] = {"v": PLAIN_VERSION, "port": list(ports)}
+    for name, default in _DEFAULTS.items():
+        column = [_packed(row, name) for row in rows]
+        if not column or all(value == _plain(default) for value in column):
+            continue
+        plain[name] = column[:1] if len(column) > 1 and column.count(column[0]) == len(column) else column
+    return plain
+
+
+def ports_window_from_plain(plain: Mapping[str, Any]) -> dict[str, PortCounts]:
+    """The reverse of ports_window_to_plain. ValueError for a version that this code does not know."""
+    if plain["v"] != PLAIN_VERSION:
+        raise ValueError(f"a port window of version {plain['v']}; this version of the agent reads {PLAIN_VERSION}")
+    keys = plain["port"]
+    columns = {name: plain[name] if len(plain[name]) == len(keys) else plain[name] * len(keys)
+               for name in _DEFAULTS if name in plain}  # fmt: skip
+    return {key: _row({name: column[i] for name, column in columns.items()}) for i, key in enumerate(keys)}
+
+
+def _packed(row: PortCounts, name: str) -> Any:
+    value = getattr(row, name)
+    return value - _expected(row, name) if name in _DERIVED else _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool):
+        return int(value)
+    return [list(part) if isinstance(part, tuple) else part for part in value] if isinstance(value, tuple) else value
+
+
+def _row(values: dict[str, Any]) -> PortCounts:
+    for name in ("refused", "bins"):
+        values[name] = tuple(tuple(part) for part in values.get(name, ()))
+    values["flags"] = tuple(values.get("flags", ()))
+    for name in ("flapping", "flapped"):
+        values[name] = bool(values.get(name, 0))
+    row = PortCounts(**values)
+    return replace(row, **{name: getattr(row, name) + _expected(row, name) for name in _DERIVED})
+
+
+def _expected(row: PortCounts, name: str) -> int:
+    way = name[: name.index("_")]
+    if not row.speed_bps:
+        return 0
+    if name.endswith("octets"):
+        return int(getattr(row, f"{way}_octets"))
+    return capacity_bits(row.speed_bps, getattr(row, f"{way}_ms"))
+
+
+def capacity_bits(speed_bps: int, ms: int) -> int:
+    """What a line carries in this time."""
+    return speed_bps * ms // 1000
+
+
+def p95_bps(rates: Iterable[int]) -> tuple[int, int] | None:
+    """Element ceil(0.95 n) of the ascending rates, and n; None for none (burstable-billing practice)."""
+    ordered = sorted(rates)
+    if not ordered:
+        return None
+    return ordered[-(-95 * len(ordered) // 100) - 1], len(ordered)
+
+
+def p95_across_links(links: Iterable[Mapping[int, Bin]]) -> tuple[int, int] | None:
+    """p95 over the sum of several links, bins keyed by their start: summed before ranking, in and out apart, then the
+    greater one. A bin that one link lacks is left out. The rate in bit/s and the number of bins, None for none."""
+    tracks = list(links)
+    if not tracks:
+        return None
+    common = set(tracks[0]).intersection(*tracks[1:])
+    ways = [p95_bps(sum(t[at][way] for t in tracks) for at in common if all(t[at][way] >= 0 for t in tracks))
+            for way in (0, 1)]  # fmt: skip
+    known = [way for way in ways if way is not None]
+    return max(known) if known else None

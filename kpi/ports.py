@@ -1,0 +1,387 @@
+"""One port's readings turned into windows: traffic, errors, state time and link flaps.
+
+Feed a PortAccumulator what SNMP answered with the monotonic time at which it was asked; close it at each window's end.
+
+A counter interval counts in the window in which it ends, whole. Polls lie anywhere in their window, so that a bin of
+300 s shows the 300 s up to its last poll; to share an interval out would mean to open a closed window again. Totals are
+conserved, and no bin exceeds its window by more than half: a longer interval (silence in between) gives totals only,
+as does one over a restart of the probe (KPI.md R5, R8). An answer that comes after its window was closed counts in the
+one that is open.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kpi.counters import Delta, LineRate, Refusal, Span, UptimeTracker, delta, line_rate, span
+from kpi.echo import Reasons
+from kpi.flap import FigureOfMerit
+from kpi.model import PortCounters, PortIdentity, PortStatus, State
+from kpi.port_counts import Absent, Bin, PortCounts, capacity_bits, merge_ports
+from kpi.states import VALID_PERIODS
+
+PLAIN_VERSION = 1
+RENUMBERED = "renumbered"
+LONGEST_INTERVAL = 1.5
+"""In windows: what is longer belongs to totals alone."""
+ERROR_BITS = 32
+"""ifInErrors and its like are Counter32 whatever the octets are."""
+DOWN = frozenset({"down", "lowerLayerDown", "notPresent"})
+
+
+@dataclass(frozen=True, slots=True)
+class LastReading:
+    """What is persisted of a port with each window, so that totals survive a restart of the probe (KPI.md R8)."""
+
+    index: int
+    at: float
+    """Monotonic seconds; in the plain form on the clock that the caller moved it to."""
+    counters: PortCounters
+    speed_bps: int | None
+    merit: float = 0.0
+    flapping: bool = False
+
+    def moved(self, by_s: float) -> "LastReading":
+        """The same on another clock, ``by_s`` seconds ahead."""
+        return replace(self, at=self.at + by_s)
+
+    def to_plain(self) -> list[Any]:
+        """Compact JSON types."""
+        values = [getattr(self.counters, name) for name in PortCounters.__slots__]
+        head = [PLAIN_VERSION, self.index, round(self.at, 3), self.speed_bps, round(self.merit, 1), int(self.flapping)]
+        return [*head, *values]
+
+    @staticmethod
+    def from_plain(plain: Sequence[Any]) -> "LastReading":
+        """The reverse of to_plain. ValueError for a version that this code does not know."""
+        if plain[0] != PLAIN_VERSION:
+            raise ValueError(f"a port reading of version {plain[0]}; this version of the agent reads {PLAIN_VERSION}")
+        return LastReading(plain[1], plain[2], PortCounters(*plain[6:]), plain[3], plain[4], bool(plain[5]))
+
+
+class PortAccumulator:
+    """One port, window after window. A counter reading costs about 10 us, a status about 2 us."""
+
+    __slots__ = (
+        "_absent", "_access", "_closed", "_counters", "_definite", "_end", "_flags", "_flapped", "_gap", "_last_change",
+        "_merit", "_ms", "_rate", "_refused", "_restarts", "_speed_steady", "_start", "_state", "_state_from",
+        "_status_at", "_status_s", "_sums", "identity", "uptime",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        identity: PortIdentity,
+        uptime: UptimeTracker,
+        start: float,
+        end: float,
+        *,
+        status_s: float = 60.0,
+        access: bool = False,
+    ) -> None:
+        """``uptime`` is the device's one tracker, shared by its ports; [start, end) the first window in monotonic
+        seconds; ``status_s`` the period of the status columns; transitions of an ``access`` port are not counted."""
+        self.identity = identity
+        self.uptime = uptime
+        self._access = access
+        self._status_s = status_s
+        self._start, self._end = start, end
+        self._closed: PortCounts | None = None
+        self._counters: tuple[float, PortCounters] | None = None
+        self._gap = False
+        self._rate: LineRate = line_rate(identity.speed_bps)
+        self._speed_steady = True
+        self._state: State | None = State.UNKNOWN
+        """None: switched off."""
+        self._state_from = _ms(start)
+        self._status_at = start
+        self._definite: State | None = None
+        self._last_change: int | None = None
+        self._restarts = uptime.restarts
+        self._merit = FigureOfMerit(at=start)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._sums: dict[str, int] = dict.fromkeys(_SUMMED, 0)
+        self._ms: dict[State | None, int] = {State.UP: 0, State.DOWN: 0, State.UNKNOWN: 0, None: 0}
+        self._refused: Counter[str] = Counter()
+        self._flags: set[str] = {"access"} if self._access else set()
+        self._absent = int(Absent.ALL)
+        self._flapped = self._merit.flapping
+
+    @property
+    def flapping(self) -> bool:
+        """Between more than 2000 and less than 750 of the figure of merit."""
+        return self._merit.flapping
+
+    @property
+    def merit(self) -> float:
+        """The figure of merit as of the last event."""
+        return self._merit.value
+
+    @property
+    def state(self) -> State | None:
+        """The last state read; None where the port is switched off."""
+        return self._state
+
+    def take_identity(self, at: float, identity: PortIdentity) -> None:
+        """The static columns, at first contact and whenever they changed; a new ifIndex breaks the deltas (R12)."""
+        self._window_of(at)
+        if identity.index != self.identity.index:
+            if self._counters is not None:
+                self._refused[RENUMBERED] += 1
+            self._counters = None
+            self._last_change = None
+        if identity.speed_bps != self.identity.speed_bps:
+            self._speed_steady = False
+            self._rate = line_rate(identity.speed_bps)
+        self.identity = identity
+
+    def take_status(self, at: float, status: PortStatus) -> None:
+        """ifAdminStatus, ifOperStatus and ifLastChange, asked for at ``at``."""
+        self._window_of(at)
+        self._pass(_ms(at))
+        self.uptime.take(at, status.uptime_cs)
+        restarted = self._restarts != self.uptime.restarts
+        self._restarts = self.uptime.restarts
+        changed_before, self._last_change = self._last_change, status.last_change_cs
+        off = status.admin is not None and status.admin != "up"
+        self._state = None if off else _state(status.oper)
+        self._status_at = max(at, self._status_at)
+        before = self._definite
+        if self._state not in (State.UP, State.DOWN):
+            if off:
+                self._definite = None
+            return
+        self._definite = self._state
+        if before is None or self._access:
+            return
+        if before is not self._state:
+            self._transit(at, 1, went_down=self._state is State.DOWN)
+        elif not restarted and self.uptime.usable and _changed_unseen(changed_before, status):
+            self._transit(at, 2, went_down=True)
+
+    def _transit(self, at: float, transitions: int, *, went_down: bool) -> None:
+        self._sums["transitions"] += transitions
+        if went_down:
+            self._sums["downs"] += 1
+            self._merit.went_down(at)
+            self._flapped = self._flapped or self._merit.flapping
+
+    def take_counters(self, at: float, counters: PortCounters) -> None:
+        """Counter readings of one PDU, asked for at ``at``."""
+        self._window_of(at)
+        self.uptime.take(at, counters.uptime_cs)
+        before, self._counters = self._counters, (at, counters)
+        gap, self._gap = self._gap, False
+        steady, self._speed_steady = self._speed_steady, True
+        self._absent &= _absent(counters)
+        if before is None:
+            return
+        first = before[1]
+        over = span(
+            first.uptime_cs,
+            counters.uptime_cs,
+            at - before[0],
+            discontinuity=(first.discontinuity_cs, counters.discontinuity_cs),
+            trusted=self.uptime.trusted,
+        )
+        if not over.by_uptime:
+            self._flags.add("uptime")
+        if self._rate.assumed and counters.octet_bits == ERROR_BITS:
+            self._flags.add("speed_assumed")
+        if over.refused is not None:
+            self._refused[over.refused.value] += 1
+        elif gap or over.seconds > LONGEST_INTERVAL * (self._end - self._start):
+            self._take_gap(first, counters, over)
+        else:
+            self._take_octets(first, counters, over, steady=steady)
+            self._take_packets(first, counters, over)
+
+    def _octets(self, first: PortCounters, second: PortCounters, over: Span) -> tuple[Delta, Delta]:
+        if first.octet_bits != second.octet_bits:
+            return Refusal.WIDTH, Refusal.WIDTH
+        bits, per_s, wrap_s = second.octet_bits, self._rate.octets_per_s, self._rate.octets_wrap_s
+        return (
+            delta(first.in_octets, second.in_octets, bits, over, per_s=per_s, wrap_s=wrap_s),
+            delta(first.out_octets, second.out_octets, bits, over, per_s=per_s, wrap_s=wrap_s),
+        )
+
+    def _take_gap(self, first: PortCounters, second: PortCounters, over: Span) -> None:
+        into, out = self._octets(first, second, over)
+        sums = self._sums
+        if isinstance(into, int):
+            sums["gap_in_octets"] += into
+        if isinstance(out, int):
+            sums["gap_out_octets"] += out
+        if isinstance(into, int) or isinstance(out, int):
+            sums["gap_ms"] += round(over.seconds * 1000)
+
+    def _take_octets(self, first: PortCounters, second: PortCounters, over: Span, *, steady: bool) -> None:
+        ms = round(over.seconds * 1000)
+        into, out = self._octets(first, second, over)
+        speed = self.identity.speed_bps if steady else None
+        if ms <= 0:
+            return
+        sums = self._sums
+        counted = False
+        for way, change in (("in", into), ("out", out)):
+            if not isinstance(change, int):
+                if change is not Refusal.ABSENT:
+                    self._refused[change.value] += 1
+                continue
+            counted = True
+            sums[way + "_octets"] += change
+            sums[way + "_ms"] += ms
+            if speed:
+                sums[way + "_capacity_octets"] += change
+                sums[way + "_capacity_bits"] += capacity_bits(speed, ms)
+        sums["polls"] += counted
+
+    def _take_packets(self, first: PortCounters, second: PortCounters, over: Span) -> None:
+        if first.packet_bits != second.packet_bits:
+            self._refused[Refusal.WIDTH.value] += 1
+            return
+        per_s, wrap_s, bits = self._rate.packets_per_s, self._rate.packets_wrap_s, second.packet_bits
+        for way, names in _PACKETS.items():
+            parts: list[Delta] = []
+            for name, width in zip(names, (bits, bits, bits, ERROR_BITS, ERROR_BITS), strict=True):
+                a, b = getattr(first, name), getattr(second, name)
+                if a is None and b is None and name not in _NEEDED:
+                    parts.append(0)
+                else:
+                    parts.append(delta(a, b, width, over, per_s=per_s, wrap_s=wrap_s))
+            known = [part for part in parts if isinstance(part, int)]
+            if len(known) == len(parts):
+                self._sums[way + "_packets"] += sum(known[:3])
+                self._sums[way + "_errors"] += known[3]
+                self._sums[way + "_discards"] += known[4]
+
+    def resume(self, reading: LastReading) -> None:
+        """The last reading before the probe restarted, moved to the present monotonic clock: the interval from there
+        gives totals only, and the figure of merit decays on."""
+        self._merit = FigureOfMerit(reading.merit, reading.at, flapping=reading.flapping)
+        self._merit.settle(self._start)
+        self._flapped = self._merit.flapping
+        if reading.index == self.identity.index:
+            self._counters = (reading.at, reading.counters)
+            self._gap = True
+
+    def last_reading(self) -> LastReading | None:
+        """What to persist; None before the first counters."""
+        if self._counters is None:
+            return None
+        at, counters = self._counters
+        merit = FigureOfMerit(self._merit.value, self._merit.at, flapping=self._merit.flapping)
+        merit.settle(at)
+        return LastReading(
+            self.identity.index, at, counters, self.identity.speed_bps, merit.value, flapping=merit.flapping
+        )
+
+    def snapshot(self, at: float) -> PortCounts:
+        """The open window up to ``at``; it stays open."""
+        self._pass(_ms(min(at, self._end)))
+        self._merit.settle(at)
+        sums = self._sums
+        averages = (_bps(sums["in_octets"], sums["in_ms"]), _bps(sums["out_octets"], sums["out_ms"]))
+        steady = sums["in_capacity_octets"] == sums["in_octets"] and sums["out_capacity_octets"] == sums["out_octets"]
+        speed = self.identity.speed_bps or 0
+        this_bin: Bin = (*averages, speed if steady else 0)
+        return PortCounts(
+            **sums,
+            in_max_bps=max(averages[0], 0),
+            out_max_bps=max(averages[1], 0),
+            up_ms=self._ms[State.UP],
+            down_ms=self._ms[State.DOWN],
+            unknown_ms=self._ms[State.UNKNOWN],
+            off_ms=self._ms[None],
+            merit=round(self._merit.value),
+            flapping=self._merit.flapping,
+            flapped=self._flapped,
+            speed_bps=speed,
+            absent=self._absent,
+            refused=self._reasons(),
+            flags=tuple(sorted(self._flags)),
+            bins=(this_bin,) if sums["polls"] else (),
+        )
+
+    def _reasons(self) -> Reasons:
+        return tuple(sorted(self._refused.items()))
+
+    def close(self, end: float, next_end: float | None = None) -> PortCounts:
+        """The window that ends at ``end`` (its planned end, or now where a clock jump cuts it short), once. The next
+        one begins there and ends at ``next_end``, by default as long after as this one was planned."""
+        if self._start >= end:  # it went on by itself, or began later
+            counts, self._closed = self._closed or PortCounts(), None
+        else:
+            counts = self._shut(end, self._end - self._start)
+            if self._closed is not None:
+                counts, self._closed = merge_ports(self._closed, counts), None
+        if next_end is not None:
+            self._end = next_end
+        return counts
+
+    def _window_of(self, at: float) -> None:
+        """A reading of the next window may come before this one is closed: it is set aside, whole."""
+        while at >= self._end:
+            counts = self._shut(self._end, self._end - self._start)
+            self._closed = merge_ports(self._closed, counts) if self._closed is not None else counts
+
+    def _shut(self, end: float, length: float) -> PortCounts:
+        self._end = end
+        counts = self.snapshot(end)
+        self._start, self._end = end, end + length
+        self._begin()
+        return counts
+
+    def _pass(self, to: int) -> None:
+        """Let the state hold up to ``to`` (ms), at most two periods after it was read; from there on it is unknown."""
+        since = self._state_from
+        if to <= since:
+            return
+        valid = min(max(_ms(self._status_at + VALID_PERIODS * self._status_s), since), to)
+        self._ms[self._state] += valid - since
+        self._ms[State.UNKNOWN] += to - valid
+        self._state_from = to
+
+
+_SUMMED = (
+    "polls", "in_octets", "in_ms", "out_octets", "out_ms", "in_capacity_bits", "in_capacity_octets",
+    "out_capacity_bits", "out_capacity_octets", "in_packets", "in_errors", "in_discards", "out_packets", "out_errors",
+    "out_discards", "transitions", "downs", "gap_in_octets", "gap_out_octets", "gap_ms",
+)  # fmt: skip
+_NEEDED = frozenset({"in_unicast", "out_unicast", "in_errors", "out_errors"})
+_PACKETS = {
+    way: tuple(f"{way}_{name}" for name in ("unicast", "multicast", "broadcast", "errors", "discards"))
+    for way in ("in", "out")
+}
+_OBJECTS = (
+    ("in_octets", Absent.IN_OCTETS), ("out_octets", Absent.OUT_OCTETS), ("in_unicast", Absent.IN_PACKETS),
+    ("out_unicast", Absent.OUT_PACKETS), ("in_errors", Absent.IN_ERRORS), ("out_errors", Absent.OUT_ERRORS),
+    ("in_discards", Absent.IN_DISCARDS), ("out_discards", Absent.OUT_DISCARDS),
+)  # fmt: skip
+
+
+def _absent(counters: PortCounters) -> int:
+    return sum(int(flag) for name, flag in _OBJECTS if getattr(counters, name) is None)
+
+
+def _state(oper: str | None) -> State:
+    if oper == "up":
+        return State.UP
+    return State.DOWN if oper in DOWN else State.UNKNOWN
+
+
+def _changed_unseen(before_cs: int | None, status: PortStatus) -> bool:
+    """ifLastChange moved though the status is the same: it went and came back in between. An agent that gives its
+    sysUpTime for ifLastChange says nothing."""
+    after = status.last_change_cs
+    return before_cs is not None and after is not None and after not in {before_cs, status.uptime_cs}
+
+
+def _bps(octets: int, ms: int) -> int:
+    return round(8000 * octets / ms) if ms else -1
+
+
+def _ms(at: float) -> int:
+    return round(at * 1000)
