@@ -92,7 +92,7 @@ _WORD = 1 << 32
 _LONG = 1 << 64
 _EXCEPTIONS = frozenset({ber.NO_SUCH_OBJECT, ber.NO_SUCH_INSTANCE, ber.END_OF_MIB_VIEW, ber.NULL})
 _MAX_MEGABITS = 10_000_000
-"""10 Tb/s: an ifHighSpeed above it was given in bit/s by mistake."""
+"""10 Tb/s: an ifHighSpeed of that or more was given in bit/s by mistake."""
 
 
 def column_of(name: bytes) -> Column | None:
@@ -162,14 +162,19 @@ def state(bind: VarBind | None, names: Mapping[int, str]) -> str | None:
 
 
 def reported_speed_bps(row: Row) -> int | None:
-    """ifHighSpeed x 10^6, or ifSpeed where that is 0 or absent (KPI.md, if_util_pct). 0 is what the agent says of an
-    interface without a bandwidth; an ifSpeed at its maximum says only "more than 4.29 Gb/s": None."""
+    """ifHighSpeed x 10^6, or ifSpeed where that is 0 or absent (KPI.md, if_util_pct), as the agent says it: 0 for an
+    interface without a bandwidth, 2^32-1 for "more than ifSpeed can say". Agents that give ifHighSpeed in bit/s by
+    mistake are seen through."""
     high, low = unsigned(row.get("ifHighSpeed")), unsigned(row.get("ifSpeed"))
     if high:
-        return high * 1_000_000 if high < _MAX_MEGABITS else high
-    if low is not None and low >= _WORD - 1:
-        return None
+        return high * 1_000_000 if high < _MAX_MEGABITS and high != low else high
     return low if low is not None else high
+
+
+def speed_bps(row: Row) -> int | None:
+    """The speed to reckon with: None where the agent says 0 or cannot say."""
+    reported = reported_speed_bps(row)
+    return None if reported in {0, _WORD - 1} else reported
 
 
 def mac(row: Row) -> str | None:
@@ -218,6 +223,6 @@ def _identity(index: int, key: str, row: Row) -> PortIdentity:
         alias=text(row.get("ifAlias")),
         if_type=number(row.get("ifType")),
         mtu=unsigned(row.get("ifMtu")),
-        speed_bps=reported_speed_bps(row) or None,
+        speed_bps=speed_bps(row),
         mac=_own_mac(row),
     )

@@ -105,34 +105,40 @@ class Walk:
             self._narrow(contact, group, 1, f"error_status_{reply.error_status}")
 
     def _take(self, contact: Contact, group: list[_Cursor], reply: Reply) -> None:
-        """Keep the rows of the columns asked; a column that got none is at its end."""
-        by_prefix = {cursor.prefix: cursor for cursor in group}
-        sizes = sorted({len(prefix) for prefix in by_prefix})
+        """Keep the rows of the columns asked; a column that got none is at its end.
+
+        Varbind i answers column i modulo their number (RFC 3416 section 4.2.3). Past its end a column's answers run
+        into the next one; and where an agent has its own idea of order, a column is served by what bears its prefix.
+        """
+        binds = reply.varbinds
+        asked = list(group)
         advanced: set[str] = set()
-        for bind in reply.varbinds:
-            cursor = next((c for size in sizes if (c := by_prefix.get(bind.oid[:size])) is not None), None)
-            if cursor is None or not is_present(bind):
-                continue
-            if not _after(bind.oid, cursor.at):
-                if cursor.name not in advanced:
+        for position, bind in enumerate(binds):
+            cursor = asked[position % len(asked)]
+            if is_present(bind) and bind.oid.startswith(cursor.prefix) and cursor.name not in self.cut:
+                if self._keep(contact, cursor, bind):
+                    advanced.add(cursor.name)
+                else:
                     contact.tally.odd["not_increasing"] += 1
                     self.cut[cursor.name] = "not_increasing"
-                continue
-            cursor.at = bind.oid
-            cursor.rows += 1
-            advanced.add(cursor.name)
-            self._keep(contact, cursor, bind)
-        for cursor in list(group):
+        for cursor in asked:
+            if cursor.name not in advanced and cursor.name not in self.cut:
+                for bind in binds:
+                    mine = is_present(bind) and bind.oid.startswith(cursor.prefix)
+                    if mine and self._keep(contact, cursor, bind):
+                        advanced.add(cursor.name)
             if cursor.rows >= ROWS_MAX:
                 contact.tally.odd["endless"] += 1
                 self.cut[cursor.name] = "endless"
+            if cursor.name not in advanced or cursor.name in self.cut:
                 group.remove(cursor)
-            elif cursor.name not in advanced:
-                group.remove(cursor)
-            else:
-                self.cut.pop(cursor.name, None)
 
-    def _keep(self, contact: Contact, cursor: _Cursor, bind: VarBind) -> None:
+    def _keep(self, contact: Contact, cursor: _Cursor, bind: VarBind) -> bool:
+        """Keep a row of the column and go on behind it; False where it does not come after the last one."""
+        if not _after(bind.oid, cursor.at):
+            return False
+        cursor.at = bind.oid
+        cursor.rows += 1
         index = instance_of(bind.oid, cursor.prefix)
         if index is None:
             contact.tally.odd["odd_instance"] += 1
@@ -140,18 +146,20 @@ class Walk:
             if isinstance(bind.value, bytes) and len(bind.value) > VALUE_OCTETS_MAX:
                 bind = VarBind(bind.oid, bind.tag, bind.value[:VALUE_OCTETS_MAX])
             self.rows.setdefault(index, {})[cursor.name] = bind
+        return True
 
 
 def instance_of(name: bytes, prefix: bytes) -> int | None:
-    """The ifIndex of an instance of the column ``prefix``; None where it is not one arc from 1 to 2^31-1."""
+    """The ifIndex of an instance of the column ``prefix``; None where it is not one arc up to 2^31-1 (RFC 2863
+    begins at 1, some agents at 0)."""
     rest = name[len(prefix) :]
     if len(rest) == 1:
-        return rest[0] if 0 < rest[0] < 0x80 else None
+        return rest[0] if rest[0] < 0x80 else None
     try:
         arcs = oid.subidentifiers(rest)
     except DecodeError:
         return None
-    return arcs[0] if len(arcs) == 1 and 0 < arcs[0] <= INDEX_MAX else None
+    return arcs[0] if len(arcs) == 1 and arcs[0] <= INDEX_MAX else None
 
 
 def instance(prefix: bytes, index: int) -> bytes:

@@ -6,6 +6,7 @@ import bisect
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
 Arcs = tuple[int, ...]
 Typed = tuple[int, int | bytes | Arcs]
@@ -121,8 +122,7 @@ class ScriptedAgent(asyncio.DatagramProtocol):
     log: list[Asked] = field(default_factory=list)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self.transport = transport
+        self.transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         reply = self.reply(data)
@@ -214,6 +214,8 @@ async def serving(agent: ScriptedAgent) -> AsyncIterator[ScriptedAgent]:
         yield agent
     finally:
         transport.close()
+        await asyncio.sleep(0)  # the socket closes in the loop's next round
+        await asyncio.sleep(0)
 
 
 IF, IFX = "1.3.6.1.2.1.2.2.1", "1.3.6.1.2.1.31.1.1.1"
