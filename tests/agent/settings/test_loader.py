@@ -77,7 +77,7 @@ def test_conf_d_adds_devices_and_overrides_single_values(tmp_path: Path) -> None
     [override] = examined.overrides
     assert (override.setting, str(override.place), str(override.replaced)) == (
         "[http] port",
-        f"{tmp_path}/conf.d/10-a.toml:5",
+        f"{tmp_path}/conf.d/10-a.toml:6",
         f"{main}:15",
     )
 
