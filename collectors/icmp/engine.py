@@ -174,6 +174,8 @@ class IcmpEngine:
         queue that held something once more, else the failure is our own. Returns the clocks at the send, or why not."""
         for _ in range(1, SEND_ATTEMPTS):
             drained = self._drain(channel)
+            if peer.zone:
+                peer.sockaddr = None  # its interface may have come back with another index
             try:
                 sockaddr = peer.sockaddr or peer.locate()
                 wall, mono = self._read_clocks()
@@ -185,8 +187,6 @@ class IcmpEngine:
             else:
                 self.counters.resent += 1
                 return wall, mono
-        if peer.zone:
-            peer.sockaddr = None  # the interface may come back with another index
         return f"send_{errno.errorcode.get(error.errno or 0, 'failed').lower()}"
 
     def _read_clocks(self) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """What the engine keeps of a target: its token, its running numbers, and the last losses, to know a late answer."""
 
+import errno
 import ipaddress
 import secrets
 import socket
@@ -48,7 +49,7 @@ class Peer:
         if self.sockaddr is None:
             scope = 0
             if self.zone:
-                scope = int(self.zone) if self.zone.isdecimal() else socket.if_nametoindex(self.zone)
+                scope = int(self.zone) if self.zone.isdecimal() else _interface(self.zone)
             self.sockaddr = (self.host, 0) if self.version == 4 else (self.host, 0, 0, scope)
         return self.sockaddr
 
@@ -64,6 +65,13 @@ class Peer:
             self.lost.remove(count)
             return True
         return count < self.floor
+
+
+def _interface(name: str) -> int:
+    try:
+        return socket.if_nametoindex(name)
+    except OSError as error:  # without an errno of its own
+        raise OSError(errno.ENODEV, f"no interface {name}") from error
 
 
 def meet(target: EchoTarget) -> Peer:
