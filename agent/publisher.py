@@ -1,0 +1,402 @@
+"""The publisher: keeps a connection to the broker and empties the outbox over it, for ever.
+
+It dials, reads the retained info of itself (a database that was rolled back begins a new stream before anything is
+said), publishes status and info, and drains. It never ends by itself: every failure is a sentence in ``state``, logged
+once per change. Only a failing store raises out of ``run``.
+"""
+
+import asyncio
+import json
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from agent.messages import Outbox
+from agent.mqtt_connection import (
+    REFUSED_FROM,
+    BrokerError,
+    Connection,
+    DialError,
+    Dialler,
+    Fault,
+    LostError,
+    Version,
+    Will,
+)
+from agent.mqtt_settings import Pace, ProtocolSetting
+from agent.publisher_acks import Acknowledger
+from agent.publisher_dialling import Backoff, Suspicion, VersionChoice
+from agent.publisher_drain import Drain
+from agent.publisher_refusals import Refusal, Refusals
+from agent.publisher_session import Session
+from agent.publisher_state import Clash, Counters, PublisherState, RefusedTopic
+from collectors.clock import Clock
+
+log = logging.getLogger("sonda.mqtt")
+
+CONTRACT = 1
+"""Version of the MQTT contract (DESIGN section 7)."""
+STATUS_SCHEMA = "sonda.status.v1"
+INFO_SCHEMA = "sonda.info.v1"
+BLIND = "refusals cannot be seen under MQTT 3.1.1: a broker may acknowledge what its ACL then drops"
+UNSENT_RANGES = 200
+"""More are merged at the end; naming a number that was sent does no harm, leaving one out that waits would."""
+
+
+class Publisher:
+    """One for the life of the agent. ``root`` is `sonda/v1/{tenant}/{site}/{probe}`."""
+
+    def __init__(
+        self,
+        *,
+        outbox: Outbox,
+        dialler: Dialler,
+        clock: Clock,
+        root: str,
+        boot: str,
+        info: Callable[[], Mapping[str, Any]],
+        protocol: ProtocolSetting = "auto",
+        pace: Pace | None = None,
+        on_rolled_back: Callable[[int], Awaitable[None]] | None = None,
+        on_clash: Callable[[Clash], None] | None = None,
+        on_refused: Callable[[RefusedTopic], None] | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        """``info`` gives what the retained info says of the agent (version, clock, backlog, wear, ...).
+        ``on_rolled_back(last_seq)`` must begin a new stream in the store before it returns. ``on_clash`` is called once
+        for each other boot id, ``on_refused`` once for each topic that gets paused; both must not raise."""
+        self._outbox, self._dialler, self._clock, self._root, self._boot = outbox, dialler, clock, root, boot
+        self._provide = info
+        self._pace = pace or Pace()
+        self._rng = rng or random.Random()  # noqa: S311 - jitter, not secrets
+        self._on_rolled_back, self._on_clash, self._on_refused = on_rolled_back, on_clash, on_refused
+        self._counters = Counters()
+        self._refusals = Refusals(clock, self._pace.refused_first_s, self._pace.refused_cap_s, self._refused)
+        self._acks = Acknowledger(outbox, clock, self._pace.ack_linger_s)
+        self._versions = VersionChoice(protocol, clock, self._pace.five_again_s)
+        self._backoff = Backoff(self._pace, self._rng)
+        self._suspicion = Suspicion()
+        self._drain: Drain | None = None
+        self._stopping = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._info_due = asyncio.Event()
+        self._said: str | None = None
+        self._clashed: set[str | None] = set()
+        self._announced = False
+        self._subscription_ends_it = 0
+        self._base = PublisherState(place=dialler.place, since_utc=clock.utc(), warnings=dialler.warnings)
+
+    @property
+    def state(self) -> PublisherState:
+        """A snapshot of now."""
+        drain, counters, now = self._drain, self._counters, self._clock.monotonic()
+        return replace(
+            self._base,
+            window=drain.window if drain else 0,
+            in_flight=len(drain.in_flight) if drain else 0,
+            one_at_a_time=drain.careful if drain else False,
+            refused=tuple(_refused_topic(refusal, now) for refusal in self._refusals.all()),
+            last_puback_utc=counters.last_puback_utc,
+            published=counters.published,
+            acknowledged=counters.acknowledged,
+            unheard=counters.unheard,
+            refusals=counters.refusals,
+            oversize=counters.oversize,
+            reconnects=max(0, counters.connections - 1),
+        )
+
+    def wake(self) -> None:
+        """Messages were committed."""
+        if self._drain is not None:
+            self._drain.wake()
+
+    def info_changed(self) -> None:
+        """Something important in the info changed; it is published soon, and not more often than every few seconds."""
+        self._info_due.set()
+
+    def redial(self) -> None:
+        """The network came back: a wait between two dials ends now."""
+        self._hurry.set()
+
+    async def stop(self) -> None:
+        """Makes ``run`` return: what is live goes, then `offline`, then goodbye. Takes at most twice
+        ``Pace.finish_s`` and a second."""
+        self._stopping.set()
+        self._hurry.set()
+
+    async def run(self) -> None:
+        """Until ``stop``. Raises what the store raises. Cancelled, it still says `offline`, within the same bound."""
+        for warning in self._dialler.warnings:
+            log.warning("MQTT to %s: %s", self._dialler.place, warning)
+        async with asyncio.TaskGroup() as group:
+            acks = group.create_task(self._acks.run(), name="mqtt.acks")
+            dialling = group.create_task(self._dial_for_ever(), name="mqtt.dial")
+            stopping = group.create_task(self._stopping.wait(), name="mqtt.stop")
+            try:
+                await asyncio.wait({dialling, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if self._drain is None:
+                    dialling.cancel()
+                await asyncio.wait({dialling})
+            finally:
+                for task in (acks, stopping):
+                    task.cancel()
+        await self._acks.flush()
+
+    async def _dial_for_ever(self) -> None:
+        while not self._stopping.is_set():
+            version = self._versions.next()
+            began = self._clock.monotonic()
+            session = self._new_session()
+            error = await self._one_connection(version, session)
+            if self._stopping.is_set():
+                return
+            self._failed(error)
+            if isinstance(error, DialError) and self._versions.failed(version, error):
+                continue
+            await self._wait_after(error, session, held=self._clock.monotonic() - began >= self._pace.held_s)
+
+    async def _one_connection(self, version: Version, session: Session) -> BrokerError:
+        try:
+            async with self._dialler.connect(version, self._will(), session) as connection:
+                self._versions.connected(version)
+                try:
+                    await self._converse(connection, session)
+                finally:
+                    self._drain = None
+                    self._base = replace(
+                        self._base, connected=False, since_utc=self._clock.utc(), version=None, tls=None
+                    )
+        except BrokerError as error:
+            return error
+        return session.gone.result() if session.gone.done() else LostError(Fault.STOPPED, "stopped")
+
+    async def _wait_after(self, error: BrokerError, session: Session, *, held: bool) -> None:
+        in_flight = tuple(session.drain.in_flight.values()) if session.drain is not None else ()
+        explained = session.drain is not None and self._refusals.connection_lost()
+        culprit = self._suspicion.ended(error, in_flight, held=held, explained=explained)
+        if culprit is not None:
+            text = "the broker closes the connection whenever this is published"
+            self._refusals.refuse(culprit.topic, culprit.seq, None, text)
+            self._refusals.connection_lost()
+        if error.fault is Fault.TAKEN_OVER:
+            self._clash(None, "it took over our session at the broker")
+        elif held or explained or culprit is not None:
+            self._backoff.reset()
+        await self._pause(self._backoff.next_s(error))
+
+    async def _pause(self, seconds: float) -> None:
+        self._hurry.clear()
+        if not self._stopping.is_set():
+            await self._within(seconds, self._hurry.wait())
+
+    async def _within(self, seconds: float, *waits: Awaitable[Any]) -> None:
+        """Until one of them is done, or the time is up."""
+        tasks = [asyncio.ensure_future(wait) for wait in (*waits, self._clock.sleep(seconds))]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _converse(self, connection: Connection, session: Session) -> None:
+        await self._read_own_info(connection, session)
+        self._refusals.reconnected()
+        drain = Drain(
+            outbox=self._outbox,
+            connection=connection,
+            clock=self._clock,
+            pace=self._pace,
+            root=self._root,
+            refusals=self._refusals,
+            acknowledger=self._acks,
+            counters=self._counters,
+            rng=self._rng,
+            careful=self._suspicion.careful,
+            give_up=session.lost,
+        )
+        await self._acks.flush()
+        await drain.begin()
+        session.drain = self._drain = drain
+        self._say_connected(connection)
+        session.announced = self._announced = True
+        drain.announce("status", self._status("online"))
+        try:
+            async with asyncio.TaskGroup() as group:
+                jobs = {"drain": drain.run, "pace": drain.pace, "retry": drain.retry, "watch": drain.watch}
+                tasks = [group.create_task(job(), name=f"mqtt.{name}") for name, job in jobs.items()]
+                tasks.append(group.create_task(self._announce_info(drain, connection), name="mqtt.info"))
+                stopping = asyncio.create_task(self._stopping.wait(), name="mqtt.stop")
+                try:
+                    ends: set[asyncio.Future[Any]] = {session.gone, stopping}
+                    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                    if not session.gone.done():
+                        await self._within(self._pace.finish_s, drain.finish(), asyncio.shield(session.gone))
+                finally:
+                    for task in (*tasks, stopping):
+                        task.cancel()
+        finally:
+            if not session.gone.done():
+                await self._farewell(connection, session, drain)
+            await self._acks.flush()
+
+    async def _farewell(self, connection: Connection, session: Session, drain: Drain) -> None:
+        """Without an acknowledged `offline` there is no goodbye either: then the last will says it."""
+        session.announced = False
+        gone = session.gone
+        if len(drain.in_flight) >= connection.receive_maximum:
+            await self._within(self._pace.finish_s, drain.settled(), asyncio.shield(gone))
+        if gone.done() or len(drain.in_flight) >= connection.receive_maximum:
+            return
+        try:
+            drain.announce_now("status", self._status("offline", "stopped"))
+        except LostError:
+            return
+        await self._within(self._pace.finish_s, drain.settled(), asyncio.shield(gone))
+        if not drain.in_flight:
+            await connection.disconnect()
+
+    async def _read_own_info(self, connection: Connection, session: Session) -> None:
+        """Before anything is published: does the broker know of more than the database holds?"""
+        if self._subscription_ends_it >= 2:
+            return
+        try:
+            codes = await connection.subscribe(session.topics)
+        except LostError:
+            self._subscription_ends_it += 1
+            raise (
+                session.gone.result()
+                if session.gone.done()
+                else LostError(Fault.CLOSED, "the broker closed the connection at our subscription")
+            ) from None
+        self._subscription_ends_it = 0
+        if not connection.retains or codes[-1] >= REFUSED_FROM:
+            return
+        await self._within(self._pace.own_info_s, asyncio.shield(session.info), asyncio.shield(session.gone))
+        if session.gone.done():
+            raise session.gone.result()
+        retained = session.info.result() if session.info.done() else None
+        if retained is None or retained.stream != self._outbox.stream:
+            return
+        known = (await self._outbox.backlog()).last_seq
+        if retained.last_seq > known:
+            log.warning(
+                "the broker knows messages of stream %s up to %d, the database up to %d: it was rolled back",
+                retained.stream,
+                retained.last_seq,
+                known,
+            )
+            if self._on_rolled_back is not None:
+                await self._on_rolled_back(retained.last_seq)
+
+    async def _announce_info(self, drain: Drain, connection: Connection) -> None:
+        while True:
+            self._info_due.clear()
+            drain.announce("info", await self._info(connection))
+            await self._clock.sleep(self._pace.info_gap_s)
+            await self._within(self._pace.info_every_s - self._pace.info_gap_s, self._info_due.wait())
+
+    async def _info(self, connection: Connection) -> bytes:
+        backlog = await self._outbox.backlog()
+        unsent = list(backlog.unsent)
+        if len(unsent) > UNSENT_RANGES:
+            unsent = [*unsent[: UNSENT_RANGES - 1], (unsent[UNSENT_RANGES - 1][0], unsent[-1][1])]
+        own: dict[str, Any] = {
+            "stream": self._outbox.stream,
+            "last_seq": backlog.last_seq,
+            "acked_to": backlog.acked_to,
+            "unsent": [list(pair) for pair in unsent],
+            "contract": CONTRACT,
+            "mqtt": {
+                "version": connection.version,
+                "tls": connection.tls,
+                "warnings": list(self._warnings(connection.version)),
+                "refused": [
+                    {"topic": refusal.topic, "reason": refusal.reason, "text": refusal.text}
+                    for refusal in self._refusals.all()
+                ],
+            },
+        }
+        return self._render(INFO_SCHEMA, {**self._provide(), **own})
+
+    def _status(self, state: str, reason: str | None = None) -> bytes:
+        body: dict[str, Any] = {"state": state, "since": _moment(self._clock.utc())}
+        return self._render(STATUS_SCHEMA, body | ({"reason": reason} if reason else {}))
+
+    def _will(self) -> Will:
+        """The broker publishes it at a time that we cannot know."""
+        body = {"state": "offline", "since": None, "reason": "connection_lost"}
+        return Will(f"{self._root}/status", self._render(STATUS_SCHEMA, body, said="connected_at"))
+
+    def _render(self, schema: str, body: Mapping[str, Any], said: str = "made_at") -> bytes:
+        probe = self._root.rpartition("/")[2]
+        envelope = {"schema": schema, "probe": probe, "boot": self._boot, said: _moment(self._clock.utc())}
+        return json.dumps(envelope | dict(body), separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+    def _new_session(self) -> Session:
+        return Session(
+            self._root,
+            self._boot,
+            announced_before=self._announced,
+            clash=self._clash,
+            say_online=lambda: self._drain.announce("status", self._status("online")) if self._drain else None,
+        )
+
+    def _warnings(self, version: Version) -> tuple[str, ...]:
+        return self._dialler.warnings + ((BLIND,) if version == "3.1.1" else ())
+
+    def _say_connected(self, connection: Connection) -> None:
+        self._counters.connections += 1
+        self._said = None
+        self._base = replace(
+            self._base,
+            connected=True,
+            since_utc=self._clock.utc(),
+            version=connection.version,
+            tls=connection.tls,
+            warnings=self._warnings(connection.version),
+            fault=None,
+        )
+        log.info("connected to %s, MQTT %s, %s", self._dialler.place, connection.version, connection.tls or "no TLS")
+
+    def _failed(self, error: BrokerError) -> None:
+        sentence = str(error)
+        if sentence != self._said:
+            self._said = sentence
+            log.warning("MQTT: %s; everything is kept and sent later", sentence)
+        self._base = replace(self._base, fault=error.fault, last_error=sentence, last_error_utc=self._clock.utc())
+
+    def _refused(self, refusal: Refusal) -> None:
+        reason = "" if refusal.reason is None else f" (reason 0x{refusal.reason:02x})"
+        log.warning(
+            "the broker refuses %s/%s: %s%s; its messages are kept", self._root, refusal.topic, refusal.text, reason
+        )
+        self._info_due.set()
+        if self._on_refused is not None:
+            self._on_refused(_refused_topic(refusal, self._clock.monotonic()))
+
+    def _clash(self, boot: str | None, how: str) -> None:
+        clash = Clash(boot, how, self._clock.utc())
+        self._base = replace(self._base, clash=clash)
+        if boot not in self._clashed and len(self._clashed) < 100:
+            self._clashed.add(boot)
+            log.error("another box speaks as this probe (boot %s): %s", boot or "unknown", how)
+            if self._on_clash is not None:
+                self._on_clash(clash)
+
+
+def _refused_topic(refusal: Refusal, now: float) -> RefusedTopic:
+    return RefusedTopic(
+        topic=refusal.topic,
+        reason=refusal.reason,
+        text=refusal.text,
+        since_utc=refusal.since_utc,
+        times=refusal.times,
+        retry_in_s=max(0.0, refusal.retry_at - now),
+    )
+
+
+def _moment(utc: float) -> str:
+    return datetime.fromtimestamp(utc, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

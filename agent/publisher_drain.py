@@ -1,0 +1,341 @@
+"""Empties the outbox over one connection: a window of unacknowledged messages, live ones first, history paced.
+
+Order when a slot is free: announcements (status, info), one message of a refused topic whose time has come, what was
+committed since the connection came up, and what waited before that. History takes at most half of the window and
+leaves in small portions at irregular times, so that a thousand probes do not fall upon a broker that restarts.
+"""
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from agent.messages import Message, Outbox
+from agent.mqtt_connection import REFUSED_FROM, Connection, Fault, LostError
+from agent.mqtt_settings import Pace
+from agent.publisher_acks import Acknowledger
+from agent.publisher_refusals import Refusal, Refusals
+from agent.publisher_state import Counters
+from collectors.clock import Clock
+
+log = logging.getLogger("sonda.mqtt")
+
+FETCH = 50
+"""Messages read ahead a lane; with 128 kB a message at the most, 6.4 MB."""
+CAREFUL_UNTIL = 100
+"""So many messages accepted one at a time end the search for the one that ends connections."""
+PACKET_EXTRA = 64
+"""Octets of a PUBLISH beside topic and payload: header, packet id, properties; rounded up."""
+NO_MATCHING_SUBSCRIBERS = 0x10
+
+
+class Lane(Enum):
+    """Where a message comes from."""
+
+    ANNOUNCEMENT = auto()
+    RETRY = auto()
+    LIVE = auto()
+    HISTORY = auto()
+
+
+DELIVERY = {Lane.RETRY: "backlog", Lane.LIVE: "live", Lane.HISTORY: "backlog"}
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A message on the way. ``seq`` is None for announcements."""
+
+    seq: int | None
+    stream: str
+    topic: str
+    lane: Lane
+
+
+class Drain:
+    """Lives as long as its connection. ``run``, ``pace``, ``retry`` and ``watch`` are tasks of the session."""
+
+    def __init__(
+        self,
+        *,
+        outbox: Outbox,
+        connection: Connection,
+        clock: Clock,
+        pace: Pace,
+        root: str,
+        refusals: Refusals,
+        acknowledger: Acknowledger,
+        counters: Counters,
+        rng: random.Random,
+        careful: bool,
+        give_up: Callable[[LostError], None],
+    ) -> None:
+        self._outbox, self._connection, self._clock, self._pace, self._root = outbox, connection, clock, pace, root
+        self._refusals, self._acks, self._counters, self._rng = refusals, acknowledger, counters, rng
+        self._give_up = give_up
+        self.full_window = max(1, min(pace.window, connection.receive_maximum))
+        self.careful = careful
+        self.accepted = 0
+        self.in_flight: dict[int, Flight] = {}
+        self._in_flight_seqs: set[int] = set()
+        self._history_in_flight = 0
+        self._progress = clock.monotonic()
+        self._signal = asyncio.Event()
+        self._announcements: dict[str, bytes] = {}
+        self._held_announcements: dict[str, bytes] = {}
+        self._retries: deque[Message] = deque()
+        self._stream = outbox.stream
+        self._live: deque[Message] = deque()
+        self._live_at = 0
+        self._live_stale = True
+        self._history: deque[Message] = deque()
+        self._history_at = self._history_end = 0
+        self._sweeps = 0
+        self._has_history = asyncio.Event()
+        self._allowance = 0.0
+        self._finishing = False
+        self._over = False
+        self._quiet = asyncio.Event()
+
+    @property
+    def window(self) -> int:
+        return 1 if self.careful else self.full_window
+
+    async def begin(self) -> None:
+        """What is committed by now is history."""
+        self._refusals.numbered_by(self._stream)
+        backlog = await self._outbox.backlog()
+        self._live_at = self._history_end = backlog.last_seq
+        if backlog.messages:
+            self._has_history.set()
+        if backlog.messages <= self.full_window:
+            self._allowance = float(backlog.messages)  # hardly worth pacing
+
+    def wake(self) -> None:
+        """Something was committed."""
+        self._live_stale = True
+        self._signal.set()
+
+    def announce(self, topic: str, payload: bytes) -> None:
+        """Retained and not durable; a newer one takes the place of one that still waits."""
+        if self._refusals.holds(topic, None):
+            self._held_announcements[topic] = payload
+        else:
+            self._announcements[topic] = payload
+            self._signal.set()
+
+    def announce_now(self, topic: str, payload: bytes) -> None:
+        """Past window and lanes, for the farewell: LostError when the connection is gone."""
+        self._publish(topic, payload, None, Lane.ANNOUNCEMENT, retain=True)
+
+    def acknowledged(self, ticket: int, reason: int, text: str) -> None:
+        flight = self.in_flight.pop(ticket, None)
+        if flight is None:
+            return
+        self._progress = self._clock.monotonic()
+        self._counters.last_puback_utc = self._clock.utc()
+        self._history_in_flight -= flight.lane is Lane.HISTORY
+        if flight.seq is not None and flight.stream == self._stream:
+            self._in_flight_seqs.discard(flight.seq)
+        if reason >= REFUSED_FROM:
+            self._counters.refusals += 1
+            self._refusals.refuse(flight.topic, flight.seq, reason, text)
+        else:
+            self._accepted(flight, reason)
+        self._signal.set()
+
+    async def run(self) -> None:
+        while True:
+            self._signal.clear()
+            while await self._fill():
+                pass
+            if not (self.in_flight or self._live or self._live_stale):
+                self._quiet.set()
+            await self._signal.wait()
+
+    async def pace(self) -> None:
+        """Portions of history at irregular times."""
+        if self._allowance < 1:
+            await self._clock.sleep(self._rng.uniform(0, self._pace.history_start_s))
+        portion = self._pace.history_per_s * self._pace.history_tick_s
+        while True:
+            await self._has_history.wait()
+            self._allowance = max(self._allowance, min(self._allowance + portion, max(1.0, 2 * portion)))
+            self._signal.set()
+            await self._clock.sleep(self._pace.history_tick_s * self._rng.uniform(0.5, 1.5))
+
+    async def retry(self) -> None:
+        """Tries refused topics again, one message each, when their time has come."""
+        while True:
+            for refusal in self._refusals.due():
+                await self._try_again(refusal)
+            await self._clock.sleep(min(5.0, max(0.1, self._refusals.next_in_s() or 5.0)))
+
+    async def watch(self) -> None:
+        """A broker that accepts and never acknowledges is left, and dialled anew."""
+        limit = self._pace.puback_timeout_s
+        while True:
+            quiet = self._clock.monotonic() - self._progress if self.in_flight else 0.0
+            if quiet >= limit:
+                self._give_up(LostError(Fault.SILENT, f"the broker acknowledged nothing for {limit:g} s"))
+                return
+            await self._clock.sleep(max(limit - quiet, 0.05))
+
+    async def finish(self) -> None:
+        """Returns once all that is live is acknowledged; history is left where it is."""
+        self._finishing = True
+        self._quiet.clear()
+        self.wake()
+        await self._quiet.wait()
+
+    async def settled(self) -> None:
+        """Returns once nothing is on the way."""
+        while self.in_flight:
+            self._signal.clear()
+            await self._signal.wait()
+
+    def _accepted(self, flight: Flight, reason: int) -> None:
+        self.accepted += 1
+        self._counters.acknowledged += 1
+        self._counters.unheard += reason == NO_MATCHING_SUBSCRIBERS
+        if flight.seq is not None:
+            self._acks.add(flight.stream, flight.seq)
+        if (refusal := self._refusals.accept(flight.topic)) is not None:
+            self._sweep(refusal)
+        if self.careful and self.accepted >= CAREFUL_UNTIL:
+            self.careful = False
+
+    def _sweep(self, refusal: Refusal) -> None:
+        """What a topic held goes again, as history."""
+        for topic in [topic for topic in self._held_announcements if not self._refusals.holds(topic, None)]:
+            self._announcements[topic] = self._held_announcements.pop(topic)
+        if refusal.first_seq is not None:
+            self._history_at = min(self._history_at, refusal.first_seq - 1)
+            self._history_end = max(self._history_end, self._live_at)
+            self._history.clear()
+            self._sweeps += 1
+            self._has_history.set()
+
+    async def _try_again(self, refusal: Refusal) -> None:
+        if refusal.first_seq is not None:
+            found = await self._read(refusal.first_seq - 1, 1, refusal.first_seq)
+            if found:
+                refusal.trying = True
+                self._retries.extend(found)
+            else:  # acknowledged meanwhile, or given up for lack of space
+                self._refusals.forget(refusal)
+                self._sweep(refusal)
+        elif refusal.topic in self._held_announcements:
+            refusal.trying = True
+            self._announcements[refusal.topic] = self._held_announcements.pop(refusal.topic)
+        else:
+            self._refusals.forget(refusal)
+        self._signal.set()
+
+    def _free(self) -> int:
+        return 0 if self._over else self.window - len(self.in_flight)
+
+    async def _fill(self) -> bool:
+        """Hands over what may go now; True where there may be more."""
+        while self._announcements and self._free() > 0:
+            topic = next(iter(self._announcements))
+            self._hand_over(topic, self._announcements.pop(topic), None, Lane.ANNOUNCEMENT, retain=True)
+        while self._retries and self._free() > 0:
+            self._offer(self._retries.popleft(), Lane.RETRY)
+        if self._free() <= 0:
+            return False
+        if self._live:
+            while self._live and self._free() > 0:
+                self._offer(self._live.popleft(), Lane.LIVE)
+            return True
+        if self._live_stale:
+            self._live_stale = False
+            found = await self._read(self._live_at, FETCH)
+            if found:
+                self._live_at = found[-1].seq
+                self._live_stale |= len(found) == FETCH
+                self._live.extend(message for message in found if self._is_new(message.seq))
+            return True
+        return not self._finishing and await self._fill_history()
+
+    async def _fill_history(self) -> bool:
+        if not self._has_history.is_set() or self._allowance < 1:
+            return False
+        if self._history_in_flight >= max(1, self.full_window // 2):
+            return False
+        if not self._history:
+            end, sweeps = self._history_end, self._sweeps
+            found = await self._read(self._history_at, FETCH, end) if self._history_at < end else ()
+            if sweeps != self._sweeps:
+                return True  # it begins anew, further back
+            if found:
+                self._history_at = found[-1].seq
+                self._history.extend(message for message in found if self._is_new(message.seq))
+            else:
+                self._has_history.clear()
+            return bool(found)
+        if self._offer(self._history.popleft(), Lane.HISTORY):
+            self._allowance -= 1
+            self._history_in_flight += 1
+        return True
+
+    async def _read(self, above: int, limit: int, up_to: int | None = None) -> Sequence[Message]:
+        self._acks.forget_committed()
+        found = await self._outbox.waiting(above, limit, up_to)
+        if self._stream != self._outbox.stream:
+            self._begin_stream()
+            return ()
+        return found
+
+    def _begin_stream(self) -> None:
+        """The store began a new stream under us: numbers start anew."""
+        self._stream = self._outbox.stream
+        self._live.clear()
+        self._history.clear()
+        self._retries.clear()
+        self._live_at = self._history_at = self._history_end = 0
+        self._live_stale = True
+        self._sweeps += 1
+        self._has_history.clear()
+        self._in_flight_seqs.clear()
+        self._refusals.numbered_by(self._stream)
+
+    def _is_new(self, seq: int) -> bool:
+        return seq not in self._in_flight_seqs and seq not in self._acks
+
+    def _offer(self, message: Message, lane: Lane) -> bool:
+        """True where the message was handed over."""
+        if not self._is_new(message.seq):
+            return False
+        if lane is not Lane.RETRY and self._refusals.holds(message.topic, message.seq):
+            return False
+        limit = self._connection.maximum_packet
+        if limit is not None and len(message.payload) + len(self._root) + len(message.topic) + PACKET_EXTRA > limit:
+            self._counters.oversize += 1
+            if message.topic not in self._counters.oversize_topics:
+                self._counters.oversize_topics.add(message.topic)
+                log.warning(
+                    "%s: %d octets are more than the broker takes (%d)", message.topic, len(message.payload), limit
+                )
+            return False
+        return self._hand_over(message.topic, message.payload, message.seq, lane, retain=message.retain)
+
+    def _hand_over(self, topic: str, payload: bytes, seq: int | None, lane: Lane, *, retain: bool) -> bool:
+        try:
+            self._publish(topic, payload, seq, lane, retain=retain)
+        except LostError as error:
+            self._over = True
+            self._give_up(error)
+            return False
+        return True
+
+    def _publish(self, topic: str, payload: bytes, seq: int | None, lane: Lane, *, retain: bool) -> None:
+        if not self.in_flight:
+            self._progress = self._clock.monotonic()
+        ticket = self._connection.publish(f"{self._root}/{topic}", payload, retain=retain, delivery=DELIVERY.get(lane))
+        self.in_flight[ticket] = Flight(seq, self._stream, topic, lane)
+        self._counters.published += 1
+        if seq is not None:
+            self._in_flight_seqs.add(seq)

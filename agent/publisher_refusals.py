@@ -1,0 +1,163 @@
+"""Topics that the broker refuses. A refused message stays in the outbox and pauses its topic; the others go on.
+
+A paused topic is tried again with one message, after a wait that doubles from a minute to an hour, and at each new
+connection. Brokers differ in how they refuse (measured, or read in their trackers):
+
+- a PUBACK with a reason from 0x80 on (MQTT 5), and the connection stays;
+- the same, and the connection is closed (mosquitto since 2.0.16 and Debian's 2.0.11): such a topic is not tried at
+  each new connection, or every connection would end at once;
+- the connection is closed without a word (AWS IoT, HiveMQ under 3.1.1): publisher_drain.py finds the message by
+  sending one at a time;
+- not at all: under MQTT 3.1.1 mosquitto acknowledges what its ACL denies. That cannot be seen from here.
+
+Where three topics of one family ("summary/device/...") are refused and none is accepted, the family is paused as one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from collectors.clock import Clock
+
+FAMILY_FROM = 3
+CLOSED_WITHIN_S = 2.0
+"""A connection that ends so soon after a refusal is taken to have ended by it."""
+
+
+@dataclass(slots=True)
+class Refusal:
+    """A paused topic, or a family of them ("summary/device/+")."""
+
+    topic: str
+    reason: int | None
+    """MQTT 5 reason code; None where it was found by the connection's end."""
+    text: str
+    since_utc: float
+    refused_at: float
+    retry_at: float
+    """Monotonic seconds."""
+    wait_s: float
+    times: int = 1
+    first_seq: int | None = None
+    """The lowest number that is held; None where only announcements are."""
+    closes: bool = False
+    trying: bool = False
+
+    def hold(self, seq: int | None) -> None:
+        if seq is not None and (self.first_seq is None or seq < self.first_seq):
+            self.first_seq = seq
+
+
+class Refusals:
+    """What is paused, over all connections of a run. ``said`` is called once for each topic that gets paused."""
+
+    def __init__(self, clock: Clock, first_s: float, cap_s: float, said: Callable[[Refusal], None]) -> None:
+        self._clock = clock
+        self._first_s = first_s
+        self._cap_s = cap_s
+        self._said = said
+        self._paused: dict[str, Refusal] = {}
+        self._accepted_at: dict[str, float] = {}
+        self._stream = ""
+
+    def __len__(self) -> int:
+        return len(self._paused)
+
+    def all(self) -> tuple[Refusal, ...]:
+        return tuple(self._paused.values())
+
+    def holds(self, topic: str, seq: int | None) -> bool:
+        """True where this topic is paused; the message is remembered as held."""
+        found = self._find(topic)
+        if found is not None:
+            found.hold(seq)
+        return found is not None
+
+    def refuse(self, topic: str, seq: int | None, reason: int | None, text: str) -> None:
+        now = self._clock.monotonic()
+        found = self._find(topic)
+        if found is None:
+            found = Refusal(topic, reason, text, self._clock.utc(), now, now + self._first_s, self._first_s)
+            found.hold(seq)
+            self._paused[topic] = found
+            self._said(self._join_family(found))
+            return
+        found.hold(seq)
+        found.reason, found.text = reason, text
+        if found.trying or found.retry_at <= now:
+            found.wait_s = min(found.wait_s * 2, self._cap_s)
+            found.retry_at = now + found.wait_s
+            found.times += 1
+        found.refused_at = now
+        found.trying = False
+
+    def accept(self, topic: str) -> Refusal | None:
+        """A message of this topic was accepted; what is paused no more by it."""
+        if family := _family(topic):
+            self._accepted_at[family] = self._clock.monotonic()
+        if not self._paused:
+            return None
+        found = self._find(topic)
+        return self._paused.pop(found.topic) if found is not None else None
+
+    def forget(self, refusal: Refusal) -> None:
+        """What it held is no more."""
+        self._paused.pop(refusal.topic, None)
+
+    def due(self) -> list[Refusal]:
+        """Those to be tried again now."""
+        now = self._clock.monotonic()
+        return [found for found in self._paused.values() if not found.trying and found.retry_at <= now]
+
+    def next_in_s(self) -> float | None:
+        """Seconds to the next try; None where nothing is paused."""
+        times = [found.retry_at for found in self._paused.values() if not found.trying]
+        return max(0.0, min(times) - self._clock.monotonic()) if times else None
+
+    def numbered_by(self, stream: str) -> None:
+        """Numbers of another stream say nothing in this one."""
+        if stream != self._stream:
+            self._stream = stream
+            for found in self._paused.values():
+                found.first_seq = None
+                found.trying = False
+
+    def reconnected(self) -> None:
+        """A new connection, perhaps with other rights: all are tried, but for those that would end it."""
+        for found in self._paused.values():
+            found.trying = False
+            if not found.closes:
+                found.retry_at = self._clock.monotonic()
+
+    def connection_lost(self) -> bool:
+        """True where a refusal of just now may have ended it."""
+        now = self._clock.monotonic()
+        guilty = [found for found in self._paused.values() if now - found.refused_at <= CLOSED_WITHIN_S]
+        for found in guilty:
+            found.closes = True
+            found.retry_at = max(found.retry_at, now + found.wait_s)
+        return bool(guilty)
+
+    def _find(self, topic: str) -> Refusal | None:
+        return self._paused.get(topic) or (self._paused.get(f"{_family(topic)}/+") if self._paused else None)
+
+    def _join_family(self, newest: Refusal) -> Refusal:
+        family = _family(newest.topic)
+        members = [found for found in self._paused.values() if family and _family(found.topic) == family]
+        oldest = min((found.since_utc for found in members), default=0.0)
+        accepted = self._accepted_at.get(family)
+        began = min((found.refused_at for found in members), default=0.0)
+        if len(members) < FAMILY_FROM or (accepted is not None and accepted >= began):
+            return newest
+        joined = Refusal(
+            f"{family}/+", newest.reason, newest.text, oldest, newest.refused_at, newest.retry_at, newest.wait_s
+        )
+        for member in members:
+            joined.hold(member.first_seq)
+            joined.closes |= member.closes
+            del self._paused[member.topic]
+        self._paused[joined.topic] = joined
+        return joined
+
+
+def _family(topic: str) -> str:
+    return topic.rpartition("/")[0]
