@@ -131,14 +131,19 @@ def _added(a: Reasons, b: Reasons) -> Reasons:
     return tuple(sorted(counts.items()))
 
 
-_DERIVED = {"in_capacity_bits", "in_capacity_octets", "out_capacity_bits", "out_capacity_octets"}
+_DERIVED = {
+    "in_capacity_bits", "in_capacity_octets", "out_capacity_bits", "out_capacity_octets", "in_max_bps", "out_max_bps",
+}  # fmt: skip
+_OWN_BIN = 1
+"""In the column of bins: the one that octets, time and speed give."""
 
 
 def ports_window_to_plain(ports: Mapping[str, PortCounts]) -> dict[str, Any]:
     """All ports of a device in one window, by columns: ``{"v": 1, "port": [keys], column: [values], ...}``.
 
     A column that is the default in every port is left off; one that is the same in every port is a single value in
-    a list of its own. Capacities are kept as differences from what speed and time say, which is mostly none.
+    a list of its own. Capacities and peaks are kept as differences from what octets, speed and time say, which is
+    none in a window of 5 minutes; so is its one bin.
     """
     rows = list(ports.values())
     plain: dict[str, Any] = {"v": PLAIN_VERSION, "port": list(ports)}
@@ -162,6 +167,8 @@ def ports_window_from_plain(plain: Mapping[str, Any]) -> dict[str, PortCounts]:
 
 def _packed(row: PortCounts, name: str) -> Any:
     value = getattr(row, name)
+    if name == "bins" and value and value == own_bins(row):
+        return _OWN_BIN
     return value - _expected(row, name) if name in _DERIVED else _plain(value)
 
 
@@ -172,17 +179,22 @@ def _plain(value: Any) -> Any:
 
 
 def _row(values: dict[str, Any]) -> PortCounts:
-    for name in ("refused", "bins"):
-        values[name] = tuple(tuple(part) for part in values.get(name, ()))
+    bins = values.pop("bins", ())
+    values["refused"] = tuple(tuple(part) for part in values.get("refused", ()))
+    values["bins"] = () if bins == _OWN_BIN else tuple(tuple(part) for part in bins)
     values["flags"] = tuple(values.get("flags", ()))
     for name in ("flapping", "flapped"):
         values[name] = bool(values.get(name, 0))
     row = PortCounts(**values)
-    return replace(row, **{name: getattr(row, name) + _expected(row, name) for name in _DERIVED})
+    derived: dict[str, Any] = {name: getattr(row, name) + _expected(row, name) for name in _DERIVED}
+    row = replace(row, **derived)
+    return replace(row, bins=own_bins(row)) if bins == _OWN_BIN else row
 
 
 def _expected(row: PortCounts, name: str) -> int:
     way = name[: name.index("_")]
+    if name.endswith("max_bps"):
+        return max(average_bps(getattr(row, f"{way}_octets"), getattr(row, f"{way}_ms")), 0)
     if not row.speed_bps:
         return 0
     if name.endswith("octets"):
@@ -193,6 +205,20 @@ def _expected(row: PortCounts, name: str) -> int:
 def capacity_bits(speed_bps: int, ms: int) -> int:
     """What a line carries in this time."""
     return speed_bps * ms // 1000
+
+
+def average_bps(octets: int, ms: int) -> int:
+    """bit/s, -1 where there was no time."""
+    return round(8000 * octets / ms) if ms else -1
+
+
+def own_bins(row: PortCounts) -> tuple[Bin, ...]:
+    """The bin of a 5-minute window out of its sums; none where it has no interval. The speed is 0 where it changed."""
+    if not row.polls:
+        return ()
+    steady = row.in_capacity_octets == row.in_octets and row.out_capacity_octets == row.out_octets
+    speed = (row.speed_bps or 0) if steady else 0
+    return ((average_bps(row.in_octets, row.in_ms), average_bps(row.out_octets, row.out_ms), speed),)
 
 
 def p95_bps(rates: Iterable[int]) -> tuple[int, int] | None:

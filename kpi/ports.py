@@ -18,7 +18,7 @@ from kpi.counters import Delta, LineRate, Refusal, Span, UptimeTracker, delta, l
 from kpi.echo import Reasons
 from kpi.flap import FigureOfMerit
 from kpi.model import PortCounters, PortIdentity, PortStatus, State
-from kpi.port_counts import Absent, Bin, PortCounts, capacity_bits, merge_ports
+from kpi.port_counts import Absent, PortCounts, average_bps, capacity_bits, merge_ports, own_bins
 from kpi.states import VALID_PERIODS
 
 PLAIN_VERSION = 1
@@ -282,15 +282,10 @@ class PortAccumulator:
         """The open window up to ``at``; it stays open."""
         self._pass(_ms(min(at, self._end)))
         self._merit.settle(at)
-        sums = self._sums
-        averages = (_bps(sums["in_octets"], sums["in_ms"]), _bps(sums["out_octets"], sums["out_ms"]))
-        steady = sums["in_capacity_octets"] == sums["in_octets"] and sums["out_capacity_octets"] == sums["out_octets"]
-        speed = self.identity.speed_bps or 0
-        this_bin: Bin = (*averages, speed if steady else 0)
-        return PortCounts(
-            **sums,
-            in_max_bps=max(averages[0], 0),
-            out_max_bps=max(averages[1], 0),
+        counts = PortCounts(
+            **self._sums,
+            in_max_bps=max(average_bps(self._sums["in_octets"], self._sums["in_ms"]), 0),
+            out_max_bps=max(average_bps(self._sums["out_octets"], self._sums["out_ms"]), 0),
             up_ms=self._ms[State.UP],
             down_ms=self._ms[State.DOWN],
             unknown_ms=self._ms[State.UNKNOWN],
@@ -298,12 +293,12 @@ class PortAccumulator:
             merit=round(self._merit.value),
             flapping=self._merit.flapping,
             flapped=self._flapped,
-            speed_bps=speed,
+            speed_bps=self.identity.speed_bps or 0,
             absent=self._absent,
             refused=self._reasons(),
             flags=tuple(sorted(self._flags)),
-            bins=(this_bin,) if sums["polls"] else (),
         )
+        return replace(counts, bins=own_bins(counts)) if counts.polls else counts
 
     def _reasons(self) -> Reasons:
         return tuple(sorted(self._refused.items()))
@@ -377,10 +372,6 @@ def _changed_unseen(before_cs: int | None, status: PortStatus) -> bool:
     sysUpTime for ifLastChange says nothing."""
     after = status.last_change_cs
     return before_cs is not None and after is not None and after not in {before_cs, status.uptime_cs}
-
-
-def _bps(octets: int, ms: int) -> int:
-    return round(8000 * octets / ms) if ms else -1
 
 
 def _ms(at: float) -> int:
