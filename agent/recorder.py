@@ -44,6 +44,8 @@ class Recorder:
         self._waiting: deque[Batch] = deque()
         self._now: list[StateRow | Incident | MessageDraft] = []
         self._something = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._stopping = False
         self._dropped = 0
         self.trouble: str | None = None
@@ -67,6 +69,11 @@ class Recorder:
             del self._now[:-KEPT_DRAFTS]
         self._something.set()
 
+    async def settled(self) -> None:
+        """Returns once everything put so far is on the disk."""
+        self._flush()
+        await self._idle.wait()
+
     def stop(self) -> None:
         """Commit what waits, then let ``run`` return."""
         self._stopping = True
@@ -81,6 +88,7 @@ class Recorder:
                 if not await self._commit(self._waiting[0]) and self._stopping:
                     log.error("The agent stops with %d writes undone: %s", len(self._waiting), self.trouble)
                     return
+            self._idle.set()
             if self._stopping:
                 return
 
@@ -119,6 +127,7 @@ class Recorder:
             self._dropped += len(gone.windows) + len(gone.drafts) + len(gone.states) + len(gone.incidents)
             del self._waiting[1]
         self._waiting.append(batch)
+        self._idle.clear()
         self._something.set()
 
 

@@ -26,13 +26,19 @@ class ClockEvent(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One window in monotonic seconds, with its date where it has one. ``length_s`` is the nominal length; a span
-    that a clock jump cut is shorter."""
+    """One window in monotonic seconds. ``label`` is its aligned beginning in UTC, provisional unless ``dated``;
+    ``length_s`` is the nominal length; a span that a clock jump cut is shorter."""
 
     start: float
     end: float
     length_s: int
-    start_utc: int | None
+    label: int
+    dated: bool
+
+    @property
+    def start_utc(self) -> int | None:
+        """The label, None while it is provisional."""
+        return self.label if self.dated else None
 
 
 class Timeline:
@@ -86,6 +92,6 @@ class Timeline:
 
     def span(self, at: float, length_s: int) -> Span:
         """The aligned window that holds the monotonic time ``at``, from its aligned beginning."""
-        start_utc = int((at + self._offset) // length_s) * length_s
-        start = start_utc - self._offset
-        return Span(start, start + length_s, length_s, start_utc if self.dated else None)
+        label = int((at + self._offset) // length_s) * length_s
+        start = label - self._offset
+        return Span(start, start + length_s, length_s, label, self.dated)

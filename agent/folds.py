@@ -1,0 +1,166 @@
+"""Hours, days and months: pure folds of finer windows as they lie in the store, so that doing it again gives the same.
+
+Runs beside the closing of windows and never holds it up. What was missed while the agent was off is made up for at the
+start.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from agent.recorder import Recorder
+from agent.store.model import DAY, FIVE_MINUTES, HOUR, MONTH, Batch, WindowRow
+from agent.windows import ECHO, PORTS, RESTARTS, STATE
+from kpi.echo import EchoCounts, merge_echo
+from kpi.port_counts import (
+    PortCounts,
+    merge_ports,
+    ports_window_from_plain,
+    ports_window_to_plain,
+)
+from kpi.reboots import RestartCounts, merge_restarts
+from kpi.states import StateSeconds, merge_states
+
+log = logging.getLogger("sonda.folds")
+
+KINDS = (STATE, ECHO, PORTS, RESTARTS)
+MAKE_UP_HOURS = 48
+
+
+class Reads(Protocol):
+    """What folding needs of the store."""
+
+    async def windows(
+        self, entity: str | None, kind: str, length_s: int, from_utc: int, to_utc: int
+    ) -> Sequence[WindowRow]:
+        """See agent.store.store.Store.windows."""
+
+
+def fold(kind: str, plains: Iterable[Any]) -> Any:
+    """Plain windows of one entity in order of time, as one. Raises ValueError for no windows, or an unknown version."""
+    windows = list(plains)
+    if not windows:
+        raise ValueError("there is nothing to fold")
+    if kind == ECHO:
+        echo = EchoCounts.from_plain(windows[0])
+        for plain in windows[1:]:
+            echo = merge_echo(echo, EchoCounts.from_plain(plain))
+        return echo.to_plain()
+    if kind == STATE:
+        state = StateSeconds.from_plain(windows[0])
+        for plain in windows[1:]:
+            state = merge_states(state, StateSeconds.from_plain(plain))
+        return state.to_plain()
+    if kind == RESTARTS:
+        restarts = RestartCounts.from_plain(windows[0])
+        for plain in windows[1:]:
+            restarts = merge_restarts(restarts, RestartCounts.from_plain(plain))
+        return restarts.to_plain()
+    return ports_window_to_plain(fold_ports(windows))
+
+
+def fold_ports(plains: Iterable[Any]) -> dict[str, PortCounts]:
+    """All ports of a device over several windows."""
+    ports: dict[str, PortCounts] = {}
+    for plain in plains:
+        for key, counts in ports_window_from_plain(plain).items():
+            ports[key] = merge_ports(ports.get(key, PortCounts()), counts)
+    return ports
+
+
+def month_bounds(utc: int, zone: ZoneInfo) -> tuple[int, int]:
+    """The calendar month of the site's zone that holds ``utc``, as [start, end) in UTC seconds."""
+    here = datetime.fromtimestamp(utc, UTC).astimezone(zone)
+    first = here.replace(day=1, hour=0, minute=0, second=0, microsecond=0, fold=0)
+    following = first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
+    return int(first.timestamp()), int(following.timestamp())
+
+
+class Folds:
+    """Makes coarser windows as finer ones are completed."""
+
+    def __init__(
+        self,
+        store: Reads,
+        recorder: Recorder,
+        *,
+        zone: Callable[[], ZoneInfo],
+        hour_closed: Callable[[int, Mapping[str, Mapping[str, Any]]], Batch],
+    ) -> None:
+        """``hour_closed(start, plains by kind and entity)`` gives what else is to be written of an hour (messages)."""
+        self._store = store
+        self._recorder = recorder
+        self._zone = zone
+        self._hour_closed = hour_closed
+        self._due: asyncio.Queue[int] = asyncio.Queue()
+
+    def five_closed(self, label: int) -> None:
+        """The five minutes that begin at ``label`` were put to the recorder."""
+        end = label + FIVE_MINUTES
+        if end % HOUR == 0:
+            self._due.put_nowait(end - HOUR)
+
+    async def run(self, now_utc: int | None) -> None:
+        """Until cancelled. ``now_utc`` is None where the clock is not set: then there is nothing to make up for."""
+        if now_utc is not None:
+            await self._make_up(now_utc)
+        while True:
+            hour = await self._due.get()
+            await self.hour(hour)
+
+    async def hour(self, start: int) -> None:
+        """Fold the hour that begins at ``start``, and the day and the month where it ends one."""
+        await self._recorder.settled()
+        folded = await self._fold(FIVE_MINUTES, HOUR, start, start + HOUR)
+        if not folded:
+            return
+        extra = self._hour_closed(start, folded)
+        self._recorder.put(Batch(windows=_rows(folded, HOUR, start), drafts=extra.drafts))
+        end = start + HOUR
+        if end % DAY == 0:
+            await self._longer(HOUR, DAY, end - DAY, end)
+        month, month_end = month_bounds(start, self._zone())
+        if month_end == end:
+            await self._longer(HOUR, MONTH, month, end)
+
+    async def _longer(self, from_s: int, to_s: int, start: int, end: int) -> None:
+        await self._recorder.settled()
+        folded = await self._fold(from_s, to_s, start, end)
+        self._recorder.put(Batch(windows=_rows(folded, to_s, start)))
+
+    async def _fold(self, from_s: int, to_s: int, start: int, end: int) -> dict[str, dict[str, Any]]:
+        folded: dict[str, dict[str, Any]] = {}
+        for kind in KINDS:
+            by_entity: dict[str, list[Any]] = defaultdict(list)
+            for row in await self._store.windows(None, kind, from_s, start, end):
+                by_entity[row.entity].append(row.plain)
+            folded[kind] = {entity: fold(kind, plains) for entity, plains in by_entity.items()}
+            if kind == PORTS and to_s in {DAY, MONTH}:
+                folded[kind] = {entity: _without_bins(plain) for entity, plain in folded[kind].items()}
+            await asyncio.sleep(0)  # 200 devices take some 50 ms a kind: others get their turn in between
+        return folded if any(folded.values()) else {}
+
+    async def _make_up(self, now_utc: int) -> None:
+        last = now_utc // HOUR * HOUR
+        first = last - MAKE_UP_HOURS * HOUR
+        done = {row.start_utc for row in await self._store.windows(None, STATE, HOUR, first, last)}
+        for start in range(first, last, HOUR):
+            if start not in done and await self._store.windows(None, STATE, FIVE_MINUTES, start, start + HOUR):
+                log.info("Making up for the hour that began at %s.", datetime.fromtimestamp(start, UTC).isoformat())
+                await self.hour(start)
+
+
+def _without_bins(plain: Any) -> Any:
+    return ports_window_to_plain({k: c.without_bins() for k, c in ports_window_from_plain(plain).items()})
+
+
+def _rows(folded: Mapping[str, Mapping[str, Any]], length_s: int, start: int) -> list[WindowRow]:
+    return [
+        WindowRow(entity, kind, length_s, "", 0.0, start, plain)
+        for kind, by_entity in folded.items()
+        for entity, plain in by_entity.items()
+    ]

@@ -1,0 +1,259 @@
+"""Opens and closes the windows: a minute of echoes, five minutes of everything, each written in one commit.
+
+A minute is closed GRACE_S after its end, when the last echo sent in it has had its 2 s and a device that vanished in
+it has been confirmed down. What a clock jump or the end of the agent cuts is a piece: several rows may carry the same
+start, and whoever reads folds them. Coarser windows are agent/folds.py's.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from agent.history import KEEP_S, StateHistory
+from agent.monitor import Monitor, Track
+from agent.recorder import Recorder
+from agent.site import SitePlan
+from agent.store.model import Batch, CountersRow, WindowRow
+from agent.timeline import ClockEvent, Span, Timeline
+from agent.watch import Watch
+from collectors.clock import Clock
+from kpi.echo import EchoCounts, merge_echo
+from kpi.port_counts import PortCounts, ports_window_to_plain
+from kpi.reboots import RestartCounts
+from kpi.states import StateSeconds, state_seconds
+
+GRACE_S = 5.0
+"""Two seconds of waiting time for the last echo, three to confirm a device down that vanished at the end."""
+MINUTE_S, FIVE_S = 60, 300
+ECHO, STATE, PORTS, RESTARTS = "echo", "state", "ports", "restarts"
+"""The kinds of windows in the store."""
+NETWORK = "network"
+"""The entity whose states are the site's way to the internet (network_uptime_pct)."""
+ALIVE = "agent"
+"""The entity whose "last counters" say when the agent was last alive."""
+AT_MOST_BEHIND_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFive:
+    """One device's five minutes."""
+
+    states: StateSeconds
+    echo: EchoCounts | None
+    ports: Mapping[str, PortCounts]
+    restarts: RestartCounts | None
+
+
+@dataclass(frozen=True, slots=True)
+class Five:
+    """The site's five minutes: all that a summary is made of. ``label`` is the start in UTC."""
+
+    label: int
+    dated: bool
+    start: float
+    end: float
+    devices: Mapping[str, DeviceFive]
+    network: StateSeconds | None
+    plan: SitePlan
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Block:
+    label: int
+    dated: bool
+    start: float
+    echo: dict[str, EchoCounts] = field(default_factory=dict)
+    flags: set[str] = field(default_factory=set)
+
+
+class Windows:
+    """One run of the calendar over the monitor's accumulators."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        timeline: Timeline,
+        monitor: Monitor,
+        watch: Watch,
+        history: StateHistory,
+        recorder: Recorder,
+        boot: str,
+        plan: Callable[[], SitePlan],
+        network: Callable[[float, float], StateSeconds | None],
+        closed: Callable[[Five, Batch], Batch],
+        clock_event: Callable[[ClockEvent], None],
+    ) -> None:
+        """``network(start, end)`` is the site's own state time; ``closed(five, batch)`` adds summaries and messages to
+        what is written; ``clock_event`` hears of jumps and of the first date."""
+        self._clock = clock
+        self._timeline = timeline
+        self._monitor = monitor
+        self._watch = watch
+        self._history = history
+        self._recorder = recorder
+        self._boot = boot
+        self._plan = plan
+        self._network = network
+        self._closed = closed
+        self._clock_event = clock_event
+        self._minute = timeline.span(clock.monotonic(), MINUTE_S)
+        self._closing: Span | None = None
+        five = timeline.span(clock.monotonic(), FIVE_S)
+        self._block = _Block(five.label, five.dated, five.start)
+        self._open(self._minute)
+        monitor.open_five(five.start, five.end)
+
+    def resume(self, minutes: Mapping[str, Sequence[EchoCounts]]) -> None:
+        """The minutes of the present five that the agent's run before this one has written."""
+        for entity, counts in minutes.items():
+            for one in counts:
+                self._add_minute(entity, one)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self.tick()
+            ahead = self._minute.end - self._clock.monotonic()
+            if self._closing is not None:
+                ahead = min(ahead, self._closing.end + GRACE_S - self._clock.monotonic())
+            await self._clock.sleep(min(AT_MOST_BEHIND_S, max(0.01, ahead)))
+
+    def tick(self) -> None:
+        """Whatever is due now."""
+        event = self._timeline.look()
+        if event is not ClockEvent.NOTHING:
+            self._cut("clock_jump" if event is ClockEvent.JUMPED else "clock_set")
+            self._clock_event(event)
+        now = self._clock.monotonic()
+        if now >= self._minute.end:
+            self._rotate()
+        if self._closing is not None and now >= self._closing.end + GRACE_S:
+            self._close_minute()
+
+    def finish(self) -> None:
+        """The agent stops: write what is open as it is. The five minutes are left to the next run."""
+        if self._closing is not None:
+            self._close_minute()
+        self._closing = replace(self._minute, end=self._clock.monotonic())
+        self._monitor.rotate_echo()
+        self._close_minute(last=True)
+        self._recorder.put(Batch(counters=self._counters()))
+
+    def _open(self, span: Span) -> None:
+        self._minute = span
+        self._monitor.open_minute(span.start, span.end, self._rotate)
+
+    def _rotate(self) -> None:
+        """The minute is over by the clock; its last answers may still come."""
+        if self._closing is not None:
+            self._close_minute()
+        self._closing = over = self._minute
+        self._monitor.rotate_echo()
+        self._timeline.settle()
+        following = self._timeline.span(over.end + MINUTE_S / 2, MINUTE_S)
+        self._open(replace(following, start=over.end))
+
+    def _cut(self, flag: str) -> None:
+        """The calendar has moved: end the open windows now and begin pieces under the new one."""
+        now = self._clock.monotonic()
+        if self._closing is not None:
+            self._close_minute()
+        self._closing = replace(self._minute, end=now)
+        self._monitor.rotate_echo()
+        self._close_minute()
+        self._block.flags.add(flag)
+        self._close_five(now)
+        self._open(replace(self._timeline.span(now, MINUTE_S), start=now))
+        self._block.flags.add(flag)
+
+    def _close_minute(self, *, last: bool = False) -> None:
+        span, self._closing = self._closing, None
+        if span is None:
+            return
+        rows = []
+        for device, counts in self._monitor.close_echo().items():
+            rows.append(self._row(device, ECHO, span, counts.to_plain()))
+            self._add_minute(device, counts)
+        self._recorder.put(Batch(windows=rows, counters=[self._alive()]))
+        if not last and span.label + MINUTE_S >= self._block.label + FIVE_S:
+            self._close_five(span.end)
+
+    def _add_minute(self, device: str, counts: EchoCounts) -> None:
+        before = self._block.echo.get(device)
+        self._block.echo[device] = counts if before is None else merge_echo(before, counts)
+
+    def _close_five(self, end: float) -> None:
+        block = self._block
+        following = self._timeline.span(end + 0.5, FIVE_S)
+        next_end = following.end
+        plan = self._plan()
+        devices = {}
+        for track in self._monitor:
+            maintenance = self._maintenance(plan, track.id)
+            devices[track.id] = self._device_five(track, block, end, next_end, maintenance)
+        five = Five(
+            label=block.label,
+            dated=block.dated,
+            start=block.start,
+            end=end,
+            devices=devices,
+            network=self._network(block.start, end),
+            plan=plan,
+            flags=tuple(sorted(block.flags)),
+        )
+        self._block = _Block(following.label, following.dated, end)
+        self._monitor.open_five(end, next_end)
+        self._history.forget_before(end - KEEP_S)
+        self._recorder.put(self._closed(five, self._batch(five)))
+
+    def _device_five(
+        self, track: Track, block: _Block, end: float, next_end: float, maintenance: tuple[tuple[float, float], ...]
+    ) -> DeviceFive:
+        checks, track.checks = track.checks, 0
+        states = state_seconds(self._history.of(track.id), block.start, end, maintenance=maintenance, checks=checks)
+        polled = track.polled
+        return DeviceFive(
+            states=states,
+            echo=block.echo.get(track.id) if track.watchable.echo_s is not None else None,
+            ports=polled.close(end, next_end) if polled is not None else {},
+            restarts=polled.close_restarts(block.start, end, maintenance) if polled is not None else None,
+        )
+
+    def _maintenance(self, plan: SitePlan, device: str) -> tuple[tuple[float, float], ...]:
+        offset = self._timeline.offset_s
+        return tuple((a - offset, b - offset) for devices, a, b in plan.maintenance if device in devices)
+
+    def _batch(self, five: Five) -> Batch:
+        span = Span(five.start, five.end, FIVE_S, five.label, five.dated)
+        rows = []
+        for device, part in five.devices.items():
+            rows.append(self._row(device, STATE, span, part.states.to_plain()))
+            if part.echo is not None:
+                rows.append(self._row(device, ECHO, span, part.echo.to_plain()))
+            if part.ports:
+                rows.append(self._row(device, PORTS, span, ports_window_to_plain(part.ports)))
+            if part.restarts is not None and part.restarts.readings:
+                rows.append(self._row(device, RESTARTS, span, part.restarts.to_plain()))
+        if five.network is not None:
+            rows.append(self._row(NETWORK, STATE, span, five.network.to_plain()))
+        return Batch(windows=rows, counters=self._counters())
+
+    def _row(self, entity: str, kind: str, span: Span, plain: object) -> WindowRow:
+        return WindowRow(entity, kind, span.length_s, self._boot, round(span.start, 3), span.start_utc, plain)
+
+    def _alive(self) -> CountersRow:
+        at = self._clock.monotonic()
+        return CountersRow(ALIVE, self._boot, at, self._timeline.utc(at) if self._timeline.dated else None, {})
+
+    def _counters(self) -> list[CountersRow]:
+        at = self._clock.monotonic()
+        utc = self._timeline.utc(at) if self._timeline.dated else None
+        rows = [self._alive()]
+        for track in self._monitor:
+            if track.polled is None:
+                continue
+            readings = {key: r.moved(-at).to_plain() for key, r in track.polled.last_readings().items()}
+            if readings:
+                rows.append(CountersRow(track.id, self._boot, at, utc, {"ports": readings}))
+        return rows
