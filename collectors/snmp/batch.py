@@ -216,7 +216,8 @@ class Asker:
         else its halves, between two groups where it can be; nothing where the piece was a single instance."""
         reason = trouble if isinstance(trouble, str) else _name(trouble.error_status)
         if isinstance(trouble, Reply):
-            self._odd(reason)
+            if reason != "no_such_name":
+                self._odd(reason)
             if trouble.error_status == TOO_BIG:
                 self.size.too_big(len(piece) + batch.lead)
             elif 1 <= trouble.error_index <= batch.lead:
@@ -237,7 +238,8 @@ class Asker:
 
     def _poison(self, answer: Answer, batch: Batch, position: int, reason: str) -> None:
         self.poisons.add(batch.request.oids[position], reason, self.contact.clock.monotonic())
-        self._odd("poisoned")
+        if reason != "no_such_name":  # RFC 1157 has no other way to say that an instance is not there
+            self._odd("poisoned")
         answer.missing[position] = reason
 
     def _odd(self, name: str) -> None:

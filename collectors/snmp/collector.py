@@ -65,7 +65,12 @@ class SnmpCollector:
         device = self._devices.get(target)
         if device is None:
             return {}
-        return {_dotted(name): poison.reason for name, poison in device.poisons.by_oid.items()} | device.cut
+        spoilt = {
+            _dotted(name): poison.reason
+            for name, poison in device.poisons.by_oid.items()
+            if poison.reason != "no_such_name"  # in v1 that is how an agent says that it has no such thing
+        }
+        return spoilt | device.cut
 
 
 def _fault(target: Target, at: float, reason: str) -> Sample:

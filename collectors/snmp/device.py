@@ -10,7 +10,7 @@ from collectors.snmp.ber import VarBind
 from collectors.snmp.contact import Contact, DeadlineReached
 from collectors.snmp.credentials import Credential
 from collectors.snmp.errors import SnmpError
-from collectors.snmp.interfaces import STATIC, column_of, identify, is_present
+from collectors.snmp.interfaces import STATIC, column_of, identify, is_present, unsigned
 from collectors.snmp.message import prepare
 from collectors.snmp.plan import (
     WALKED,
@@ -29,7 +29,7 @@ from collectors.snmp.plan import (
     undecided,
 )
 from collectors.snmp.walk import Walk, instance_of
-from kpi.model import Metric, Outcome, PortIdentity, Sample, Value
+from kpi.model import Metric, Outcome, PortCounters, PortIdentity, PortStatus, Sample, Value
 
 GROUPS_AT_ONCE = 256
 """Groups encoded before the loop gets its turn: some 10 ms."""
@@ -81,6 +81,8 @@ class Device:
     _status: tuple[Batch, ...] | None = None
     _counters: tuple[Batch, ...] | None = None
     _planned: tuple[int, int] = (0, 0)
+    _uptime: int = 0
+    """sysUpTime at the beginning of this poll."""
     _by_index: dict[int, Port] = field(default_factory=dict)
 
     async def poll(self, contact: Contact) -> list[Sample]:
@@ -148,6 +150,7 @@ class Device:
                 elif bind.tag != ber.MISSING or position not in answer.missing:
                     now.pop(system.NAMES[name], None)
         self.scalars = now
+        self._uptime = unsigned(now.get("sysUpTime")) or 0
         samples.append(self._sample(Metric.SYSTEM, "", at, system.read_system(now)))
         return bool(before) and (system.restarted(before, now) or system.table_changed(before, now))
 
@@ -214,11 +217,13 @@ class Device:
         def take(batch: Batch, answer: Answer) -> None:
             plain = read_statuses_plain(answer, batch.lead)
             for port, group, start, at, uptime in self._spans(batch, answer):
-                found = (
-                    read_plain_status(port, answer.values, start, uptime)
-                    if plain
-                    else read_status(port, answer, start, len(group.oids), uptime)
-                )
+                found: PortStatus | Lost
+                if uptime is not None and uptime < self._uptime:
+                    found = self._restarted()
+                elif plain:
+                    found = read_plain_status(port, answer.values, start, uptime)
+                else:
+                    found = read_status(port, answer, start, len(group.oids), uptime)
                 samples.append(self._port_sample(Metric.PORT_STATUS, port, at, found))
                 if isinstance(found, Lost):
                     if found.reason in {"no_such_instance", "no_such_name"}:
@@ -262,7 +267,11 @@ class Device:
         def take(batch: Batch, answer: Answer) -> None:
             plain = read_counters_plain(answer, batch.lead)
             for port, group, start, at, uptime in self._spans(batch, answer):
-                found = read_counters(port, answer, start, len(group.oids), uptime, odd=count, plain=plain)
+                found: PortCounters | Lost
+                if uptime is not None and uptime < self._uptime:
+                    found = self._restarted()
+                else:
+                    found = read_counters(port, answer, start, len(group.oids), uptime, odd=count, plain=plain)
                 samples.append(self._port_sample(Metric.PORT_COUNTERS, port, at, found))
                 if port.short_at and not undecided(port):
                     decided.append(port)
@@ -306,6 +315,11 @@ class Device:
                 at, own = answer.when.get(start, (at, ticks))
                 ticks = own if isinstance(own, int) else None
             yield self._by_index[group.key], group, start, at, ticks
+
+    def _restarted(self) -> Lost:
+        """The agent began anew within this poll: an index may be another port by now."""
+        self.renumbered = True
+        return Lost("restarted")
 
     # -- small things -------------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ _OUTCOMES = {
     "net_unreachable": Outcome.NO_REPLY,
     "admin_prohibited": Outcome.NO_REPLY,
     "deadline": Outcome.SKIPPED,
+    "restarted": Outcome.SKIPPED,
     "send_fault": Outcome.AGENT_FAULT,
     "busy": Outcome.AGENT_FAULT,
 }

@@ -125,6 +125,7 @@ class ScriptedAgent(asyncio.DatagramProtocol):
         self.transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self.last_from = addr
         reply = self.reply(data)
         if reply is not None:
             self.transport.sendto(reply, addr)
