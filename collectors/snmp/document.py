@@ -159,7 +159,7 @@ class _Reader:
             await walk.run(contact)
         finally:
             self.errors += (f"{name}: {reason.replace('_', ' ')}" for name, reason in walk.cut.items())
-        self._identity = await entity.read(contact)
+        self._identity = await entity.read(asker)
 
     def document(self, label: str, *, answered: bool, seconds: float) -> Document:
         found = system.read_system(self._scalars)

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from collectors.snmp import oid
+from collectors.snmp.batch import Asker, Group, batches
+from collectors.snmp.ber import VarBind
 from collectors.snmp.contact import Contact
 from collectors.snmp.interfaces import is_present, number, text
-from collectors.snmp.message import prepare
 from collectors.snmp.walk import instance, instance_of
 
 CLASS = oid.parse("1.3.6.1.2.1.47.1.1.1.1.5")
@@ -30,22 +31,23 @@ class Identity:
     serial: str | None = None
 
 
-async def read(contact: Contact) -> Identity:
+async def read(asker: Asker) -> Identity:
     """The chassis' row, or nothing where there is none or the agent does not bear the question. Raises Timeout and
     its kin, DeadlineReached."""
-    row = await _chassis(contact)
+    row = await _chassis(asker.contact)
     if row is None:
         return Identity()
-    columns = (_VENDOR, _MODEL, _SOFTWARE, _FIRMWARE, _SERIAL)
-    reply = await contact.get(prepare(contact.version, [instance(column, row) for column in columns]))
-    if reply.error_status:
-        return Identity()
-    found = {bind.oid[: len(CLASS)]: text(bind) or None for bind in reply.varbinds if is_present(bind)}
+    groups = [Group(row, (instance(column, row),)) for column in (_VENDOR, _MODEL, _SOFTWARE, _FIRMWARE, _SERIAL)]
+    found: dict[bytes, str] = {}
+    for batch in batches(asker.contact.version, groups, asker.size.limit, with_uptime=False):
+        answer = await asker.ask(batch)
+        for name, tag, value in zip(batch.request.oids, answer.tags, answer.values, strict=True):
+            found[name[: len(CLASS)]] = text(VarBind(name, tag, value))
     return Identity(
-        vendor=found.get(_VENDOR),
-        model=found.get(_MODEL),
-        firmware=found.get(_SOFTWARE) or found.get(_FIRMWARE),
-        serial=found.get(_SERIAL),
+        vendor=found.get(_VENDOR) or None,
+        model=found.get(_MODEL) or None,
+        firmware=found.get(_SOFTWARE) or found.get(_FIRMWARE) or None,
+        serial=found.get(_SERIAL) or None,
     )
 
 
