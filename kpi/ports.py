@@ -282,10 +282,11 @@ class PortAccumulator:
         """The open window up to ``at``; it stays open."""
         self._pass(_ms(min(at, self._end)))
         self._merit.settle(at)
+        sums: dict[str, Any] = self._sums
         counts = PortCounts(
-            **self._sums,
-            in_max_bps=max(average_bps(self._sums["in_octets"], self._sums["in_ms"]), 0),
-            out_max_bps=max(average_bps(self._sums["out_octets"], self._sums["out_ms"]), 0),
+            **sums,
+            in_max_bps=max(average_bps(sums["in_octets"], sums["in_ms"]), 0),
+            out_max_bps=max(average_bps(sums["out_octets"], sums["out_ms"]), 0),
             up_ms=self._ms[State.UP],
             down_ms=self._ms[State.DOWN],
             unknown_ms=self._ms[State.UNKNOWN],

@@ -1,0 +1,26 @@
+"""The catalogue: the one source of what every KPI is called, means, is made of and is good for.
+
+API, page, contract, command line and kpi/README.md are generated from it.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from kpi.entries_path import PATH_ENTRIES
+from kpi.entries_ports import PORT_ENTRIES
+from kpi.entry import Kpi, Scope
+
+CATALOGUE: Mapping[str, Kpi] = MappingProxyType({entry.id: entry for entry in (*PATH_ENTRIES, *PORT_ENTRIES)})
+"""By id, in the order in which people read them."""
+
+
+def entry_of(figure: str) -> Kpi:
+    """The entry of a figure's name: ``rtt_ms``, or ``rtt_ms@wan`` in figures of a site that come by scope. KeyError
+    for a name that is not in the catalogue."""
+    return CATALOGUE[figure.partition("@")[0]]
+
+
+def scope_in(figure: str) -> Scope | None:
+    """The scope in a figure's name, None where it has none."""
+    scope = figure.partition("@")[2]
+    return Scope(scope) if scope else None

@@ -1,0 +1,271 @@
+"""The catalogue's entries about reaching a device: response time, losses, variation, availability, restarts."""
+
+from kpi.entry import (
+    HOUR_S,
+    NO_DATA,
+    NO_SNMP,
+    THIRTY_DAYS_S,
+    Better,
+    Kpi,
+    Mark,
+    Rule,
+    Scope,
+    Threshold,
+    Words,
+)
+from kpi.model import NullReason
+
+__all__ = ["PATH_ENTRIES"]
+
+_UPTIME = (Threshold(99.9, 99.5, Mark.DEFAULT),)
+
+PATH_ENTRIES = (
+    Kpi(
+        id="rtt_ms",
+        title=Words("Response time", "Tempo di risposta"),
+        unit="ms",
+        formula="t_received - t_sent of each echo answered within 2 s; the value is the median",
+        says=Words(
+            "How long an answer takes to come back. Half of all answers were at least this fast.",
+            "Quanto tempo passa prima che torni una risposta. Metà delle risposte è arrivata almeno così in fretta.",
+        ),
+        do=Words(
+            "Find out whether only this device is slow or all behind the same link. On the local network look for a "
+            "full link, weak Wi-Fi or a busy device; towards the internet compare with hours when the line is idle, "
+            "then ask the provider.",
+            "Verificare se è lento solo questo dispositivo o tutto ciò che sta dietro lo stesso collegamento. In rete "
+            "locale cercare un collegamento saturo, un Wi-Fi debole o un dispositivo sovraccarico; verso Internet "
+            "confrontare con le ore in cui la linea è libera, poi rivolgersi all'operatore.",
+        ),
+        merge="sketch, min, max",
+        source="RFC 2681 [V]; thresholds: LAN [D], WAN twice Y.1541 class 0 IPTD [K]",
+        better=Better.LOW,
+        thresholds=(
+            Threshold(5, 20, Mark.DEFAULT, Scope.LAN),
+            Threshold(100, 200, Mark.KNOWN, Scope.WAN),
+        ),
+        status_on="p95_ms",
+        status_window_s=HOUR_S,
+        parts=("min_ms", "p95_ms", "max_ms", "clock_flagged"),
+        nulls={
+            NullReason.NO_DATA: Words(
+                "No echo was answered in this period, so there is no time to show.",
+                "In questo periodo nessuna richiesta ha avuto risposta: non c'è un tempo da mostrare.",
+            ),
+        },
+    ),
+    Kpi(
+        id="loss_ratio",
+        title=Words("Lost packets", "Pacchetti persi"),
+        unit="%",
+        formula="100 lost / sent; what the probe failed to send is in neither",
+        says=Words(
+            "How many of the probe's questions got no answer within 2 seconds. Calls and video suffer from 1 % on.",
+            "Quante domande della sonda sono rimaste senza risposta entro 2 secondi. Chiamate e video ne risentono "
+            "già dall'1 %.",
+        ),
+        do=Words(
+            "If everything behind one link loses packets, look at that link: cable, port errors, duplex, radio. If it "
+            "is the internet line alone, keep the hours of the losses and send them to the provider.",
+            "Se perde pacchetti tutto ciò che sta dietro un collegamento, controllare quello: cavo, errori sulla "
+            "porta, duplex, radio. Se riguarda solo la linea Internet, annotare gli orari delle perdite e inviarli "
+            "all'operatore.",
+        ),
+        merge="sums; longest run over the seam",
+        source="RFC 6673 round trip [V]; thresholds: Y.1541 IPLR 10^-3 [K], Cisco voice 1 % [V]",
+        better=Better.LOW,
+        thresholds=(Threshold(0.1, 1, Mark.KNOWN),),
+        rule=Rule.RATIO,
+        status_window_s=HOUR_S,
+        min_n=300,
+        parts=("lost", "longest_run", "faults", "skipped"),
+        nulls={
+            NullReason.NO_DATA: Words(
+                "The probe sent nothing to this device in this period.",
+                "In questo periodo la sonda non ha inviato nulla a questo dispositivo.",
+            ),
+        },
+    ),
+    Kpi(
+        id="jitter_ms",
+        title=Words("Variation of response time", "Variazione del tempo di risposta"),
+        unit="ms",
+        formula="PDV = q99.9(RTT) - min(RTT), q99 below 1000 answers; beside it mean |D| and J of RFC 3550; round "
+        "trip, so that both directions add",
+        says=Words(
+            "How unevenly answers arrive: the distance between the fastest and nearly the slowest one. Unevenness is "
+            "what makes voices break up.",
+            "Quanto le risposte arrivano in modo irregolare: la distanza tra la più rapida e quasi la più lenta. È "
+            "l'irregolarità a far andare a scatti le voci.",
+        ),
+        do=Words(
+            "Look for a link that fills up now and then (a backup, an update, a video), or for a busy radio channel. "
+            "Give voice and video priority on the router.",
+            "Cercare un collegamento che ogni tanto si riempie (una copia di sicurezza, un aggiornamento, un video) o "
+            "un canale radio affollato. Sul router dare la precedenza a voce e video.",
+        ),
+        merge="PDV from the merged sketch; sum |D| and its count; J is never merged",
+        source="RFC 3550 [V], RFC 3393, RFC 5481 [K]; thresholds: Y.1541 IPDV 50 ms [K]",
+        better=Better.LOW,
+        thresholds=(Threshold(30, 50, Mark.KNOWN),),
+        status_window_s=HOUR_S,
+        parts=("mean_abs_d_ms", "j_ms", "n_d"),
+        nulls={
+            NullReason.NO_DATA: NO_DATA,
+            NullReason.INSUFFICIENT: Words(
+                "One answer alone does not vary; at least two are needed.",
+                "Una sola risposta non può variare: ne servono almeno due.",
+            ),
+        },
+    ),
+    Kpi(
+        id="availability_pct",
+        title=Words("Availability", "Disponibilità"),
+        unit="%",
+        formula="100 up_s / (up_s + down_s); bounds as if all that is unknown were down, or up",
+        says=Words(
+            "For which part of the time the device could be reached, counting only the time in which this is known.",
+            "Per quale parte del tempo il dispositivo era raggiungibile, contando solo il tempo di cui si sa qualcosa.",
+        ),
+        do=Words(
+            "Look at the list of outages: many short ones point to power, cabling or a loose plug, one long one to a "
+            "fault or to something switched off. Enter planned work as maintenance, so that it does not count.",
+            "Guardare l'elenco delle interruzioni: tante e brevi fanno pensare ad alimentazione, cavi o un connettore "
+            "allentato, una sola e lunga a un guasto o a qualcosa di spento. Registrare i lavori previsti come "
+            "manutenzione, così non vengono contati.",
+        ),
+        merge="sums of seconds",
+        source="IEC 60050-192, A = MUT / (MUT + MDT) [V]; thresholds [D, contract]",
+        better=Better.HIGH,
+        thresholds=_UPTIME,
+        rule=Rule.RATIO,
+        status_window_s=THIRTY_DAYS_S,
+        min_n=30,
+        parts=(
+            "up_s",
+            "down_s",
+            "unknown_s",
+            "maintenance_s",
+            "lo_pct",
+            "hi_pct",
+            "incl_maint_pct",
+            "outages_started",
+            "outages_restored",
+            "restored_s",
+            "open_s",
+        ),
+        nulls={
+            NullReason.NO_DATA: Words(
+                "In this whole period the probe could not have known whether the device was there, or it was under "
+                "maintenance.",
+                "Per tutto il periodo la sonda non poteva sapere se il dispositivo ci fosse, oppure era in "
+                "manutenzione.",
+            ),
+        },
+    ),
+    Kpi(
+        id="network_uptime_pct",
+        title=Words("Network up", "Rete funzionante"),
+        unit="%",
+        formula="100 up_s / (up_s + down_s) of the site: up while the gateway and one of at least three internet "
+        "targets answer, down while none does and the probe's own link is up, else unknown",
+        says=Words(
+            "For which part of the time this site had a working network and internet.",
+            "Per quale parte del tempo in questa sede rete e Internet hanno funzionato.",
+        ),
+        do=Words(
+            "See in the incidents whether the line, the router or the power was the cause. For a line that fails again "
+            "and again, ask the provider, and think of a second line.",
+            "Vedere negli eventi se la causa è stata la linea, il router o la corrente. Se la linea cade spesso, "
+            "rivolgersi all'operatore e valutare una seconda linea.",
+        ),
+        merge="sums of seconds",
+        source="IEC 60050-192 [V]; thresholds [D, contract]",
+        better=Better.HIGH,
+        thresholds=_UPTIME,
+        rule=Rule.RATIO,
+        status_window_s=THIRTY_DAYS_S,
+        min_n=30,
+        parts=(
+            "up_s",
+            "down_s",
+            "unknown_s",
+            "maintenance_s",
+            "lo_pct",
+            "hi_pct",
+            "incl_maint_pct",
+            "weighted_pct",
+            "outages_started",
+            "outages_restored",
+            "restored_s",
+            "open_s",
+        ),
+        nulls={
+            NullReason.NO_DATA: Words(
+                "The probe was off, or its own link was down, for the whole period.",
+                "Per tutto il periodo la sonda era spenta o il suo stesso collegamento era interrotto.",
+            ),
+            NullReason.INSUFFICIENT: Words(
+                "Fewer than three internet targets are set up: a dead line cannot be told from a dead target. Add some "
+                "under [network] internet.",
+                "Sono impostati meno di tre obiettivi su Internet: non si può distinguere una linea caduta da un "
+                "obiettivo spento. Aggiungerne in [network] internet.",
+            ),
+        },
+    ),
+    Kpi(
+        id="monitoring_coverage_pct",
+        title=Words("Measured time", "Tempo misurato"),
+        unit="%",
+        formula="100 sum(known_s) / sum(W - maintenance_s) over all expected devices",
+        says=Words(
+            "For how much of the time the probe knows how the devices were. The rest is neither good nor bad: it is "
+            "not known.",
+            "Per quanta parte del tempo la sonda sa come stavano i dispositivi. Il resto non è né buono né cattivo: "
+            "non si sa.",
+        ),
+        do=Words(
+            "Look for devices with no information and for the reason that stands beside them: the probe's power and "
+            "cable, the way to the device, a permission that is missing. `sonda doctor` names the mend.",
+            "Cercare i dispositivi senza informazioni e il motivo indicato accanto: alimentazione e cavo della sonda, "
+            "il percorso verso il dispositivo, un permesso mancante. `sonda doctor` dice come rimediare.",
+        ),
+        merge="sums of seconds",
+        source="KPI.md R3; thresholds [D]",
+        better=Better.HIGH,
+        thresholds=(Threshold(99, 95, Mark.DEFAULT),),
+        rule=Rule.RATIO,
+        status_window_s=HOUR_S,
+        min_n=30,
+        parts=("devices", "known_s", "expected_s"),
+        nulls={
+            NullReason.NO_DATA: Words(
+                "No device is set up yet, or all of them are under maintenance.",
+                "Non è ancora impostato nessun dispositivo, oppure sono tutti in manutenzione.",
+            ),
+        },
+    ),
+    Kpi(
+        id="reboots",
+        title=Words("Restarts", "Riavvii"),
+        unit="1",
+        formula="restarts of the device outside maintenance: sysUpTime began anew and hrSystemUptime did not run on",
+        says=Words(
+            "How often the device started anew without anybody having planned it.",
+            "Quante volte il dispositivo si è riavviato senza che nessuno lo avesse previsto.",
+        ),
+        do=Words(
+            "Check its power supply and socket, its temperature and its log. If they are fine, look for a newer "
+            "firmware.",
+            "Controllare alimentatore e presa, temperatura e registro del dispositivo. Se è tutto a posto, cercare un "
+            "firmware più recente.",
+        ),
+        merge="sums",
+        source="RFC 3418 sysUpTime, RFC 2790 hrSystemUptime, RFC 3414 snmpEngineBoots; thresholds [D]",
+        better=Better.LOW,
+        thresholds=(Threshold(0, 1, Mark.DEFAULT),),
+        status_window_s=THIRTY_DAYS_S,
+        parts=("agent_restarts", "in_maintenance"),
+        nulls={NullReason.NO_DATA: NO_SNMP},
+    ),
+)

@@ -1,0 +1,199 @@
+"""The catalogue's entries about a device's ports: traffic, errors, flaps."""
+
+from kpi.entry import (
+    AUTH,
+    DAY_S,
+    HOUR_S,
+    NO_SNMP,
+    THIRTY_DAYS_S,
+    Better,
+    Kpi,
+    Mark,
+    Rule,
+    Threshold,
+    Words,
+)
+from kpi.model import NullReason
+
+__all__ = ["PORT_ENTRIES"]
+
+_TRAFFIC_SOURCE = "RFC 2863 ifHCInOctets, ifHCOutOctets; 32-bit ifInOctets, ifOutOctets where those are absent"
+_UNSUPPORTED = Words("This device does not count that.", "Questo dispositivo non lo conta.")
+_NOT_CONTINUOUS = Words(
+    "The counters began anew, or were read too seldom, so that no difference can be trusted.",
+    "I contatori sono ripartiti o sono stati letti troppo di rado: nessuna differenza è affidabile.",
+)
+_NULLS = {
+    NullReason.NO_DATA: NO_SNMP,
+    NullReason.AUTH: AUTH,
+    NullReason.UNSUPPORTED: _UNSUPPORTED,
+    NullReason.INSUFFICIENT: _NOT_CONTINUOUS,
+}
+_FEW_PACKETS = {
+    **_NULLS,
+    NullReason.INSUFFICIENT: Words(
+        "Fewer than 1000 packets passed: too few for a share that means anything.",
+        "Sono passati meno di 1000 pacchetti: troppo pochi per una percentuale che significhi qualcosa.",
+    ),
+}
+
+
+def _rate(kpi: str, en: str, it: str, verb_en: str, verb_it: str) -> Kpi:
+    way = "in" if kpi == "if_in_bps" else "out"
+    return Kpi(
+        id=kpi,
+        title=Words(en, it),
+        unit="bit/s",
+        formula=f"8 delta(octets {way}) / delta(sysUpTime)",
+        says=Words(
+            f"How much data the device {verb_en} on this port each second, averaged over the period.",
+            f"Quanti dati il dispositivo {verb_it} su questa porta ogni secondo, in media nel periodo.",
+        ),
+        do=Words(
+            "A figure to compare with other days: nothing to do as long as the port is not full.",
+            "Un dato da confrontare con gli altri giorni: nulla da fare finché la porta non è piena.",
+        ),
+        merge="octets, seconds, max 5-min",
+        source=_TRAFFIC_SOURCE,
+        parts=("max_bps", "octets", "seconds", "gap_octets", "gap_s"),
+        nulls=_NULLS,
+    )
+
+
+PORT_ENTRIES = (
+    _rate("if_in_bps", "Data received", "Dati ricevuti", "received", "ha ricevuto"),
+    _rate("if_out_bps", "Data sent", "Dati inviati", "sent", "ha inviato"),
+    Kpi(
+        id="if_util_pct",
+        title=Words("Use of the link", "Uso del collegamento"),
+        unit="%",
+        formula="800 delta(octets) / (speed_bps seconds), in and out apart, the greater one; speed 0 or changed: null",
+        says=Words(
+            "How full the link is in its busier direction.",
+            "Quanto è pieno il collegamento nella sua direzione più trafficata.",
+        ),
+        do=Words(
+            "See which device fills it and when. Move backups and updates into the night, or give the link more speed.",
+            "Vedere quale dispositivo lo riempie e quando. Spostare di notte copie di sicurezza e aggiornamenti, "
+            "oppure aumentare la velocità del collegamento.",
+        ),
+        merge="octets and capacity over intervals of known speed; 5-min bins",
+        source="RFC 2863 ifHighSpeed, ifSpeed; thresholds [D]",
+        better=Better.LOW,
+        thresholds=(Threshold(70, 90, Mark.DEFAULT),),
+        status_on="p95_pct",
+        status_window_s=HOUR_S,
+        parts=("in_pct", "out_pct", "p95_pct", "speed_bps"),
+        nulls={
+            **_NULLS,
+            NullReason.UNSUPPORTED: Words(
+                "The device does not say how fast this port is.",
+                "Il dispositivo non dice quanto è veloce questa porta.",
+            ),
+            NullReason.INSUFFICIENT: Words(
+                "The port's speed changed meanwhile, or its counters began anew.",
+                "Nel frattempo è cambiata la velocità della porta, oppure i contatori sono ripartiti.",
+            ),
+        },
+    ),
+    Kpi(
+        id="p95_rate_bps",
+        title=Words("Peak traffic (95th percentile)", "Traffico di punta (95º percentile)"),
+        unit="bit/s",
+        formula="element ceil(0.95 n) of the ascending 5-min averages, in and out apart, the greater one; missing bins "
+        "are left out",
+        says=Words(
+            "The traffic that was exceeded in only one of twenty five-minute periods. Many providers charge by it.",
+            "Il traffico superato solo in un periodo di cinque minuti su venti. Molti operatori fatturano in base a "
+            "questo valore.",
+        ),
+        do=Words(
+            "Compare it with the rate agreed with the provider before the month ends.",
+            "Confrontarlo con la banda concordata con l'operatore prima che finisca il mese.",
+        ),
+        merge="keep bins; sum bins across links before ranking",
+        source="burstable-billing practice [V]",
+        status_window_s=THIRTY_DAYS_S,
+        parts=("in_bps", "out_bps"),
+        nulls=_NULLS,
+    ),
+    Kpi(
+        id="if_error_pct",
+        title=Words("Damaged packets", "Pacchetti danneggiati"),
+        unit="%",
+        formula="in: 100 errors / (delivered + errors + discards); out: 100 errors / requested; the greater one",
+        says=Words(
+            "How many packets arrived damaged at this port or could not be sent. On a good cable there are none.",
+            "Quanti pacchetti sono arrivati danneggiati a questa porta o non è stato possibile inviare. Con un buon "
+            "cavo non ce ne sono.",
+        ),
+        do=Words(
+            "Change the cable, clean or change the optic, and see that both ends agree on speed and duplex.",
+            "Cambiare il cavo, pulire o sostituire l'ottica e verificare che velocità e duplex coincidano ai due capi.",
+        ),
+        merge="sums of packets and errors",
+        source="RFC 2863 ifInErrors, ifOutErrors, packet counters [V]; thresholds [D]",
+        better=Better.LOW,
+        thresholds=(Threshold(0.01, 0.1, Mark.DEFAULT),),
+        rule=Rule.RATIO,
+        status_window_s=HOUR_S,
+        min_n=1000,
+        parts=("in_pct", "out_pct", "in_errors", "out_errors", "in_packets", "out_packets"),
+        nulls=_FEW_PACKETS,
+    ),
+    Kpi(
+        id="if_discard_pct",
+        title=Words("Dropped packets", "Pacchetti scartati"),
+        unit="%",
+        formula="in: 100 discards / (delivered + errors + discards); out: 100 discards / requested; the greater one",
+        says=Words(
+            "How many sound packets the device threw away because it had no room for them.",
+            "Quanti pacchetti integri il dispositivo ha buttato perché non aveva posto.",
+        ),
+        do=Words(
+            "The port is too full at times: see its use, and where a fast link runs into a slow one. Give the "
+            "important traffic priority, or the port more speed.",
+            "La porta a tratti è troppo piena: guardarne l'uso e dove un collegamento veloce sbocca in uno lento. Dare "
+            "la precedenza al traffico importante o più velocità alla porta.",
+        ),
+        merge="sums of packets and discards",
+        source="RFC 2863 ifInDiscards, ifOutDiscards, packet counters [V]; thresholds [D]",
+        better=Better.LOW,
+        thresholds=(Threshold(0.1, 1, Mark.DEFAULT),),
+        rule=Rule.RATIO,
+        status_window_s=HOUR_S,
+        min_n=1000,
+        parts=("in_pct", "out_pct", "in_discards", "out_discards", "in_packets", "out_packets"),
+        nulls=_FEW_PACKETS,
+    ),
+    Kpi(
+        id="link_flap",
+        title=Words("Link changes", "Cambi di stato del collegamento"),
+        unit="1",
+        formula="changes of ifOperStatus between up and not up; ifLastChange moved at equal status: +2; not after a "
+        "restart, not on ports switched off, not on access ports",
+        says=Words(
+            "How often a link between network devices went down or came back.",
+            "Quante volte un collegamento tra apparati di rete è caduto o tornato.",
+        ),
+        do=Words(
+            "Reseat or change the cable and the optic, then the port. If all links of one device change at once, it is "
+            "that device or its power.",
+            "Reinserire o cambiare cavo e ottica, poi la porta. Se cambiano insieme tutti i collegamenti di un "
+            "dispositivo, la causa è quello o la sua alimentazione.",
+        ),
+        merge="sums; figures of merit at equal time add",
+        source="RFC 2863 ifOperStatus, ifLastChange; RFC 2439 figure of merit [V]; thresholds [D]",
+        better=Better.LOW,
+        thresholds=(Threshold(0, 3, Mark.DEFAULT),),
+        status_window_s=DAY_S,
+        parts=("downs", "merit", "flapping", "flapped"),
+        nulls={
+            **_NULLS,
+            NullReason.UNSUPPORTED: Words(
+                "Access ports are left out: there, switching a computer off is no fault.",
+                "Le porte di accesso sono escluse: lì spegnere un computer non è un guasto.",
+            ),
+        },
+    ),
+)

@@ -1,0 +1,124 @@
+"""What the catalogue says of one KPI. The entries themselves: kpi/entries_path.py and kpi/entries_ports.py."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from kpi.model import NullReason, Role
+
+FIVE_MINUTES_S = 300
+HOUR_S = 3600
+DAY_S = 86_400
+THIRTY_DAYS_S = 30 * DAY_S
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """One text in the two languages of the page; both written, neither translated word by word."""
+
+    en: str
+    it: str
+
+
+class Better(StrEnum):
+    """Which way a figure is better."""
+
+    LOW = "low"
+    HIGH = "high"
+
+
+class Scope(StrEnum):
+    """What a threshold is for."""
+
+    ANY = "any"
+    LAN = "lan"
+    WAN = "wan"
+
+
+class Rule(StrEnum):
+    """How a status is reached (KPI.md R10)."""
+
+    RATIO = "ratio"
+    """Worse when the Wilson 95 % bound is beyond the threshold, better after two windows within it."""
+    TWO_OF_THREE = "two_of_three"
+    """What two of the last three windows say."""
+
+
+class Mark(StrEnum):
+    """What stands behind a threshold."""
+
+    VERIFIED = "V"
+    """Read in the MIB, recording, source or page itself."""
+    KNOWN = "K"
+    """Known value of a standard whose text was not open to us."""
+    DEFAULT = "D"
+    """Product default, no standard behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """Good up to ``good``, attention up to ``warn``, beyond it bad; the other way round where high is better. Both
+    limits belong to the better side."""
+
+    good: float
+    warn: float
+    mark: Mark
+    scope: Scope = Scope.ANY
+
+
+@dataclass(frozen=True, slots=True)
+class Kpi:
+    """One row of the catalogue."""
+
+    id: str
+    title: Words
+    unit: str
+    """``ms``, ``%``, ``bit/s``; ``1`` is a count."""
+    formula: str
+    says: Words
+    """What it means, for whoever has never heard of it."""
+    do: Words
+    """What to do when it is not good."""
+    merge: str
+    source: str
+    better: Better | None = None
+    """None where there is no good or bad in it."""
+    thresholds: tuple[Threshold, ...] = ()
+    rule: Rule = Rule.TWO_OF_THREE
+    status_on: str = "value"
+    """The value, or the companion that thresholds are read on."""
+    status_window_s: int | None = None
+    """The window that status is read on (KPI.md R3); 30 days also stands for a calendar month."""
+    min_n: int = 0
+    """Fewer measurements than this give no status."""
+    parts: tuple[str, ...] = ()
+    """Companions a figure may carry, unit in the name."""
+    nulls: Mapping[NullReason, Words] = field(default_factory=dict)
+    """Why there may be no figure."""
+
+    def threshold(self, scope: Scope) -> Threshold | None:
+        """The one for this scope, else the one for any."""
+        by_scope = {threshold.scope: threshold for threshold in self.thresholds}
+        return by_scope.get(scope) or by_scope.get(Scope.ANY)
+
+
+def scope_of(role: Role) -> Scope:
+    """Internet targets are measured over the line, everything else on the site's own network."""
+    return Scope.WAN if role is Role.INTERNET else Scope.LAN
+
+
+SITE_WEIGHTS: Mapping[Role, int] = {
+    Role.GATEWAY: 5, Role.ROUTER: 5, Role.SWITCH: 5, Role.CONTROLLER: 5, Role.ACCESS_POINT: 2, Role.SERVER: 2,
+    Role.UPS: 2, Role.PRINTER: 1, Role.CAMERA: 1, Role.ENDPOINT: 1, Role.INTERNET: 0,
+}  # fmt: skip
+"""What a device weighs in figures of the site (KPI.md health_score: core 5, access 2, endpoint 1) [D]."""
+
+NO_DATA = Words("Nothing was measured in this period.", "In questo periodo non è stato misurato nulla.")
+NO_SNMP = Words(
+    "The device did not answer when it was asked for its figures (SNMP).",
+    "Il dispositivo non ha risposto alla richiesta dei suoi dati (SNMP).",
+)
+AUTH = Words(
+    "The device refused the SNMP credentials. Check user name and secrets in the configuration.",
+    "Il dispositivo ha rifiutato le credenziali SNMP. Controllare nome utente e segreti nella configurazione.",
+)
