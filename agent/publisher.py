@@ -6,12 +6,10 @@ once per change. Only a failing store raises out of ``run``.
 """
 
 import asyncio
-import json
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from agent.messages import Outbox
@@ -24,7 +22,6 @@ from agent.mqtt_connection import (
     Fault,
     LostError,
     Version,
-    Will,
 )
 from agent.mqtt_settings import Pace, ProtocolSetting
 from agent.publisher_acks import Acknowledger
@@ -33,17 +30,12 @@ from agent.publisher_drain import Drain
 from agent.publisher_refusals import Refusal, Refusals
 from agent.publisher_session import Session
 from agent.publisher_state import Clash, Counters, PublisherState, RefusedTopic
+from agent.publisher_words import Words
 from collectors.clock import Clock
 
 log = logging.getLogger("sonda.mqtt")
 
-CONTRACT = 1
-"""Version of the MQTT contract (DESIGN section 7)."""
-STATUS_SCHEMA = "sonda.status.v1"
-INFO_SCHEMA = "sonda.info.v1"
 BLIND = "refusals cannot be seen under MQTT 3.1.1: a broker may acknowledge what its ACL then drops"
-UNSENT_RANGES = 200
-"""More are merged at the end; naming a number that was sent does no harm, leaving one out that waits would."""
 
 
 class Publisher:
@@ -69,12 +61,18 @@ class Publisher:
         ``on_rolled_back(last_seq)`` must begin a new stream in the store before it returns. ``on_clash`` is called once
         for each other boot id, ``on_refused`` once for each topic that gets paused; both must not raise."""
         self._outbox, self._dialler, self._clock, self._root, self._boot = outbox, dialler, clock, root, boot
-        self._provide = info
+        self._provide, self._words = info, Words(root, boot, clock)
         self._pace = pace or Pace()
         self._rng = rng or random.Random()  # noqa: S311 - jitter, not secrets
         self._on_rolled_back, self._on_clash, self._on_refused = on_rolled_back, on_clash, on_refused
         self._counters = Counters()
-        self._refusals = Refusals(clock, self._pace.refused_first_s, self._pace.refused_cap_s, self._refused)
+        self._refusals = Refusals(
+            clock,
+            self._pace.refused_first_s,
+            self._pace.refused_cap_s,
+            paused=self._refused,
+            mended=self._mended,
+        )
         self._acks = Acknowledger(outbox, clock, self._pace.ack_linger_s)
         self._versions = VersionChoice(protocol, clock, self._pace.five_again_s)
         self._backoff = Backoff(self._pace, self._rng)
@@ -160,7 +158,7 @@ class Publisher:
 
     async def _one_connection(self, version: Version, session: Session) -> BrokerError:
         try:
-            async with self._dialler.connect(version, self._will(), session) as connection:
+            async with self._dialler.connect(version, self._words.will(), session) as connection:
                 self._versions.connected(version)
                 try:
                     await self._converse(connection, session)
@@ -222,7 +220,7 @@ class Publisher:
         session.drain = self._drain = drain
         self._say_connected(connection)
         session.announced = self._announced = True
-        drain.announce("status", self._status("online"))
+        drain.announce("status", self._words.status("online"))
         try:
             async with asyncio.TaskGroup() as group:
                 jobs = {"drain": drain.run, "pace": drain.pace, "retry": drain.retry, "watch": drain.watch}
@@ -251,7 +249,7 @@ class Publisher:
         if gone.done() or len(drain.in_flight) >= connection.receive_maximum:
             return
         try:
-            drain.announce_now("status", self._status("offline", "stopped"))
+            drain.announce_now("status", self._words.status("offline", "stopped"))
         except LostError:
             return
         await self._within(self._pace.finish_s, drain.settled(), asyncio.shield(gone))
@@ -299,41 +297,15 @@ class Publisher:
             await self._within(self._pace.info_every_s - self._pace.info_gap_s, self._info_due.wait())
 
     async def _info(self, connection: Connection) -> bytes:
-        backlog = await self._outbox.backlog()
-        unsent = list(backlog.unsent)
-        if len(unsent) > UNSENT_RANGES:
-            unsent = [*unsent[: UNSENT_RANGES - 1], (unsent[UNSENT_RANGES - 1][0], unsent[-1][1])]
-        own: dict[str, Any] = {
-            "stream": self._outbox.stream,
-            "last_seq": backlog.last_seq,
-            "acked_to": backlog.acked_to,
-            "unsent": [list(pair) for pair in unsent],
-            "contract": CONTRACT,
-            "mqtt": {
-                "version": connection.version,
-                "tls": connection.tls,
-                "warnings": list(self._warnings(connection.version)),
-                "refused": [
-                    {"topic": refusal.topic, "reason": refusal.reason, "text": refusal.text}
-                    for refusal in self._refusals.all()
-                ],
-            },
+        backlog, stream = await self._outbox.backlog(), self._outbox.stream
+        refused = self._refusals.all()
+        mqtt = {
+            "version": connection.version,
+            "tls": connection.tls,
+            "warnings": self._warnings(connection.version),
+            "refused": [{"topic": found.topic, "reason": found.reason, "text": found.text} for found in refused],
         }
-        return self._render(INFO_SCHEMA, {**self._provide(), **own})
-
-    def _status(self, state: str, reason: str | None = None) -> bytes:
-        body: dict[str, Any] = {"state": state, "since": _moment(self._clock.utc())}
-        return self._render(STATUS_SCHEMA, body | ({"reason": reason} if reason else {}))
-
-    def _will(self) -> Will:
-        """The broker publishes it at a time that we cannot know."""
-        body = {"state": "offline", "since": None, "reason": "connection_lost"}
-        return Will(f"{self._root}/status", self._render(STATUS_SCHEMA, body, said="connected_at"))
-
-    def _render(self, schema: str, body: Mapping[str, Any], said: str = "made_at") -> bytes:
-        probe = self._root.rpartition("/")[2]
-        envelope = {"schema": schema, "probe": probe, "boot": self._boot, said: _moment(self._clock.utc())}
-        return json.dumps(envelope | dict(body), separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+        return self._words.info({**self._provide(), "mqtt": mqtt}, stream, backlog)
 
     def _new_session(self) -> Session:
         return Session(
@@ -341,7 +313,7 @@ class Publisher:
             self._boot,
             announced_before=self._announced,
             clash=self._clash,
-            say_online=lambda: self._drain.announce("status", self._status("online")) if self._drain else None,
+            say_online=lambda: self._drain.announce("status", self._words.status("online")) if self._drain else None,
         )
 
     def _warnings(self, version: Version) -> tuple[str, ...]:
@@ -377,6 +349,10 @@ class Publisher:
         if self._on_refused is not None:
             self._on_refused(_refused_topic(refusal, self._clock.monotonic()))
 
+    def _mended(self, refusal: Refusal) -> None:
+        log.info("the broker takes %s/%s again", self._root, refusal.topic)
+        self._info_due.set()
+
     def _clash(self, boot: str | None, how: str) -> None:
         clash = Clash(boot, how, self._clock.utc())
         self._base = replace(self._base, clash=clash)
@@ -396,7 +372,3 @@ def _refused_topic(refusal: Refusal, now: float) -> RefusedTopic:
         times=refusal.times,
         retry_in_s=max(0.0, refusal.retry_at - now),
     )
-
-
-def _moment(utc: float) -> str:
-    return datetime.fromtimestamp(utc, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

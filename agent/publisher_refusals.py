@@ -48,13 +48,23 @@ class Refusal:
 
 
 class Refusals:
-    """What is paused, over all connections of a run. ``said`` is called once for each topic that gets paused."""
+    """What is paused, over all connections of a run. ``paused`` is called once for each topic that gets so, and
+    ``mended`` when the broker takes it again."""
 
-    def __init__(self, clock: Clock, first_s: float, cap_s: float, said: Callable[[Refusal], None]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        first_s: float,
+        cap_s: float,
+        *,
+        paused: Callable[[Refusal], None],
+        mended: Callable[[Refusal], None],
+    ) -> None:
         self._clock = clock
         self._first_s = first_s
         self._cap_s = cap_s
-        self._said = said
+        self._on_paused = paused
+        self._on_mended = mended
         self._paused: dict[str, Refusal] = {}
         self._accepted_at: dict[str, float] = {}
         self._stream = ""
@@ -79,7 +89,7 @@ class Refusals:
             found = Refusal(topic, reason, text, self._clock.utc(), now, now + self._first_s, self._first_s)
             found.hold(seq)
             self._paused[topic] = found
-            self._said(self._join_family(found))
+            self._on_paused(self._join_family(found))
             return
         found.hold(seq)
         found.reason, found.text = reason, text
@@ -97,7 +107,10 @@ class Refusals:
         if not self._paused:
             return None
         found = self._find(topic)
-        return self._paused.pop(found.topic) if found is not None else None
+        if found is not None:
+            del self._paused[found.topic]
+            self._on_mended(found)
+        return found
 
     def forget(self, refusal: Refusal) -> None:
         """What it held is no more."""

@@ -231,6 +231,7 @@ def publisher(
     told: Told | None = None,
     pace: Pace | None = None,
     boot: str = "boot-a",
+    seed: int = 1,
     on_rolled_back: Callable[[int], Awaitable[None]] | None = None,
     **more: Any,
 ) -> Publisher:
@@ -246,7 +247,7 @@ def publisher(
         on_clash=told.clashes.append,
         on_refused=told.refused.append,
         on_rolled_back=on_rolled_back,
-        rng=random.Random(1),
+        rng=random.Random(seed),
         **more,
     )
 

@@ -1,0 +1,171 @@
+"""What the retained words of ourselves mean: a database rolled back, another box with our identity."""
+
+import asyncio
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from agent.mqtt_connection import DialError, Fault
+from agent.mqtt_settings import Pace
+from agent.publisher import Publisher
+from tests.agent.mqtt.parts import MemoryOutbox, ScriptedBroker, Told, publisher, running
+from tests.doubles import ManualClock
+
+PACE = Pace(own_info_s=2.0)
+REFUSED = DialError(Fault.REFUSED, "broker:1883: nothing listens there")
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def outbox() -> MemoryOutbox:
+    return MemoryOutbox()
+
+
+async def stop(clock: ManualClock, made: Publisher) -> None:
+    await made.stop()
+    for _ in range(8):
+        await clock.advance(1)
+
+
+def known(body: dict[str, Any]) -> bytes:
+    return json.dumps(body).encode()
+
+
+async def test_nothing_is_said_before_the_retained_info_was_read(clock: ManualClock, outbox: MemoryOutbox) -> None:
+    broker = ScriptedBroker(clock=clock)
+    outbox.add(3)
+    made = publisher(outbox, broker, clock=clock, pace=PACE)
+    async with running(made):
+        await clock.advance(1.9)
+        assert broker.last.said == []
+        await clock.advance(0.2)
+        assert broker.last.said[0].topic == "status"
+        broker.last.drop()
+        await clock.advance(1.5)
+        assert broker.last.said[0].topic == "status", "it is retained now, so nothing is waited for"
+        await stop(clock, made)
+
+
+async def test_a_rolled_back_database_begins_a_new_stream_first(clock: ManualClock, outbox: MemoryOutbox) -> None:
+    outbox.add(10)
+    outbox.acked.update(range(1, 8))
+    rolled: list[int] = []
+
+    async def roll(last_seq: int) -> None:
+        assert broker.last.said == []
+        rolled.append(last_seq)
+        await asyncio.sleep(0)
+        outbox.begin_stream("stream-2")
+
+    broker = ScriptedBroker(clock=clock)
+    broker.retained["info"] = known({"stream": "stream-1", "last_seq": 4711, "boot": "boot-0"})
+    made = publisher(outbox, broker, clock=clock, pace=PACE, on_rolled_back=roll)
+    async with running(made):
+        await clock.advance(4)
+        assert rolled == [4711]
+        assert broker.last.of("info")[0].json()["stream"] == "stream-2"
+        assert [said.json()["stream"] for said in broker.last.of("summary/site")] == ["stream-2"] * 3
+        await clock.advance(2)
+        assert outbox.waits() == []
+        await stop(clock, made)
+
+
+@pytest.mark.parametrize(
+    "retained",
+    [
+        b'{"stream": "stream-1", "last_seq": 10, "boot": "boot-0"}',
+        b'{"stream": "another", "last_seq": 4711, "boot": "boot-0"}',
+        b'{"stream": "stream-1", "last_seq": "4711"}',
+        b'{"stream": "stream-1", "last_seq": true}',
+        b'{"stream": 5, "last_seq": 4711}',
+        b"[1, 2]",
+        b"\xff\xfe",
+        b"",
+        b"[" * 100_000,
+    ],
+)
+async def test_other_retained_infos_change_nothing(clock: ManualClock, outbox: MemoryOutbox, retained: bytes) -> None:
+    outbox.add(10)
+
+    async def roll(last_seq: int) -> None:
+        pytest.fail(f"rolled back to {last_seq}")
+
+    broker = ScriptedBroker(clock=clock)
+    broker.retained["info"] = retained
+    made = publisher(outbox, broker, clock=clock, pace=PACE, on_rolled_back=roll)
+    async with running(made):
+        await clock.advance(5)
+        assert outbox.waits() == []
+        await stop(clock, made)
+
+
+async def test_another_box_with_our_identity_is_noticed_once(
+    clock: ManualClock, outbox: MemoryOutbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = Told()
+    broker = ScriptedBroker(clock=clock)
+    broker.retained["status"] = known({"state": "online", "boot": "boot-before"})
+    made = publisher(outbox, broker, clock=clock, pace=PACE, told=told)
+    async with running(made):
+        await clock.advance(3)
+        assert told.clashes == [], "retained from our last run: no clash"
+        broker.last.deliver("status", {"state": "offline", "boot": "boot-before"})
+        broker.last.deliver("status", {"state": "online", "boot": "boot-a"})
+        broker.last.deliver("info", {"stream": "stream-1", "last_seq": 1, "boot": "boot-a"})
+        broker.last.deliver("status", {"state": "online"})
+        assert told.clashes == []
+        broker.last.deliver("status", {"state": "online", "boot": "boot-b"})
+        broker.last.deliver("info", {"stream": "stream-1", "last_seq": 1, "boot": "boot-b"})
+        assert [(clash.boot, clash.how) for clash in told.clashes] == [("boot-b", "it says that it is online")]
+        assert made.state.clash is not None
+        assert made.state.clash.boot == "boot-b"
+        assert len([r for r in caplog.records if r.levelno == logging.ERROR]) == 1
+        await stop(clock, made)
+
+
+async def test_whoever_is_retained_after_our_own_birth_is_another_box(clock: ManualClock, outbox: MemoryOutbox) -> None:
+    """What MQTT 3.1.1 shows of a clone: it takes our session over, and is retained when we come back."""
+    told = Told()
+    broker = ScriptedBroker(clock=clock)
+    made = publisher(outbox, broker, clock=clock, pace=PACE, told=told)
+    async with running(made):
+        await clock.advance(3)
+        broker.retained["status"] = known({"state": "online", "boot": "boot-b"})
+        broker.last.drop()
+        await clock.advance(3)
+        assert [clash.boot for clash in told.clashes] == ["boot-b"]
+        await stop(clock, made)
+
+
+async def test_a_session_taken_over_is_a_clash_and_does_not_make_us_hurry(
+    clock: ManualClock, outbox: MemoryOutbox
+) -> None:
+    told = Told()
+    broker = ScriptedBroker(clock=clock)
+    made = publisher(outbox, broker, clock=clock, pace=PACE, told=told)
+    async with running(made):
+        for _ in range(600):
+            await clock.advance(1)
+            if broker.connections and broker.last.alive and broker.last.of("status"):
+                broker.last.drop(Fault.TAKEN_OVER)
+        assert [clash.boot for clash in told.clashes] == [None]
+        assert 10 < len(broker.connections) < 60
+        await stop(clock, made)
+
+
+async def test_a_last_will_that_comes_late_is_corrected(clock: ManualClock, outbox: MemoryOutbox) -> None:
+    broker = ScriptedBroker(clock=clock)
+    made = publisher(outbox, broker, clock=clock, pace=PACE)
+    async with running(made):
+        await clock.advance(3)
+        assert len(broker.last.of("status")) == 1
+        broker.last.deliver("status", {"state": "offline", "boot": "boot-before"})
+        await clock.advance(0)
+        assert [said.json()["state"] for said in broker.last.of("status")] == ["online", "online"]
+        await stop(clock, made)

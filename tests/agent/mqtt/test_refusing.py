@@ -1,0 +1,198 @@
+"""Topics that the broker refuses, in each of the ways in which brokers do; time stands still."""
+
+import itertools
+import json
+
+import pytest
+
+from agent.mqtt_settings import Pace
+from agent.publisher import Publisher
+from tests.agent.mqtt.parts import MemoryOutbox, ScriptedBroker, Told, publisher, running
+from tests.doubles import ManualClock
+
+PACE = Pace(own_info_s=0.01, history_start_s=0.0)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def outbox() -> MemoryOutbox:
+    return MemoryOutbox()
+
+
+async def settle(clock: ManualClock, seconds: float = 0.05) -> None:
+    await clock.advance(seconds)
+
+
+async def stop(clock: ManualClock, made: Publisher) -> None:
+    await made.stop()
+    for _ in range(8):
+        await clock.advance(1)
+
+
+async def test_a_refused_topic_pauses_and_the_others_go_on(clock: ManualClock, outbox: MemoryOutbox) -> None:
+    told = Told()
+    broker = ScriptedBroker(refuse={"event/link.flap": 0x87}, clock=clock)
+    made = publisher(outbox, broker, clock=clock, pace=PACE, told=told)
+    async with running(made):
+        await settle(clock)
+        flaps = [outbox.add(1, "event/link.flap")[0], *outbox.add(30, "event/link.flap")]
+        others = list(outbox.add(30, "summary/site"))
+        made.wake()
+        await settle(clock, 2)
+        assert outbox.waits() == flaps
+        assert [(t.topic, t.reason, t.text, t.times) for t in told.refused] == [("event/link.flap", 0x87, "refused", 1)]
+        assert made.state.refused[0].topic == "event/link.flap"
+        assert len(broker.last.of("event/link.flap")) <= 50, "what was in the window by then, and no more"
+        sent = len(broker.last.of("event/link.flap"))
+        outbox.add(10, "event/link.flap")
+        made.wake()
+        await settle(clock, 50)
+        assert len(broker.last.of("event/link.flap")) == sent
+        await settle(clock, 15)  # one try after a minute, then after two
+        assert len(broker.last.of("event/link.flap")) == sent + 1
+        assert broker.last.of("event/link.flap")[-1].seq == flaps[0]
+        await settle(clock, 110)
+        assert len(broker.last.of("event/link.flap")) == sent + 1
+        await settle(clock, 20)
+        assert len(broker.last.of("event/link.flap")) == sent + 2
+        assert made.state.refused[0].times == 3
+
+        broker.refuse.clear()
+        await settle(clock, 260)
+        assert outbox.waits() == []
+        assert made.state.refused == ()
+        assert set(others) <= outbox.acked
+        info = json.loads(broker.last.of("info")[-1].payload)
+        assert info["mqtt"]["refused"] == []
+        assert len(told.refused) == 1, "said once"
+        await stop(clock, made)
+
+
+async def test_the_wait_of_a_refused_topic_grows_to_an_hour(clock: ManualClock, outbox: MemoryOutbox) -> None:
+    broker = ScriptedBroker(refuse={"a": 0x97}, clock=clock)
+    made = publisher(outbox, broker, clock=clock, pace=PACE)
+    async with running(made):
+        await settle(clock)
+        outbox.add(1, "a")
+        made.wake()
+        tries: list[float] = []
+        for _ in range(5 * 720):
+            before = len(broker.last.of("a"))
+            await clock.advance(5)
+            if len(broker.last.of("a")) > before:
+                tries.append(clock.monotonic())
+        waits = [round(b - a, -1) for a, b in itertools.pairwise(tries)]
+        assert waits[:6] == [60, 120, 240, 480, 960, 1920]
+        assert set(waits[6:]) == {3600}
+        await stop(clock, made)
+
+
+async def test_a_new_connection_tries_a_refused_topic_at_once(clock: ManualClock, outbox: MemoryOutbox) -> None:
+    broker = ScriptedBroker(refuse={"a": 0x87}, clock=clock)
+    made = publisher(outbox, broker, clock=clock, pace=PACE)
+    async with running(made):
+        await settle(clock)
+        seqs = list(outbox.add(3, "a"))
+        made.wake()
+        await settle(clock, 10)
+        broker.refuse.clear()
+        broker.last.drop()
+        await settle(clock, 8)
+        assert len(broker.connections) == 2
+        assert broker.last.seqs() == seqs
+        assert outbox.waits() == []
+        await stop(clock, made)
+
+
+async def test_a_broker_that_closes_on_a_refusal_is_not_provoked_again_at_each_connection(
+    clock: ManualClock, outbox: MemoryOutbox
+) -> None:
+    """mosquitto from 2.0.16 on."""
+    broker = ScriptedBroker(refuse={"a": 0x87}, closes_on_refusal=True, clock=clock)
+    made = publisher(outbox, broker, clock=clock, pace=PACE)
+    async with running(made):
+        await settle(clock)
+        outbox.add(1, "a")
+        others = list(outbox.add(100, "b"))
+        made.wake()
+        await settle(clock, 5)
+        assert len(broker.connections) == 2
+        assert set(others) <= outbox.acked
+        await settle(clock, 50)
+        assert len(broker.connections) == 2
+        broker.refuse.clear()
+        await settle(clock, 20)
+        assert outbox.waits() == []
+        await stop(clock, made)
+
+
+async def test_three_refused_topics_of_a_family_pause_it_as_one(clock: ManualClock, outbox: MemoryOutbox) -> None:
+    devices = [f"summary/device/d{n}" for n in range(40)]
+    broker = ScriptedBroker(refuse=dict.fromkeys(devices, 0x87), closes_on_refusal=True, clock=clock)
+    told = Told()
+    made = publisher(outbox, broker, clock=clock, pace=PACE, told=told)
+    async with running(made):
+        await settle(clock)
+        for device in devices:
+            outbox.add(1, device)
+        outbox.add(1, "summary/site")
+        made.wake()
+        await settle(clock, 10)
+        assert [refused.topic for refused in made.state.refused] == ["summary/device/+"]
+        assert [refused.topic for refused in told.refused] == [*devices[:2], "summary/device/+"]
+        assert len(broker.connections) == 4
+        assert outbox.waits() == list(range(1, 41))
+        broker.refuse.clear()
+        await settle(clock, 70)
+        assert outbox.waits() == []
+        await stop(clock, made)
+
+
+async def test_a_family_of_which_one_is_accepted_is_not_paused_as_one(clock: ManualClock, outbox: MemoryOutbox) -> None:
+    denied = [f"summary/device/d{n}" for n in range(5)]
+    broker = ScriptedBroker(refuse=dict.fromkeys(denied, 0x87), clock=clock)
+    made = publisher(outbox, broker, clock=clock, pace=PACE)
+    async with running(made):
+        await settle(clock)
+        for device in denied:
+            outbox.add(1, device)
+            outbox.add(1, "summary/device/allowed")
+        made.wake()
+        await settle(clock, 5)
+        assert {refused.topic for refused in made.state.refused} == set(denied)
+        await stop(clock, made)
+
+
+async def test_a_broker_that_closes_without_a_word_shows_which_message_it_does_not_want(
+    clock: ManualClock, outbox: MemoryOutbox
+) -> None:
+    """HiveMQ and AWS IoT under MQTT 3.1.1."""
+    broker = ScriptedBroker(answers=False, clock=clock)
+    made = publisher(outbox, broker, clock=clock, pace=PACE)
+
+    def play() -> None:
+        """Acknowledges in order, and closes at the topic."""
+        connection = broker.last
+        while connection.alive and connection.open:
+            if next(iter(connection.open.values())).topic == "poison":
+                connection.drop()
+            else:
+                connection.answer()
+
+    async with running(made):
+        await settle(clock)
+        outbox.add(5)
+        (poison,) = outbox.add(1, "poison")
+        outbox.add(20)
+        made.wake()
+        for _ in range(600):
+            await clock.advance(0.05)
+            play()
+        assert outbox.waits() == [poison]
+        assert [(r.topic, r.reason) for r in made.state.refused] == [("poison", None)]
+        assert "closes the connection" in made.state.refused[0].text
+        await stop(clock, made)
