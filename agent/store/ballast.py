@@ -53,3 +53,11 @@ class Ballast:
         had = self.bytes
         self._path.unlink(missing_ok=True)
         return had
+
+
+def give_up_set_aside(path: Path) -> bool:
+    """Deletes what was set aside earlier; whether there was any."""
+    found = list(path.parent.glob(f"{path.name}.corrupt-*"))
+    for file in found:
+        file.unlink(missing_ok=True)
+    return bool(found)

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from agent.store.ballast import Ballast
-from agent.store.db import Connection, open_reader, open_writer, quick_check, translated
+from agent.store.ballast import Ballast, give_up_set_aside
+from agent.store.db import open_reader, open_writer, quick_check, translated
 from agent.store.errors import DiskFull, StoreCorrupt, StoreError, StoreInUse
 from agent.store.model import Opened, StoreSettings
 from agent.store.outbox import Identity
@@ -73,27 +73,17 @@ class Opening:
     def _open(self, stack: ExitStack) -> WriteSide:
         existed = self._path.exists() and self._path.stat().st_size > 0
         clean = not self._beside("-wal").exists()
-        predecessor, lost, set_aside, reason, check = None, None, None, None, "not needed"
+        predecessor, lost, set_aside, reason = None, None, None, None
         suspect = self._beside(".suspect")
         try:
             if existed and suspect.exists():
                 raise StoreCorrupt(suspect.read_text() or "damage was met while running")  # noqa: TRY301 - handled alike
-            con, check = self._checked(must_check=existed and not clean)
+            side, check, migrations = self._try(stack, must_check=existed and not clean)
         except StoreCorrupt as error:
             predecessor, lost = salvage(self._path)
-            reason, set_aside, existed = str(error), self._set_aside(), False
-            con, check = self._checked(must_check=False)
+            reason, set_aside = str(error), self._set_aside()
+            side, check, migrations = self._try(stack, must_check=False)
         suspect.unlink(missing_ok=True)
-        stack.callback(con.close)
-        migrations = migrate(con)
-        side = WriteSide(
-            con,
-            path=self._path,
-            settings=self._settings,
-            clock=self._clock,
-            identity=self._identity,
-            ballast=self.ballast,
-        )
         if fresh := not side.stream.id:
             predecessor = predecessor or self._former_stream()
             why = "corrupt" if set_aside else "lost" if predecessor else "first"
@@ -102,22 +92,28 @@ class Opening:
         self.opened = Opened(fresh, clean, check, migrations, set_aside, reason, predecessor, lost)
         return side
 
-    def _checked(self, *, must_check: bool) -> tuple[Connection, str]:
-        con = open_writer(self._path)
-        try:
-            if not must_check:
-                con.execute("SELECT count(*) FROM sqlite_master").fetchone()
-                return con, "not needed"
-            until = self._clock.monotonic() + self._settings.check_s
-            with translated(self._path):
-                found = quick_check(con, lambda: self._clock.monotonic() > until)
-        except BaseException:
-            con.close()
-            raise
-        if found not in {"ok", "unfinished"}:
-            con.close()
-            raise StoreCorrupt(f"The database {self._path} is damaged: {found}")
-        return con, found
+    def _try(self, stack: ExitStack, *, must_check: bool) -> tuple[WriteSide, str, tuple[str, ...]]:
+        """The open database, how its check ended, the migrations applied. Raises StoreCorrupt with nothing open."""
+        with ExitStack() as own, translated(self._path):
+            con = open_writer(self._path)
+            own.callback(con.close)
+            check = "not needed"
+            if must_check:
+                until = self._clock.monotonic() + self._settings.check_s
+                check = quick_check(con, lambda: self._clock.monotonic() > until)
+            if check not in {"not needed", "ok", "unfinished"}:
+                raise StoreCorrupt(f"The database {self._path} is damaged: {check}")
+            migrations = migrate(con)
+            side = WriteSide(
+                con,
+                path=self._path,
+                settings=self._settings,
+                clock=self._clock,
+                identity=self._identity,
+                ballast=self.ballast,
+            )
+            stack.push(own.pop_all())
+        return side, check, migrations
 
     def _set_aside(self) -> Path:
         """Moves the damaged file and its log to a dated name; an earlier one set aside is given up."""
@@ -150,14 +146,6 @@ class _Unlock:
 
     def __call__(self) -> None:
         os.close(self._file)
-
-
-def give_up_set_aside(path: Path) -> bool:
-    """Deletes what was set aside earlier; whether there was any."""
-    found = list(path.parent.glob(f"{path.name}.corrupt-*"))
-    for file in found:
-        file.unlink(missing_ok=True)
-    return bool(found)
 
 
 def salvage(path: Path) -> tuple[str | None, tuple[int, int] | None]:

@@ -97,10 +97,8 @@ class Retention:
         self._tally.add(f"dropped/undated/{SPACE}", rows)
         return int(rows)
 
-    def _drop_acknowledged(self, below_id: int | None, limit: int | None, why: str) -> int:
+    def _drop_acknowledged(self, below_id: int, limit: int | None, why: str) -> int:
         """Payloads with an id below ``below_id`` that do not wait, the oldest ``limit`` of them."""
-        if below_id is None:
-            return 0
         oldest = self._con.execute("SELECT min(id) FROM message").fetchone()[0]
         if oldest is None:
             return 0
@@ -131,18 +129,12 @@ class Retention:
         self._tally.add(f"dropped/digests/{why}", dropped)
         return dropped
 
-    def _first_id_of(self, now_utc: float, days: float) -> int | None:
-        """The first id of the day that is just young enough; None where no day is that old."""
-        return (
-            int(row[0])
-            if (
-                row := self._con.execute(
-                    "SELECT max(first_id) FROM day WHERE utc_day <= ?", (int(now_utc // 86400 - days),)
-                ).fetchone()
-            )
-            and row[0] is not None
-            else None
-        )
+    def _first_id_of(self, now_utc: float, days: float) -> int:
+        """The first id that is not older than so many days; by days, as the table ``day`` has them."""
+        first = self._con.execute(
+            "SELECT min(first_id) FROM day WHERE utc_day >= ?", (int((now_utc - days * 86400) // 86400),)
+        ).fetchone()[0]
+        return int(first) if first is not None else self._outbox.last_id + 1
 
 
 def _portion(rows: int) -> int:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from agent.messages import Backlog
-from agent.store.ballast import Ballast
-from agent.store.db import Connection, disk_full, pragma, translated
+from agent.store.ballast import Ballast, give_up_set_aside
+from agent.store.db import Connection, disk_full, free_bytes, pragma, translated
 from agent.store.errors import DiskFull
 from agent.store.ledger import Ledger
 from agent.store.model import Batch, Committed, StoreSettings
@@ -23,8 +23,10 @@ log = logging.getLogger("sonda.store")
 
 T = TypeVar("T")
 
-_ATTEMPTS = 200  # portions given up for one batch on a full disk; 2 % each
-_HOUR_S = 3600.0
+_ATTEMPTS = 20  # each frees a quarter more pages than the one before had used when it failed
+_PAGES_SPARE = 16
+_ANY_PAGES = 1_073_741_823  # SQLite's default max_page_count
+_HOUR_S, _MINUTE_S = 3600.0, 60.0
 
 
 class WriteSide:
@@ -50,6 +52,7 @@ class WriteSide:
         self._ledger = Ledger(con, self._words, self._packer)
         self._retention = Retention(con, settings, self._tally, self.outbox)
         self._logged = 0
+        self._pages_wanted = self._pages_left = 0  # of the last transaction that failed
         self._aged_at: float | None = None
         self._reserve_at: float | None = None
         self.backlog: Backlog = self.outbox.backlog()
@@ -95,12 +98,15 @@ class WriteSide:
     def _transaction(self, work: Callable[[], T]) -> T:
         with translated(self._path):
             self._con.execute("BEGIN IMMEDIATE")
+            before = self._pages_used()
             try:
                 result = work()
                 self._tally.save()
                 self._con.execute("COMMIT")
             except BaseException:
                 if self._con.in_transaction:
+                    self._pages_wanted = max(self._pages_used() - before, 0)
+                    self._pages_left = pragma(self._con, "freelist_count")
                     self._con.execute("ROLLBACK")
                 self._load()
                 raise
@@ -118,27 +124,46 @@ class WriteSide:
     # Room
 
     def _after_making_room(self, work: Callable[[], T]) -> T:
-        """The disk is full: give the ballast back, then give up portion after portion, until the work fits."""
-        if released := self.ballast.release():
+        """The disk is full: give the ballast back, then what matters least until the file holds free pages for the
+        work. Not more than that: where the log itself cannot grow, giving up everything would not help."""
+        released = self.ballast.release()
+        if give_up_set_aside(self._path) or released:
             log.warning("the disk of %s is full: the reserve of %.0f MB is in use", self._path, released / 1e6)
+        in_vain = 0
         for attempt in range(_ATTEMPTS):
             with suppress(DiskFull):
+                self._tighten()
+                if attempt or not released:
+                    in_vain += not self._free_pages(self._pages_wanted * 5 // 4 + _PAGES_SPARE)
                 self._checkpoint()
-            if attempt or not released:
-                try:
-                    dropped = self._transaction(self._retention.for_space)
-                except DiskFull:
-                    break
-                if not dropped:
-                    break
             with suppress(DiskFull):
                 return self._transaction(work)
+            in_vain += self._pages_left > 0
+            if in_vain > 1:
+                break
         raise disk_full(self._path)
+
+    def _free_pages(self, pages: int) -> bool:
+        while pragma(self._con, "freelist_count") < pages:
+            if not self._transaction(self._retention.for_space):
+                return False
+        return True
+
+    def _tighten(self) -> None:
+        """While the reserve is not in place the database may grow into half of what the disk has left, no more: the
+        log and its copying into the database need the other half, or neither could be written any more."""
+        self._checkpoint()
+        most = _ANY_PAGES
+        if not self.ballast.in_place:
+            most = pragma(self._con, "page_count") + free_bytes(self._path) // 2 // pragma(self._con, "page_size")
+        pragma(self._con, f"max_page_count={most}")
 
     def used_bytes(self) -> int:
         """Pages in use, what the write-ahead log may take, and the ballast."""
-        pages = pragma(self._con, "page_count") - pragma(self._con, "freelist_count")
-        return pages * pragma(self._con, "page_size") + self._settings.wal_bytes + self.ballast.bytes
+        return self._pages_used() * pragma(self._con, "page_size") + self._settings.wal_bytes + self.ballast.bytes
+
+    def _pages_used(self) -> int:
+        return pragma(self._con, "page_count") - pragma(self._con, "freelist_count")
 
     def keep_house(self) -> None:
         """After each write, when nobody waits: retention by age each hour and by bytes, the ballast, the checkpoint.
@@ -151,10 +176,13 @@ class WriteSide:
                     self._transaction(lambda: self._retention.by_age(self._identity.utc()))
             if self.used_bytes() > self._settings.max_bytes:
                 self._shrink(self._settings.max_bytes * 49 // 50)
-            if not self.ballast.in_place and (self._reserve_at is None or now - self._reserve_at >= _HOUR_S / 60):
+            if not self.ballast.in_place and (self._reserve_at is None or now - self._reserve_at >= _MINUTE_S):
                 self._reserve_at = now
-                self.ballast.reserve()
-            if self._logged >= self._settings.wal_bytes or not self.ballast.in_place:
+                if self.ballast.reserve():
+                    self._tighten()
+            if not self.ballast.in_place:
+                self._tighten()
+            elif self._logged >= self._settings.wal_bytes:
                 self._checkpoint()
 
     def _shrink(self, bytes_: int) -> None:
@@ -163,5 +191,6 @@ class WriteSide:
 
     def _checkpoint(self) -> None:
         """Copies the log into the database as far as no reader stands in the way; the log then begins anew."""
-        self._con.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        with translated(self._path):
+            self._con.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         self._logged = 0
