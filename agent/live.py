@@ -125,6 +125,16 @@ class SiteNow:
 
 
 @dataclass(frozen=True, slots=True)
+class ThresholdNow:
+    """Good up to ``good``, attention up to ``warn``, beyond it bad; the other way round where ``better`` is "high"."""
+
+    scope: str
+    better: str
+    good: float
+    warn: float
+
+
+@dataclass(frozen=True, slots=True)
 class KpiNow:
     """One entry of the catalogue with its present value for the site and for each device that has one."""
 
@@ -133,8 +143,9 @@ class KpiNow:
     unit: str
     formula: str
     source: str
-    good: float | None
-    warn: float | None
+    says: Mapping[str, str]
+    do: Mapping[str, str]
+    thresholds: Sequence[ThresholdNow]
     values: Mapping[str, FigureNow]
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from agent.monitor import echo_id, snmp_id
 from agent.scheduler import Scheduler
-from agent.settings.models import CredentialSettings, PortsSettings
+from agent.settings.convert import snmp_credential
+from agent.settings.models import PortsSettings
 from agent.site import SitePlan, SnmpPlan, Watchable
 from collectors.clock import Clock
 from collectors.icmp.echo import EchoEngine, EchoTarget
-from collectors.snmp import credentials as snmp
 from collectors.snmp.collector import SnmpCollector
 from collectors.snmp.device import DeviceSettings
 from kpi.model import Metric, Outcome, PortIdentity, Sample, Target
@@ -104,28 +104,13 @@ class Measuring:
 def device_settings(plan: SnmpPlan, ports: PortsSettings) -> DeviceSettings:
     """How the collector asks one device."""
     return DeviceSettings(
-        credential=credential(plan.credential),
+        credential=snmp_credential(plan.credential),
         port=plan.port,
         timeout_s=plan.timeout_s,
         retries=plan.retries,
         status_s=plan.status_s,
         counters_s=plan.counters_s,
         wanted=PortFilter(ports.include, ports.exclude) if ports.include or ports.exclude else None,
-    )
-
-
-def credential(settings: CredentialSettings) -> snmp.Credential:
-    """What the settings say, as the SNMP client takes it. Reveals the secrets for it."""
-    if settings.version != "3":
-        assert settings.community is not None, "rules.py asks for it"
-        return snmp.Community(settings.version, settings.community.reveal().encode())
-    return snmp.UsmUser(
-        settings.user or "",
-        settings.auth,
-        settings.auth_secret.reveal() if settings.auth_secret else None,
-        settings.priv,
-        settings.priv_secret.reveal() if settings.priv_secret else None,
-        context=settings.context,
     )
 
 

@@ -49,10 +49,10 @@ class Timeline:
         self._clock = clock
         self._not_before = not_before_utc
         self._judge = trust
-        self._began = clock.monotonic()
+        self.began = clock.monotonic()
         self.jumps = 0
         self.last_jump_s = 0.0
-        self._offset = clock.utc() - self._began
+        self._offset = clock.utc() - self.began
         self.trust = trust(clock.utc(), not_before_utc)
         self.dated = self.trust is not ClockTrust.UNSET
 
@@ -72,7 +72,7 @@ class Timeline:
         self.trust = self._judge(now + offset, self._not_before)
         moved = offset - self._offset
         if not self.dated:
-            if self.trust is ClockTrust.UNSET and now - self._began < HOLD_S:
+            if self.trust is ClockTrust.UNSET and now - self.began < HOLD_S:
                 self._offset = offset
                 return ClockEvent.NOTHING
             self._offset, self.dated = offset, True

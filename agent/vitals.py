@@ -63,3 +63,18 @@ def _temperature() -> float | None:
         if name in {"cpu_thermal", "coretemp", "k10temp", "soc_thermal"} and entries:
             return float(entries[0].current)
     return None
+
+
+def who_listens(port: int) -> str | None:
+    """The program that listens on this TCP port, as "name (pid 123)"; None where it cannot be known (not root)."""
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.AccessDenied:
+        return None
+    for connection in connections:
+        if connection.status == psutil.CONN_LISTEN and connection.laddr[1:2] == (port,) and connection.pid:
+            try:
+                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+            except psutil.NoSuchProcess:
+                return None
+    return None

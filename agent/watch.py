@@ -31,11 +31,20 @@ class Watched:
 class Watch:
     """The reachability of every device. Implements kpi.reachability.Upstream."""
 
-    def __init__(self, clock: Clock, *, running: Callable[[str], bool], changed: Callable[[StateChange], None]) -> None:
-        """``running(interface)`` says whether an interface has carrier; ``changed`` gets every change of state."""
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        running: Callable[[str], bool],
+        changed: Callable[[StateChange], None],
+        link_changed: Callable[[str, bool], None],
+    ) -> None:
+        """``running(interface)`` says whether an interface has carrier; ``changed`` gets every change of state,
+        ``link_changed(interface, up)`` what was first seen of a link and every change of it."""
         self._clock = clock
         self._running = running
         self._report = changed
+        self._link_changed = link_changed
         self._devices: dict[str, Watched] = {}
         self._suspects: set[str] = set()
         self._next_sweep = 0.0
@@ -146,6 +155,8 @@ class Watch:
     def _sweep(self, now: float) -> None:
         for interface in {w.interface for w in self._devices.values() if w.interface}:
             up = self._running(interface)
+            if self._links.get(interface) is not up:
+                self._link_changed(interface, up)
             if not up and self._links.get(interface, True):
                 for watched in self._devices.values():
                     if watched.interface == interface:

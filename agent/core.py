@@ -1,0 +1,193 @@
+"""The measuring heart, put together: samples to states, incidents, windows and messages. No socket, no disk of its own.
+
+app.py gives it the parts that touch the world and keeps it running; tests give it a clock that stands still.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from agent.history import StateHistory
+from agent.incidents import KIND_FAULT, KIND_LINK, PROBE, Incidents
+from agent.messages import MessageDraft
+from agent.monitor import Monitor
+from agent.recorder import Recorder
+from agent.site import SitePlan
+from agent.store.model import Batch, CountersRow, StateRow, WindowRow
+from agent.summaries import Summaries
+from agent.timeline import ClockEvent, Timeline
+from agent.view import rfc3339
+from agent.watch import Watch
+from agent.windows import ALIVE, ECHO, FIVE_S, Five, Windows
+from collectors.clock import Clock
+from collectors.icmp.echo import EchoTarget
+from kpi.echo import EchoCounts
+from kpi.model import Incident, State
+from kpi.ports import LastReading
+from kpi.reachability import StateChange
+from kpi.reboots import Restart
+from kpi.states import StateSeconds, network_changes, state_seconds
+
+EVENT_SCHEMA = "sonda.event.v1"
+DEVICE = "device"
+"""The aspect of a device's states in the store."""
+LINK = "link"
+"""The entity whose states are those of the probe's own link."""
+STOPPED = "agent_stopped"
+
+
+class Core:
+    """One site under watch."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        timeline: Timeline,
+        recorder: Recorder,
+        boot: str,
+        still_open: Sequence[Incident],
+        running: Callable[[str], bool],
+        send_confirm: Callable[[EchoTarget], None],
+        ask_again: Callable[[str], None],
+        changed: Callable[[], None],
+        five_closed: Callable[[int], None],
+        dated: Callable[[], None],
+    ) -> None:
+        """``running(interface)`` asks the kernel for carrier; ``changed()`` hears of what a person would notice;
+        ``five_closed(label)`` of each dated five minutes that was put to the recorder; ``dated()`` of the first
+        synchronisation."""
+        self.plan = SitePlan((), None, (), ())
+        self.timeline = timeline
+        self.history = StateHistory()
+        self.watch = Watch(clock, running=running, changed=self._state_changed, link_changed=self._link_changed)
+        self.monitor = Monitor(clock, self.watch, confirm=send_confirm, ask_again=ask_again, restarted=self._restarted)
+        self.incidents = Incidents(
+            still_open, utc=timeline.utc, ancestors=self.watch.ancestors, write=self._incident_written
+        )
+        self.summaries = Summaries()
+        self.windows = Windows(
+            clock=clock,
+            timeline=timeline,
+            monitor=self.monitor,
+            watch=self.watch,
+            history=self.history,
+            recorder=recorder,
+            boot=boot,
+            plan=lambda: self.plan,
+            network=self._network,
+            closed=self._closed,
+            clock_event=self._clock_event,
+        )
+        self._clock = clock
+        self._recorder = recorder
+        self._boot = boot
+        self._changed = changed
+        self._five_closed = five_closed
+        self._dated = dated
+        self._was_down: set[str] = {i.entity for i in still_open}
+
+    def apply(self, plan: SitePlan) -> None:
+        """Watch what the plan says from now on."""
+        self.plan = plan
+        self.monitor.apply(plan)
+        self._changed()
+
+    def resume(
+        self,
+        states: Sequence[StateRow],
+        minutes: Sequence[WindowRow],
+        counters: Sequence[CountersRow],
+    ) -> None:
+        """Go on from what the run before has stored: states (what was not watched since is unknown), the minutes of
+        the present five, and the last counter readings."""
+        if not self.timeline.dated:
+            return
+        offset = self.timeline.offset_s
+        alive = next((c.utc_at for c in counters if c.entity == ALIVE and c.utc_at is not None), None)
+        for row in states:
+            if row.utc_at is not None and row.aspect == DEVICE:
+                self.history.add(row.entity, row.utc_at - offset, State(row.state))
+        if alive is not None:
+            for entity in {row.entity for row in states if row.aspect == DEVICE}:
+                self.history.add(entity, alive - offset, State.UNKNOWN)
+                self._recorder.note(self._state_row(entity, alive - offset, State.UNKNOWN, STOPPED))
+        five = self.timeline.span(self._clock.monotonic(), FIVE_S)
+        by_device: dict[str, list[EchoCounts]] = {}
+        for window in minutes:
+            if window.kind == ECHO and window.start_utc is not None and window.start_utc >= five.label:
+                by_device.setdefault(window.entity, []).append(EchoCounts.from_plain(window.plain))
+        self.windows.resume(by_device)
+        for reading in counters:
+            track = self.monitor.tracks.get(reading.entity)
+            if track is not None and track.polled is not None and reading.utc_at is not None:
+                at = reading.utc_at - offset
+                ports = {k: LastReading.from_plain(p).moved(at) for k, p in reading.plain["ports"].items()}
+                track.polled.resume(ports, None)
+
+    def event(self, kind: str, **body: Any) -> None:
+        """Say something to the central servers, at once."""
+        told = {"type": kind, "at": rfc3339(self._clock.utc()), **body}
+        self._recorder.note(MessageDraft(f"event/{kind}", EVENT_SCHEMA, told))
+
+    def _state_changed(self, change: StateChange) -> None:
+        self.history.add(change.device, change.at, change.state)
+        self._recorder.note(self._state_row(change.device, change.at, change.state, change.reason))
+        self.incidents.state_changed(change)
+        device = self.plan.by_id().get(change.device)
+        told = {
+            "device": change.device,
+            "name": device.device.name if device else change.device,
+            "since": rfc3339(self.timeline.utc(change.at)),
+            "reason": change.reason,
+        }
+        if change.state is State.DOWN:
+            self._was_down.add(change.device)
+            self.event("device.down", **told)
+        elif change.state is State.UP and change.device in self._was_down:
+            self._was_down.discard(change.device)
+            self.event("device.up", **told)
+        self._changed()
+
+    def _link_changed(self, interface: str, up: bool) -> None:
+        at = self._clock.monotonic()
+        gateway = self.plan.by_id().get(self.plan.gateway or "")
+        if gateway is None or gateway.interface == interface:
+            self.history.add(LINK, at, State.UP if up else State.DOWN)
+
+    def _incident_written(self, incident: Incident) -> None:
+        self._recorder.note(incident)
+        if incident.kind in {KIND_LINK, KIND_FAULT} and len(incident.hides) == 1 and incident.entity == PROBE:
+            state = "open" if incident.closed_utc is None else "closed"
+            self.event("probe.fault", cause=incident.cause, state=state, since=rfc3339(incident.opened_utc))
+        self._changed()
+
+    def _restarted(self, device: str, at: float, what: Restart) -> None:
+        self.event("device.reboot", device=device, what=what.value, noticed=rfc3339(self.timeline.utc(at)))
+
+    def _network(self, start: float, end: float) -> StateSeconds | None:
+        gateway = self.history.of(self.plan.gateway) if self.plan.gateway else None
+        changes = network_changes(
+            self.history.of(LINK), gateway, [self.history.of(target) for target in self.plan.internet]
+        )
+        return state_seconds(changes, start, end) if changes is not None else None
+
+    def _closed(self, five: Five, batch: Batch) -> Batch:
+        drafts = self.summaries.closed(five)
+        if five.dated:
+            self._five_closed(five.label)
+        self._changed()
+        return Batch(windows=batch.windows, counters=batch.counters, drafts=drafts if five.dated else ())
+
+    def hour_closed(self, start: int, folded: Mapping[str, Mapping[str, Any]]) -> Batch:
+        """The messages of one closed hour."""
+        return Batch(drafts=self.summaries.hour(start, folded, self.plan))
+
+    def _clock_event(self, event: ClockEvent) -> None:
+        if event is ClockEvent.JUMPED:
+            self.event("clock.jump", seconds=round(self.timeline.last_jump_s, 3))
+        elif event is ClockEvent.DATED:
+            self._dated()
+
+    def _state_row(self, device: str, at: float, state: State, reason: str) -> StateRow:
+        utc = self.timeline.utc(at) if self.timeline.dated else None
+        return StateRow(device, DEVICE, self._boot, at, utc, state.value, reason)

@@ -1,0 +1,266 @@
+"""What is known now, put into the documents of agent/live.py. Reads the monitor and the last summaries in memory."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from agent.incidents import Incidents
+from agent.live import (
+    AgentNow,
+    DeviceDetail,
+    DeviceNow,
+    FigureNow,
+    IncidentNow,
+    KpiNow,
+    PortNow,
+    SiteNow,
+    SnmpNow,
+    ThresholdNow,
+    WindowNow,
+)
+from agent.monitor import Monitor, Track
+from agent.polled import Polled
+from agent.settings.models import Settings
+from agent.timeline import Timeline
+from collectors.clock import Clock
+from kpi.catalogue import CATALOGUE, entry_of
+from kpi.model import Figure, Incident, Outcome, State, Summary
+
+
+class Figures(Protocol):
+    """The summaries of the last closed five minutes."""
+
+    @property
+    def latest(self) -> Mapping[str, Summary]:
+        """By entity: device ids, and "site"."""
+
+    @property
+    def ports(self) -> Mapping[str, Mapping[str, Sequence[Figure]]]:
+        """By device id and port key."""
+
+
+class History(Protocol):
+    """What the view asks the store."""
+
+    async def incidents(self, from_utc: float, to_utc: float) -> Sequence[Incident]:
+        """See agent.store.store.Store.incidents."""
+
+
+class View:
+    """Implements agent.live.Live."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        timeline: Timeline,
+        monitor: Monitor,
+        incidents: Incidents,
+        figures: Figures,
+        history: History,
+        settings: Callable[[], Settings],
+        agent: Callable[[], Any],
+        lacking: Callable[[], str | None],
+    ) -> None:
+        """``agent()`` awaits the agent's own document; ``lacking()`` says what keeps it from being ready."""
+        self._clock = clock
+        self._timeline = timeline
+        self._monitor = monitor
+        self._incidents = incidents
+        self._figures = figures
+        self._history = history
+        self._settings = settings
+        self._agent = agent
+        self._lacking = lacking
+
+    def site(self) -> SiteNow:
+        site = self._settings().site
+        counts = dict.fromkeys(State, 0)
+        for track in self._monitor:
+            counts[track.reach.state] += 1
+        incidents = [self._incident(i) for i in self._incidents]
+        summary = self._figures.latest.get("site")
+        return SiteNow(
+            tenant=site.tenant,
+            site=site.site,
+            probe=site.probe,
+            name=site.name,
+            timezone=site.timezone,
+            language=site.language,
+            time=rfc3339(self._clock.utc()),
+            state=_site_state(counts, bool(incidents)),
+            devices={state.value: n for state, n in counts.items()},
+            incidents=incidents,
+            window=_window(summary),
+            figures=_figures(summary.figures if summary else ()),
+        )
+
+    def devices(self) -> Sequence[DeviceNow]:
+        return [self._device(track) for track in self._monitor]
+
+    def device(self, device_id: str) -> DeviceDetail | None:
+        track = self._monitor.tracks.get(device_id)
+        if track is None:
+            return None
+        summary = self._figures.latest.get(device_id)
+        system = track.polled.system if track.polled else None
+        return DeviceDetail(
+            device=self._device(track),
+            system={
+                name: getattr(system, name) if system else None
+                for name in ("name", "descr", "object_id", "location", "contact")
+            },
+            window=_window(summary),
+            figures=_figures(summary.figures if summary else ()),
+            ports=self._ports(device_id, track.polled) if track.polled else [],
+        )
+
+    def kpis(self) -> Sequence[KpiNow]:
+        values: dict[str, dict[str, FigureNow]] = {name: {} for name in CATALOGUE}
+        for entity, summary in self._figures.latest.items():
+            for figure in summary.figures:
+                values[entry_of(figure.kpi).id][entity + figure.kpi[len(entry_of(figure.kpi).id) :]] = _figure(figure)
+        return [
+            KpiNow(
+                id=entry.id,
+                title=asdict(entry.title),
+                unit=entry.unit,
+                formula=entry.formula,
+                source=entry.source,
+                says=asdict(entry.says),
+                do=asdict(entry.do),
+                thresholds=[
+                    ThresholdNow(t.scope.value, entry.better.value if entry.better else "", t.good, t.warn)
+                    for t in entry.thresholds
+                ],
+                values=values[entry.id],
+            )
+            for entry in CATALOGUE.values()
+        ]
+
+    async def incidents(self, since_utc: float) -> Sequence[IncidentNow]:
+        found = {i.id: i for i in await self._history.incidents(since_utc, self._clock.utc() + 1)}
+        found |= {i.id: i for i in self._incidents}
+        newest_first = sorted(found.values(), key=lambda i: i.opened_utc, reverse=True)
+        return [self._incident(i) for i in newest_first]
+
+    async def agent(self) -> AgentNow:
+        document: AgentNow = await self._agent()
+        return document
+
+    def ready(self) -> str | None:
+        return self._lacking()
+
+    def now(self) -> dict[str, Any]:
+        """What the page is told at every change."""
+        return {"site": asdict(self.site()), "devices": [asdict(d) for d in self.devices()]}
+
+    def _device(self, track: Track) -> DeviceNow:
+        device, reach = track.watchable.device, track.reach
+        sent = track.minute.sent
+        return DeviceNow(
+            id=device.id,
+            name=device.name,
+            role=device.role.value,
+            address=device.address,
+            parents=device.parents,
+            state=reach.state.value,
+            reason=reach.reason,
+            since=rfc3339(self._timeline.utc(reach.since)) if self._timeline.dated else None,
+            rtt_ms=round(track.last_rtt_ms, 3) if track.last_rtt_ms is not None else None,
+            loss_pct=round(100 * track.minute.lost / sent, 2) if sent else None,
+            snmp=_snmp(track.polled) if track.polled else None,
+        )
+
+    def _ports(self, device_id: str, polled: Polled) -> list[PortNow]:
+        figures = self._figures.ports.get(device_id, {})
+        ports = []
+        for key, port in sorted(polled.ports.items(), key=lambda item: item[1].identity.index):
+            identity, status = port.identity, polled.oper.get(key)
+            ports.append(
+                PortNow(
+                    key=key,
+                    index=identity.index,
+                    name=identity.name or identity.descr,
+                    alias=identity.alias,
+                    admin=status.admin if status else None,
+                    oper=status.oper if status else None,
+                    speed_bps=identity.speed_bps,
+                    flapping=port.flapping,
+                    figures=_figures(figures.get(key, ())),
+                )
+            )
+        return ports
+
+    def _incident(self, incident: Incident) -> IncidentNow:
+        track = self._monitor.tracks.get(incident.entity)
+        end = incident.closed_utc if incident.closed_utc is not None else self._clock.utc()
+        return IncidentNow(
+            id=incident.id,
+            kind=incident.kind,
+            entity=incident.entity,
+            name=track.watchable.device.name if track else incident.entity,
+            cause=incident.cause,
+            opened=rfc3339(incident.opened_utc),
+            closed=rfc3339(incident.closed_utc) if incident.closed_utc is not None else None,
+            seconds=round(max(0.0, end - incident.opened_utc), 1),
+            hides=incident.hides,
+        )
+
+
+def rfc3339(utc: float) -> str:
+    """UTC with milliseconds: 2026-01-31T12:00:00.000Z."""
+    return datetime.fromtimestamp(utc, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _site_state(counts: Mapping[State, int], troubled: bool) -> str:
+    if counts[State.UP] == 0:
+        return "down" if counts[State.DOWN] else "unknown"
+    return "degraded" if troubled or counts[State.DOWN] else "up"
+
+
+def _snmp(polled: Polled) -> SnmpNow:
+    last = polled.last
+    state = "unknown"
+    if last is not None and last.outcome is Outcome.OK:
+        state = "up"
+    elif last is not None and last.outcome in {Outcome.NO_REPLY, Outcome.REFUSED}:
+        state = "down"
+    uptime = polled.system.uptime_cs if polled.system else None
+    return SnmpNow(
+        state=state,
+        reason=last.reason if last else None,
+        seconds=round(last.seconds, 4) if last and last.seconds is not None else None,
+        uptime_s=uptime / 100 if uptime is not None else None,
+        ports=len(polled.ports),
+    )
+
+
+def _window(summary: Summary | None) -> WindowNow | None:
+    if summary is None:
+        return None
+    return WindowNow(
+        start=rfc3339(summary.window.start_utc),
+        end=rfc3339(summary.window.end_utc),
+        revision=summary.revision,
+        coverage=round(summary.coverage, 4),
+        final=summary.final,
+    )
+
+
+def _figures(figures: Sequence[Figure]) -> list[FigureNow]:
+    return [_figure(figure) for figure in figures]
+
+
+def _figure(figure: Figure) -> FigureNow:
+    return FigureNow(
+        kpi=figure.kpi,
+        unit=entry_of(figure.kpi).unit,
+        value=figure.value,
+        null_reason=figure.null_reason.value if figure.null_reason else None,
+        n=figure.n,
+        status=figure.status.value,
+        parts=dict(figure.parts),
+        flags=figure.flags,
+    )
