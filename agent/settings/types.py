@@ -4,6 +4,7 @@
 """
 
 import ipaddress
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,7 +114,7 @@ def _path(value: Any) -> Any:
     if not value.strip() or "\0" in value:
         refuse(f"found {quoted(value)}, expected the path of a file")
     folder = value.folder if isinstance(value, PlacedText) else Path()
-    return Path(folder / Path(str(value)).expanduser()).absolute()
+    return Path(os.path.normpath((folder / Path(str(value)).expanduser()).absolute()))
 
 
 def quoted(text: str, limit: int = 60) -> str:

@@ -30,7 +30,7 @@ def test_the_example_is_right_and_nothing_in_it_is_worth_a_warning() -> None:
     examined = examine([CONFIG / "example.toml"])
     assert [str(fault) for fault in (*examined.faults, *examined.warnings)] == []
     assert examined.settings is not None
-    assert examined.settings.store.path == CONFIG / ".." / "var" / "sonda.db"
+    assert examined.settings.store.path == CONFIG.parent / "var" / "sonda.db"
     assert all(device.address.startswith("127.") or device.address == "::1" for device in examined.settings.devices)
 
 

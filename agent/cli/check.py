@@ -1,0 +1,112 @@
+"""`sonda check`: the configuration, every fault with file, line and what was expected."""
+
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agent.cli.exits import Exit
+from agent.cli.terminal import ConfigOption, JsonOption, config_paths, out, print_json, printable
+
+if TYPE_CHECKING:
+    from agent.settings import Examined, Fault, Settings
+
+
+def check(
+    config: ConfigOption = None,
+    json: JsonOption = False,
+    strict: Annotated[bool, typer.Option("--strict", metavar="", help="Warnings count as faults.")] = False,
+) -> None:
+    """Check the configuration: every fault with file, line and what was expected.
+
+    Exit 0: it can be used. Exit 1: it has faults.
+    """
+    from agent.settings import Surroundings, examine
+
+    examined = examine(config_paths(config), surroundings=Surroundings(credentials_required=False))
+    good = not examined.faults and not (strict and examined.warnings)
+    if json:
+        print_json(_document(examined, good=good))
+    else:
+        _print(examined)
+    raise typer.Exit(Exit.OK if good else Exit.WRONG)
+
+
+def _print(examined: "Examined") -> None:
+    from rich.table import Table
+
+    console = out()
+    for fault in (*examined.faults, *examined.warnings):
+        console.print(printable(fault), soft_wrap=True)
+    faults, warnings = len(examined.faults), _count(len(examined.warnings), "warning")
+    if examined.settings is None:
+        console.print(f"{_count(faults, 'fault')}, {warnings}. The configuration cannot be used.")
+        return
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in _summary(examined.settings).items():
+        table.add_row(name, printable(value))
+    table.add_row("files", "\n".join(printable(file) for file in examined.files))
+    for override in examined.overrides:
+        table.add_row("overrides", printable(f"{override.setting}: {override.place} replaces {override.replaced}"))
+    console.print(table)
+    console.print(f"The configuration can be used{f', with {warnings}' if examined.warnings else ''}.")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _summary(settings: "Settings") -> dict[str, str]:
+    """What is set, a line each."""
+    site, mqtt, http = settings.site, settings.mqtt, settings.http
+    roles = Counter(str(device.role) for device in settings.devices)
+    devices = f"{len(settings.devices)}"
+    if roles:
+        devices += ": " + ", ".join(f"{count} {role}" for role, count in roles.most_common())
+    if settings.network.internet:
+        devices += f"; and {_count(len(settings.network.internet), 'internet target')}"
+    polled = Counter(device.snmp for device in settings.devices if device.snmp)
+    credentials = [f"{c.name} (SNMP {c.version}, {_count(polled[c.name], 'device')})" for c in settings.credentials]
+    how = f"MQTT {mqtt.protocol}, {mqtt.transport}, {'TLS' if mqtt.tls.enabled else 'not encrypted'}"
+    return {
+        "site": f"{site.tenant}/{site.site}/{site.probe}, {site.name}, {site.timezone}",
+        "devices": devices,
+        "SNMP": ", ".join(credentials) or "no credentials",
+        "broker": f"{mqtt.host}:{mqtt.port}, {how}" if mqtt.enabled else "none: nothing is published",
+        "page": _page(settings) if http.enabled else "not served",
+        "store": f"{settings.store.path}, up to {settings.store.max_bytes / 1e9:g} GB",
+    }
+
+
+def _page(settings: "Settings") -> str:
+    http = settings.http
+    host = f"[{http.host}]" if ":" in http.host else http.host
+    guarded = "access code" if http.access_code else "no access code"
+    return f"{'https' if http.cert else 'http'}://{host}:{http.port}/, {guarded}"
+
+
+def _document(examined: "Examined", *, good: bool) -> dict[str, Any]:
+    return {
+        "ok": good,
+        "files": [str(file) for file in examined.files],
+        "faults": [_fault(fault) for fault in examined.faults],
+        "warnings": [_fault(fault) for fault in examined.warnings],
+        "overrides": [
+            {"setting": o.setting, "place": str(o.place), "replaced": str(o.replaced)} for o in examined.overrides
+        ],
+        "summary": _summary(examined.settings) if examined.settings else None,
+    }
+
+
+def _fault(fault: "Fault") -> dict[str, Any]:
+    place = fault.place
+    return {
+        "file": str(place.file) if place else None,
+        "line": place.line if place else None,
+        "setting": fault.setting,
+        "message": fault.message,
+        "hint": fault.hint,
+        "overrides": str(fault.overrides) if fault.overrides else None,
+    }

@@ -1,0 +1,107 @@
+"""What commands share in speaking: JSON for scripts, tables for people, progress only where somebody looks."""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from agent.settings import Fault
+
+JsonOption = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON for scripts.")]
+ConfigOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--config",
+        metavar="PATH",
+        help="Configuration file; may be given more than once.",
+        show_default="$SONDA_CONFIG or /etc/sonda/sonda.toml",
+    ),
+]
+
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def config_paths(given: Sequence[Path] | None) -> list[Path]:
+    """The files named, else $SONDA_CONFIG, else the system's."""
+    if given:
+        return list(given)
+    from agent.settings.sources import DEFAULT_FILE
+
+    return [Path(os.environ.get("SONDA_CONFIG") or DEFAULT_FILE)]
+
+
+def printable(text: object) -> str:
+    """Text from elsewhere, fit for a terminal: what would steer it is shown as an escape."""
+    return _UNPRINTABLE.sub(lambda match: f"\\x{ord(match[0]):02x}", str(text))
+
+
+def print_json(document: Any, *, one_line: bool = False) -> None:
+    """One JSON document on stdout, flushed."""
+    text = json.dumps(document, ensure_ascii=False, indent=None if one_line else 2, default=str)
+    text = re.sub(r"[\x7f-\x9f\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text)
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def out() -> "Console":
+    """Stdout: the terminal's width, 80 columns elsewhere; no colour where it is piped or NO_COLOR is set."""
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+def err() -> "Console":
+    """Stderr, in the same way."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def say(text: str) -> None:
+    """A sentence on stderr."""
+    err().print(printable(text), soft_wrap=True)
+
+
+def complain(faults: Sequence["Fault"]) -> None:
+    """Faults on stderr, a line each."""
+    for fault in faults:
+        say(str(fault))
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator["Progress | None"]:
+    """A bar on stderr while a command waits, None where stderr is no terminal. The bar goes when it is done."""
+    console = err()
+    if not console.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    bar = Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
+    bar.add_task(what, total=total)
+    with bar:
+        yield bar
+
+
+@contextmanager
+def aside(bar: "Progress | None") -> Iterator[None]:
+    """Takes the bar away while something is printed on the same terminal."""
+    if bar is None:
+        yield
+        return
+    bar.stop()
+    try:
+        yield
+    finally:
+        bar.start()
