@@ -1,0 +1,104 @@
+"""From settings to what is watched: parents by the routing table, gateway and internet targets as devices."""
+
+import ipaddress
+from pathlib import Path
+
+from agent.settings import Settings, load
+from agent.site import SitePlan, host_names, plan_site
+from collectors.link import Route
+from kpi.model import Role
+
+ROUTES = [
+    Route(ipaddress.ip_network("192.0.2.0/24"), "eth0", None, 0),
+    Route(ipaddress.ip_network("0.0.0.0/0"), "eth0", ipaddress.ip_address("192.0.2.1"), 0),
+]
+SITE = '[site]\ntenant = "t"\nsite = "s"\nprobe = "p"\n'
+
+
+def settings(tmp_path: Path, text: str) -> Settings:
+    path = tmp_path / "sonda.toml"
+    path.write_text(SITE + text)
+    return load([path])
+
+
+def parents(plan: SitePlan) -> dict[str, tuple[str, ...]]:
+    return {w.device.id: w.device.parents for w in plan.devices}
+
+
+def test_what_lies_beyond_a_gateway_has_it_as_parent_and_what_is_on_the_link_has_none(tmp_path: Path) -> None:
+    plan = plan_site(
+        settings(
+            tmp_path,
+            '[network]\ninternet = ["198.51.100.1", "198.51.100.2", "203.0.113.3"]\n'
+            '[[device]]\nname = "Core switch"\nrole = "switch"\naddress = "192.0.2.5"\n'
+            '[[device]]\nname = "Far server"\nrole = "server"\naddress = "198.51.100.77"\n'
+            '[[device]]\nname = "AP"\nrole = "access-point"\naddress = "192.0.2.9"\nparents = ["Core switch"]\n',
+        ),
+        ROUTES,
+        {},
+    )
+    assert plan.gateway == "gateway"
+    found = parents(plan)
+    assert found["core-switch"] == ()
+    assert found["far-server"] == ("gateway",)
+    assert found["ap"] == ("core-switch",)
+    assert found["gateway"] == ()
+    assert [found[i] for i in plan.internet] == [("gateway",)] * 3
+    assert plan.by_id()["gateway"].address == "192.0.2.1"
+    assert {w.interface for w in plan.devices} == {"eth0"}
+
+
+def test_a_gateway_written_as_a_device_is_not_doubled(tmp_path: Path) -> None:
+    plan = plan_site(
+        settings(tmp_path, '[[device]]\nname = "FRITZ"\nrole = "gateway"\naddress = "192.0.2.1"\n'), ROUTES, {}
+    )
+    assert (plan.gateway, len(plan.devices)) == ("fritz", 1)
+
+
+def test_none_means_that_nothing_lies_behind_a_gateway(tmp_path: Path) -> None:
+    text = '[network]\ngateway = "none"\n[[device]]\nname = "Far"\nrole = "server"\naddress = "198.51.100.77"\n'
+    plan = plan_site(settings(tmp_path, text), ROUTES, {})
+    assert plan.gateway is None
+    assert parents(plan) == {"far": ()}
+
+
+def test_a_changed_address_is_the_same_device(tmp_path: Path) -> None:
+    text = '[[device]]\nname = "Printer"\nrole = "printer"\naddress = "192.0.2.{}"\n'
+    first = plan_site(settings(tmp_path, text.format(20)), ROUTES, {})
+    second = plan_site(settings(tmp_path, text.format(21)), ROUTES, {})
+    assert "printer" in first.by_id() and "printer" in second.by_id()
+    assert second.by_id()["printer"].address == "192.0.2.21"
+
+
+def test_intervals_follow_the_role_unless_set(tmp_path: Path) -> None:
+    text = "".join(
+        f'[[device]]\nname = "{n}"\nrole = "{r}"\naddress = "192.0.2.{i}"\n{more}'
+        for i, (n, r, more) in enumerate(
+            [("a", "switch", ""), ("b", "printer", ""), ("c", "internet", ""), ("d", "server", "echo_s = 2\n"),
+             ("e", "ups", "echo = false\n")], start=20
+        )
+    )  # fmt: skip
+    plan = plan_site(settings(tmp_path, '[network]\ngateway = "none"\n' + text), ROUTES, {})
+    assert {w.device.id: w.echo_s for w in plan.devices} == {"a": 1.0, "b": 10.0, "c": 5.0, "d": 2.0, "e": None}
+    assert plan.internet == ("c",)
+    assert plan.by_id()["c"].device.role is Role.INTERNET
+
+
+def test_a_name_that_does_not_resolve_has_no_address_and_delays_nothing(tmp_path: Path) -> None:
+    read = settings(tmp_path, '[[device]]\nname = "nas"\nrole = "server"\naddress = "nas.example"\n')
+    assert host_names(read) == {"nas.example"}
+    assert plan_site(read, ROUTES, {}).by_id()["nas"].address == ""
+    assert plan_site(read, ROUTES, {"nas.example": "192.0.2.50"}).by_id()["nas"].address == "192.0.2.50"
+
+
+def test_maintenance_names_devices_or_the_whole_site(tmp_path: Path) -> None:
+    text = (
+        '[[device]]\nname = "a"\nrole = "server"\naddress = "192.0.2.20"\n'
+        '[[device]]\nname = "b"\nrole = "server"\naddress = "192.0.2.21"\n'
+        '[[maintenance]]\ndevices = ["a"]\nstart = 2026-03-01T10:00:00Z\nend = 2026-03-01T11:00:00Z\n'
+        "[[maintenance]]\nstart = 2026-03-02T10:00:00+01:00\nend = 2026-03-02T11:00:00+01:00\n"
+    )
+    first, second = plan_site(settings(tmp_path, text), ROUTES, {}).maintenance
+    assert first == (frozenset({"a"}), 1772359200.0, 1772362800.0)
+    assert second[0] >= {"a", "b", "gateway"}
+    assert second[1] == 1772442000.0
