@@ -9,7 +9,7 @@ from collectors.snmp.batch import Answer, Asker, Batch, Group, Poisons, Size, ba
 from collectors.snmp.ber import VarBind
 from collectors.snmp.contact import Contact, DeadlineReached
 from collectors.snmp.credentials import Credential
-from collectors.snmp.errors import SnmpError
+from collectors.snmp.errors import DecryptionError, SnmpError
 from collectors.snmp.interfaces import STATIC, column_of, identify, is_present, unsigned
 from collectors.snmp.message import prepare
 from collectors.snmp.plan import (
@@ -59,6 +59,7 @@ class Device:
     target: str
     settings: DeviceSettings
     silent: bool = False
+    wrong_privacy: bool = False
     polls: int = 0
     known: bool = False
     """First contact is complete."""
@@ -76,7 +77,7 @@ class Device:
     renumbered: bool = False
     """What is known of the ports may be wrong: nothing is said of them before they were walked again."""
     static_at: float = 0.0
-    counters_at: float = 0.0
+    counters_at: float | None = None
     learned_at: float = 0.0
     _status: tuple[Batch, ...] | None = None
     _counters: tuple[Batch, ...] | None = None
@@ -99,6 +100,7 @@ class Device:
         except SnmpError as error:
             reason = error.reason
         self.silent = not contact.replies
+        self.wrong_privacy = reason == DecryptionError.reason
         if not contact.replies:
             reason = reason or "timeout"
             outcome = outcome_of(reason)
@@ -110,9 +112,10 @@ class Device:
     async def _poll(self, asker: Asker, samples: list[Sample]) -> None:
         now = asker.contact.clock.monotonic()
         if self.silent or not self.scalars:
-            await asker.contact.get(
+            await asker.contact.hello(
                 prepare(asker.contact.version, [system.SCALARS[name] for name in system.HELLO]),
-                retries=0 if self.silent else None,
+                again=self.silent,
+                doubt_privacy=not self.scalars and (not self.silent or self.wrong_privacy),
             )
         restarted = await self._system(asker, samples)
         if restarted or not self.known or self.renumbered:
@@ -122,14 +125,22 @@ class Device:
                 self.poisons.clear()
             await self._learn(asker, samples)
         await self._statuses(asker, samples)
-        if now >= self.counters_at - min(self.settings.status_s, self.settings.counters_s) / 2:
+        if self._counters_due(now):
             await self._read_counters(asker, samples)
-            step = self.settings.counters_s
-            self.counters_at = now + step if not self.counters_at else self.counters_at
-            while self.counters_at <= now:
-                self.counters_at += step
         if now >= self.static_at or self.walk is not None:
             await self._learn(asker, samples)
+
+    def _counters_due(self, now: float) -> bool:
+        """Whether counters are read in this poll: at fixed steps from the first, taken at the nearest poll."""
+        step = self.settings.counters_s
+        early = min(self.settings.status_s, step) / 2
+        if self.counters_at is None:
+            self.counters_at = now + step
+            return True
+        if now < self.counters_at - early:
+            return False
+        self.counters_at += step * ((now + early - self.counters_at) // step + 1)
+        return True
 
     # -- the device itself --------------------------------------------------------------------------------------
 

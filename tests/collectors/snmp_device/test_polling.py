@@ -68,6 +68,17 @@ async def test_steady_state_asks_only_known_instances_in_few_packets(poller: Mak
         assert len(counters) == 1
 
 
+async def test_counters_keep_their_step_when_polls_come_early_late_or_not(poller: MakePoller) -> None:
+    async with serving(switch(1)) as agent:
+        probe = poller(agent)
+        polled = []
+        for gap in (0, 59.5, 60, 60.5, 59, 60, 61, 60, 60, 60, 58, 700, 60, 60):
+            await probe.poll(gap)
+            polled.append(bool(probe.of(Metric.PORT_COUNTERS)))
+    due = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 1, 0, 0]
+    assert polled == [bool(d) for d in due]
+
+
 async def test_counters_travel_with_uptime_and_discontinuity_of_their_port(poller: MakePoller) -> None:
     async with serving(switch(20)) as agent:
         probe = poller(agent)
