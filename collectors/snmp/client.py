@@ -22,13 +22,13 @@ from collectors.snmp.errors import (
     DecodeError,
     Refused,
     SendFault,
-    SnmpError,
     Timeout,
     TooBig,
     Unreachable,
 )
 from collectors.snmp.message import Pdu, Reply, Request
 from collectors.snmp.peer import Peer, Source
+from collectors.snmp.pending import Pending
 from collectors.snmp.session import Dropped, Hint, Resend, Session
 from collectors.snmp.transport import IcmpError, UdpSocket
 
@@ -46,7 +46,7 @@ RESENDS_MAX = 5
 COUNTERS = (
     "sent", "retries", "answered", "timeouts", "late", "duplicate", "foreign", "wrong_id", "wrong_version",
     "wrong_pdu", "undecodable", "too_big", "unasked", "refused", "unreachable", "icmp_foreign", "send_blocked",
-    "send_fault", "socket_dropped",
+    "send_fault", "socket_dropped", "probes",
 )  # fmt: skip
 """Names in ``SnmpClient.counters``; session.py adds its own."""
 
@@ -57,50 +57,6 @@ _REASONS = {
     errno.EHOSTDOWN: "host_unreachable",
     errno.ENONET: "host_unreachable",
 }
-
-
-class Pending:
-    """One request on its way. ``sent`` has, by id, when each try went out and its octets."""
-
-    __slots__ = (
-        "blocked",
-        "future",
-        "peer",
-        "request",
-        "resends",
-        "sent",
-        "source",
-        "timeout_s",
-        "timer",
-        "tries",
-        "trouble",
-    )
-
-    def __init__(
-        self,
-        peer: Peer,
-        source: Source,
-        request: Request,
-        *,
-        future: asyncio.Future[Reply],
-        timeout_s: float,
-        tries: int,
-    ) -> None:
-        self.peer = peer
-        self.source = source
-        self.request = request
-        self.future = future
-        self.timeout_s = timeout_s
-        self.tries = tries
-        self.sent: dict[int, tuple[float, bytes]] = {}
-        self.timer: asyncio.TimerHandle | None = None
-        self.trouble: SnmpError | None = None
-        self.blocked = 0
-        self.resends = 0
-
-    def fail(self, error: SnmpError) -> None:
-        if not self.future.done():
-            self.future.set_exception(error)
 
 
 class SnmpClient:
@@ -202,16 +158,12 @@ class SnmpClient:
     def _send(self, pending: Pending) -> None:
         """One try, with a new id and a new timer. What goes wrong lands in the future."""
         assert self._loop
-        table = self._pending.setdefault(pending.source, {})
-        number = self._random.getrandbits(30) | 0x40000000
-        while number in table or number in self._recent:
-            number = self._random.getrandbits(30) | 0x40000000
-        octets = self._encode(pending, number)
-        udp = self._sockets.get(socket.AF_INET if len(pending.source) == 2 else socket.AF_INET6)
+        udp = self._sockets.get(pending.family)
         if udp is None:
             self._send_fault(pending, "no socket of that family")
             return
-        table[number] = pending
+        number = self._number(pending)
+        octets = self._encode(pending, number)
         pending.sent[number] = (self._clock.monotonic(), octets)
         try:
             gone = udp.send(octets, pending.source)
@@ -221,13 +173,42 @@ class SnmpClient:
         if gone:
             self._counters["sent"] += 1
             pending.timer = self._loop.call_later(pending.timeout_s, self._expire, pending)
+            if pending.watch is None:
+                self._watch(pending)
         else:
-            del table[number], pending.sent[number]
+            del self._pending[pending.source][number], pending.sent[number]
             self._blocked(pending)
+
+    def _number(self, pending: Pending) -> int:
+        """An id that nobody uses or used lately, registered for this request."""
+        table = self._pending.setdefault(pending.source, {})
+        number = self._random.getrandbits(30) | 0x40000000
+        while number in table or number in self._recent:
+            number = self._random.getrandbits(30) | 0x40000000
+        table[number] = pending
+        return number
 
     def _send_fault(self, pending: Pending, what: str) -> None:
         self._counters["send_fault"] += 1
         pending.fail(SendFault(f"{pending.peer.address}: {what}"))
+
+    def _watch(self, pending: Pending) -> None:
+        """Where it is not known whether privacy is right: if half the waiting time passes, ask without."""
+        assert self._loop
+        user = pending.peer.credential
+        if isinstance(user, UsmUser) and user.priv and self._session.unproven(pending.peer, user):
+            pending.watch = self._loop.call_later(pending.timeout_s / 2, self._probe, pending)
+
+    def _probe(self, pending: Pending) -> None:
+        user = pending.peer.credential
+        if pending.future.done() or not isinstance(user, UsmUser) or not self._session.unproven(pending.peer, user):
+            return
+        number = self._number(pending)
+        octets = self._session.probe(pending.peer, user, number)
+        pending.probes.add(number)
+        self._counters["probes"] += 1
+        with contextlib.suppress(OSError):  # the request itself says so if we cannot send
+            self._sockets[pending.family].send(octets, pending.source)
 
     def _blocked(self, pending: Pending) -> None:
         assert self._loop
@@ -259,18 +240,20 @@ class SnmpClient:
 
     def _finish(self, pending: Pending) -> None:
         """Whatever became of it: no timer, no table entry is left, and its ids are remembered for a while."""
-        if pending.timer:
-            pending.timer.cancel()
+        for timer in (pending.timer, pending.watch):
+            if timer:
+                timer.cancel()
         table = self._pending.get(pending.source, {})
         future = pending.future
         failure = asyncio.CancelledError() if not future.done() or future.cancelled() else future.exception()
-        for number in pending.sent:
+        for number in (*pending.sent, *pending.probes):
             table.pop(number, None)
             self._recent[number] = (pending.source, failure is None)
         if not table:
             self._pending.pop(pending.source, None)
             if failure and not isinstance(failure, TooBig):
                 pending.peer.engine.forget()  # SNMPv3 heals: the next request starts by discovering
+                pending.peer.engine.failures += 1
         while len(self._recent) > RECENT_MAX:
             del self._recent[next(iter(self._recent))]
 
@@ -308,7 +291,8 @@ class SnmpClient:
         user = pending.peer.credential
         assert isinstance(user, UsmUser)
         try:
-            opened = self._session.open(pending.peer, user, header, octets)
+            probe = header.msg_id in pending.probes
+            opened = self._session.open(pending.peer, user, header, octets, probe=probe)
         except Dropped as dropped:
             self._counters[dropped.counter] += 1
         except DecodeError as error:
@@ -321,7 +305,7 @@ class SnmpClient:
                 pending.trouble = opened.failure
             elif isinstance(opened, Resend):
                 self._again(pending, opened.failure)
-            elif opened.request_id != header.msg_id:
+            elif opened.request_id != header.msg_id or probe:
                 self._counters["wrong_id"] += 1
             else:
                 self._answer(pending, opened, header.msg_id, len(octets))
@@ -350,6 +334,7 @@ class SnmpClient:
             self._counters["undecodable"] += 1
             pending.fail(error)
             return
+        pending.peer.engine.failures = 0
         self._counters["answered"] += 1
         self._counters["unasked"] += reply.unasked
         pending.future.set_result(reply)

@@ -29,6 +29,8 @@ class Engine:
     authentic: bool = False
     found: bool = False
     """Was it ever known before? Tells finding it again from finding it."""
+    failures: int = 0
+    """Requests in a row that had no answer."""
     keys: Keys | None = field(default=None, repr=False)
     keys_of: UsmUser | None = field(default=None, repr=False)
     """Whose keys those are; a changed credential makes new ones."""

@@ -30,6 +30,9 @@ from collectors.snmp.v3 import Header
 WINDOW_S = 150
 """RFC 3414 section 3.2."""
 
+FAILURES_BEFORE_DOUBT = 3
+"""Unanswered requests in a row after which a privacy secret that was right is asked about again."""
+
 REPORTS: dict[bytes, tuple[str, type[AuthFailure]]] = {
     oid.parse("1.3.6.1.6.3.15.1.1.1"): ("report_unsupported_sec_level", UnsupportedSecLevel),
     oid.parse("1.3.6.1.6.3.15.1.1.2"): ("report_not_in_time_window", NotInTimeWindow),
@@ -83,7 +86,21 @@ class Session:
         self._counters.update(dict.fromkeys(COUNTERS, 0))
         self._ring = KeyRing()
 
-    def seal(self, peer: Peer, user: UsmUser, request: Request, number: int) -> bytes:
+    def unproven(self, peer: Peer, user: UsmUser) -> bool:
+        """Is the engine known, but not (or no longer) whether the privacy secret is right?"""
+        engine = peer.engine
+        return bool(engine.engine_id) and not (
+            self._keys(engine, user).proven and engine.failures < FAILURES_BEFORE_DOUBT
+        )
+
+    def probe(self, peer: Peer, user: UsmUser, number: int) -> bytes:
+        """A question for nothing, signed but not encrypted.
+
+        net-snmp says nothing to what it cannot decrypt. Where it answers this one, privacy is what is wrong.
+        """
+        return self.seal(peer, user, _DISCOVERY, number, encrypt=False)
+
+    def seal(self, peer: Peer, user: UsmUser, request: Request, number: int, *, encrypt: bool = True) -> bytes:
         """The message, msgID and request-id being ``number``; a discovery where the engine is not known yet."""
         engine = peer.engine
         if not engine.engine_id:
@@ -100,7 +117,7 @@ class Session:
         if keys.signer is None:
             return v3.encode(number, v3.REPORTABLE, security=security, auth_octets=0, salt=b"", body=body)[0]
         flags, salt = v3.REPORTABLE | v3.AUTH, b""
-        if keys.cipher:
+        if keys.cipher and encrypt:
             flags |= v3.PRIV
             body, salt = keys.cipher.encrypt(body, boots, engine_time)
             body = ber.element(ber.OCTET_STRING, body)
@@ -108,8 +125,11 @@ class Session:
         whole, at = v3.encode(number, flags, security=security, auth_octets=signer.octets, salt=salt, body=body)
         return whole[:at] + signer.sign(whole) + whole[at + signer.octets :]
 
-    def open(self, peer: Peer, user: UsmUser, header: Header, data: bytes) -> Pdu | Resend | Hint:
+    def open(
+        self, peer: Peer, user: UsmUser, header: Header, data: bytes, *, probe: bool = False
+    ) -> Pdu | Resend | Hint:
         """What the datagram is for the request with its msgID: its response, or what a report makes of it.
+        ``probe`` tells that it answers one.
 
         Raises Dropped where it counts for nothing, DecodeError where it cannot be read, AuthFailure where the agent
         says no.
@@ -129,7 +149,9 @@ class Session:
                 raise DecryptionError(f"{peer.address}: the answer does not decrypt") from None
             raise
         if pdu.kind == message.REPORT:
-            return self._report(peer, header, pdu, authentic=authentic)
+            return self._report(peer, header, pdu, authentic=authentic, probe=probe)
+        if probe and authentic:
+            return Hint(DecryptionError(f"{peer.address}: answers what is not encrypted, and nothing else"))
         if (keys.signer and not authentic) or (keys.cipher and not header.flags & v3.PRIV):
             raise Dropped("downgraded")
         if header.engine_id != engine.engine_id:
@@ -138,6 +160,7 @@ class Session:
             self._counters["not_in_time_window"] += 1
             engine.forget()
             return Resend(NotInTimeWindow(f"{peer.address}: its answers are outside the time window"))
+        keys.proven = True
         return pdu
 
     def _keys(self, engine: Engine, user: UsmUser) -> Keys:
@@ -181,7 +204,7 @@ class Session:
             and header.engine_time >= engine.now(now) - WINDOW_S
         )
 
-    def _report(self, peer: Peer, header: Header, pdu: Pdu, *, authentic: bool) -> Resend | Hint:
+    def _report(self, peer: Peer, header: Header, pdu: Pdu, *, authentic: bool, probe: bool) -> Resend | Hint:
         """RFC 3412 section 7.2 (11) and RFC 3414 sections 3.2 and 4."""
         oids, _tags, _values = pdu.read()
         counter, kind = REPORTS.get(oids[0][:-1], OTHER_REPORT) if oids else OTHER_REPORT
@@ -208,4 +231,6 @@ class Session:
                 # is no replay, yet RFC 3414 has no way back: start as a manager does that was started just now.
                 engine.forget()
             return Resend(failure)
+        if probe and kind is UnsupportedSecLevel:  # the agent is right: this user encrypts
+            return Hint(DecryptionError(f"{peer.address}: refuses what is not encrypted, is silent to what is"))
         raise failure

@@ -156,11 +156,13 @@ class DesCipher:
 class Keys:
     """What a user signs and encrypts with towards one engine."""
 
-    __slots__ = ("cipher", "signer")
+    __slots__ = ("cipher", "proven", "signer")
 
     def __init__(self, signer: Signer | None, cipher: AesCipher | DesCipher | None) -> None:
         self.signer = signer
         self.cipher = cipher
+        self.proven = cipher is None
+        """Has an answer been decrypted with them? Until then silence may mean a wrong privacy secret."""
 
 
 class KeyRing:

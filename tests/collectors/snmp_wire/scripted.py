@@ -9,6 +9,7 @@ from collectors.clock import Clock
 from collectors.snmp import ber, message, oid, usm, v3
 from collectors.snmp.ber import VarBind
 from collectors.snmp.credentials import Community, Credential, UsmUser
+from collectors.snmp.errors import DecodeError
 from collectors.snmp.message import Pdu
 from collectors.snmp.peer import Peer
 
@@ -96,6 +97,10 @@ _STATS = {
 }
 
 
+_STATS["context"] = oid.parse("1.3.6.1.6.3.12.1.5.0")
+_STATS["unheard-of"] = oid.parse("1.3.6.1.6.3.11.2.1.3.0")
+
+
 class V3Agent:
     """The authoritative side of RFC 3414 for one user: a Script. Its time runs by ``clock``."""
 
@@ -106,9 +111,12 @@ class V3Agent:
         self.boots = 5
         self.booted_at = clock.monotonic() - 100_000
         self.silent = False
+        self.mute_errors = False
+        """net-snmp says nothing to what it cannot decrypt."""
         self.mute_reports = False
         """Some agents, and firewalls before them, let no report out."""
         self.checks_time = True
+        self.checks_level = True
         self.reports: list[str] = []
         self.requests = 0
         self.response_boots: int | None = None
@@ -131,40 +139,49 @@ class V3Agent:
             return
         _, at, stop = message.read_version(data)
         header = v3.read_header(data, at, stop)
-        if not header.engine_id or header.engine_id != self.engine_id:
-            yield from self.report("engine", header.msg_id)
-            return
-        if header.user != self.user.name.encode():
-            yield from self.report("user", header.msg_id)
+        refused = self._refused(data, header)
+        if refused:
+            yield from self.report(refused, header.msg_id, authentic=refused == "time")
             return
         keys = self._ring.keys(self.user, self.engine_id)
-        if header.flags & 3 != (1 if keys.signer else 0) | (2 if keys.cipher else 0):
-            yield from self.report("level", header.msg_id)
-            return
-        if keys.signer:
-            size = keys.signer.octets
-            blank = data[: header.auth_at] + bytes(size) + data[header.auth_at + size :]
-            if not keys.signer.right(blank, header.auth):
-                yield from self.report("digest", header.msg_id)
-                return
-            late = abs(header.engine_time - self.engine_time) > 150
-            if self.checks_time and (header.boots != self.boots or late):
-                yield from self.report("time", header.msg_id, authentic=True)
-                return
         start, end = header.body_at, header.stop
-        if keys.cipher:
+        if keys.cipher and header.flags & v3.PRIV:
             start, end = ber.enter(data, header.body_at, header.stop, ber.OCTET_STRING)
             data = keys.cipher.decrypt(data[start:end], header.salt, header.boots, header.engine_time)
             start, end = 0, len(data)
-        engine, context, pdu = v3.read_scoped(data, start, end)
+        try:
+            engine, context, pdu = v3.read_scoped(data, start, end)
+        except DecodeError:
+            if not self.mute_errors:
+                yield from self.report("decryption", header.msg_id)
+            return
         self.requests += 1
         response = message.encode_pdu(message.RESPONSE, pdu.request_id, 0, 0, varbinds(pdu))
-        yield self.seal(header.msg_id, message.scoped_pdu(engine, context, response))
+        yield self.seal(header.msg_id, message.scoped_pdu(engine, context, response), header.flags & 3)
 
-    def seal(self, msg_id: int, scoped: bytes) -> bytes:
-        """A message of the user's level."""
+    def _refused(self, data: bytes, header: v3.Header) -> str | None:
+        """RFC 3414 section 3.2: the report to send, in the order of its checks."""
+        if not header.engine_id or header.engine_id != self.engine_id:
+            return "engine"
+        if header.user != self.user.name.encode():
+            return "user"
         keys = self._ring.keys(self.user, self.engine_id)
-        flags = (v3.AUTH if keys.signer else 0) | (v3.PRIV if keys.cipher else 0)
+        if self.checks_level and header.flags & 3 != (1 if keys.signer else 0) | (2 if keys.cipher else 0):
+            return "level"
+        if keys.signer is None:
+            return None
+        size = keys.signer.octets
+        blank = data[: header.auth_at] + bytes(size) + data[header.auth_at + size :]
+        if not keys.signer.right(blank, header.auth):
+            return "digest"
+        late = abs(header.engine_time - self.engine_time) > 150
+        return "time" if self.checks_time and (header.boots != self.boots or late) else None
+
+    def seal(self, msg_id: int, scoped: bytes, flags: int | None = None) -> bytes:
+        """A message of the user's level, unless said otherwise."""
+        keys = self._ring.keys(self.user, self.engine_id)
+        if flags is None:
+            flags = (v3.AUTH if keys.signer else 0) | (v3.PRIV if keys.cipher else 0)
         if self.response_flags is not None:
             flags = self.response_flags
         boots = self.boots if self.response_boots is None else self.response_boots

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from collectors.snmp import ber, message, oid, v3
-from collectors.snmp.client import Pending, SnmpClient
+from collectors.snmp.client import SnmpClient
 from collectors.snmp.credentials import AuthProtocol, Community, PrivProtocol, UsmUser
 from collectors.snmp.errors import AuthFailure, DecodeError
 from collectors.snmp.message import Pdu
 from collectors.snmp.peer import Peer
+from collectors.snmp.pending import Pending
 from collectors.snmp.session import Dropped, Session
 from tests.doubles import ManualClock
 

@@ -13,6 +13,7 @@ from collectors.snmp.errors import (
     DecryptionError,
     NotInTimeWindow,
     Timeout,
+    UnknownContext,
     UnknownEngine,
     UnknownUser,
     UnsupportedSecLevel,
@@ -189,6 +190,60 @@ async def test_what_is_wrong_with_a_credential_is_told_apart(
         await snmp.get(device.peer(user), OIDS, timeout_s=LONG_S, retries=0)
     assert snmp.counters[counter] == 1
     assert f"report_{caught.value.reason}" == counter
+
+
+@pytest.mark.parametrize("mute", [False, True])
+@pytest.mark.parametrize("checks_level", [False, True])
+async def test_a_wrong_privacy_secret_is_told_apart_even_from_silence(
+    snmp: SnmpClient, agent: V3Agent, device: ScriptedPeer, mute: bool, checks_level: bool
+) -> None:
+    agent.mute_errors, agent.checks_level = mute, checks_level
+    wrong = UsmUser("operator", AuthProtocol.SHA256, "authpassword", PrivProtocol.AES128, "wrong-secret")
+    with pytest.raises(DecryptionError) as caught:
+        await snmp.get(device.peer(wrong), OIDS, timeout_s=SOON_S, retries=0)
+    assert caught.value.reason == "decryption_error"
+    assert snmp.counters["probes"] == mute
+
+
+async def test_silence_of_a_device_whose_privacy_was_right_is_a_timeout_until_it_lasts(
+    snmp: SnmpClient, agent: V3Agent, device: ScriptedPeer
+) -> None:
+    peer = device.peer(USER)
+    await snmp.get(peer, OIDS, timeout_s=LONG_S)
+    agent.mute_errors = True
+    agent.user = UsmUser("operator", AuthProtocol.SHA256, "authpassword", PrivProtocol.AES128, "changed-secret")
+    for _ in range(3):
+        with pytest.raises(Timeout):
+            await snmp.get(peer, OIDS, timeout_s=SOON_S, retries=0)
+    with pytest.raises(DecryptionError):
+        await snmp.get(peer, OIDS, timeout_s=SOON_S, retries=0)
+    agent.user = USER
+    await snmp.get(peer, OIDS, timeout_s=LONG_S)
+    assert peer.engine.failures == 0
+
+
+async def test_a_silent_device_is_not_told_to_have_a_wrong_privacy_secret(
+    snmp: SnmpClient, agent: V3Agent, device: ScriptedPeer
+) -> None:
+    def only_discovery(data: bytes) -> list[bytes]:
+        return list(agent(data)) if not agent.reports else []
+
+    device.script = only_discovery
+    with pytest.raises(Timeout):
+        await snmp.get(device.peer(USER), OIDS, timeout_s=SOON_S, retries=0)
+    assert snmp.counters["probes"] == 1
+
+
+@pytest.mark.parametrize(("kind", "error"), [("context", UnknownContext), ("unheard-of", AuthFailure)])
+async def test_other_reports_are_failures_as_well(
+    snmp: SnmpClient, agent: V3Agent, device: ScriptedPeer, kind: str, error: type[AuthFailure]
+) -> None:
+    peer = device.peer(USER)
+    await snmp.get(peer, OIDS, timeout_s=LONG_S)
+    device.script = lambda data: agent.report(kind, asked_id(data), authentic=True)
+    with pytest.raises(error) as caught:
+        await snmp.get(peer, OIDS, timeout_s=LONG_S, retries=0)
+    assert type(caught.value) is error
 
 
 async def test_a_report_of_decryption_is_told_apart(snmp: SnmpClient, agent: V3Agent, device: ScriptedPeer) -> None:
