@@ -16,7 +16,9 @@ from collectors.icmp.peer import Echo, Peer
 from collectors.icmp.sockets import STAMP, Channel, Closed, buffer_help, open_channel, permission_help
 from collectors.icmp.tcp import TcpConnects
 
-SWEEP_S = 0.05
+SWEEP_NS = 40_000_000
+"""Time runs out for echoes on a grid of this, a multiple of the scheduler's: a wake-up in common with the sends costs
+nothing, one of its own as much as ten echoes (200 us on an idle virtual machine, measured)."""
 DROPS_EVERY_NS = 1_000_000_000
 SENDS_BETWEEN_READS = 100
 """At most so many unread answers of our own in the buffer."""
@@ -98,13 +100,13 @@ class IcmpEngine:
         return ((permission_help(),) if denied else ()) + ((help_for_buffer,) if help_for_buffer else ())
 
     async def run(self) -> None:
-        """Read answers as they come and sweep every 50 ms, until cancelled."""
+        """Read answers as they come and sweep every 40 ms, until cancelled."""
         self._loop = asyncio.get_running_loop()
         for channel in self._channels.values():
             self._watch(channel)
         try:
             while True:
-                await self._clock.sleep(SWEEP_S)
+                await self._clock.sleep((SWEEP_NS - self._monotonic_ns() % SWEEP_NS) / 1e9)
                 self.sweep()
         finally:
             for channel in self._channels.values():
@@ -234,8 +236,8 @@ class IcmpEngine:
                 data = b"" if octets is None else data[octets:]
             key = data[KEY_START:KEY_END]
             echo = waiting.get(key)
-            if echo is None or data[0] != reply_type or source[0] != echo.peer.host:
-                self._other(channel, data, source[0], mono)
+            if echo is None or source is None or data[0] != reply_type or source[0] != echo.peer.host:
+                self._other(channel, data, source[0] if source else "", mono)
                 continue
             elapsed = mono - echo.mono
             flag = None
@@ -294,7 +296,7 @@ class IcmpEngine:
                 quote, ancillary, _, about = channel.sock.recvmsg(MESSAGE_OCTETS, ERROR_ANCILLARY_OCTETS, MSG_ERRQUEUE)
             except OSError:
                 return n
-            error = read_error(quote, ancillary, about[0])
+            error = read_error(quote, ancillary, about[0]) if about else None
             if error is None:
                 self.counters.malformed += 1
             else:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import socket
 import struct
 from collections import deque
 from typing import Self
@@ -16,7 +17,7 @@ from tests.doubles import ManualClock
 
 STAMP_OPTION = 64
 IDENTIFIER = 0x5044
-Message = tuple[bytes, list[tuple[int, int, bytes]], int, tuple[str, int]]
+Message = tuple[bytes, list[tuple[int, int, bytes]], int, tuple[str, int] | None]
 
 
 class Sink:
@@ -56,6 +57,7 @@ class FakeSocket:
         self.drops = 0
         self.reads = 0
         self.closed = False
+        self._watched = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)  # for the loop to watch; never readable
 
     def sendto(self, data: bytes, address: tuple[str, int] | tuple[str, int, int, int], /) -> int:
         if self.failures and (failure := self.failures.popleft()):
@@ -77,10 +79,11 @@ class FakeSocket:
         return struct.pack("=9I", *[0] * 8, self.drops)
 
     def fileno(self) -> int:
-        raise AssertionError("this socket is never watched")
+        return self._watched.fileno()
 
     def close(self) -> None:
         self.closed = True
+        self._watched.close()
 
     # ---- what a far end does
 
@@ -140,7 +143,7 @@ class Bench:
         self.engine.send(self.target, confirm=confirm)
 
     async def pass_time(self, seconds: float) -> None:
-        """Let time pass as ``run`` does it: a sweep each 50 ms."""
+        """Let time pass with a sweep each 50 ms, as ``run`` does it on its grid."""
         for _ in range(round(seconds / 0.05)):
             await self.clock.advance(0.05)
             self.engine.sweep()

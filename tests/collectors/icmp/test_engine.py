@@ -1,11 +1,16 @@
 """The engine on a scripted socket: matching, waiting time, clocks, drops, failing sends."""
 
+import asyncio
 import errno
 import os
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from collectors.icmp import EchoTarget, Mode
+from collectors.icmp.errqueue import IP_RECVERR, MSG_ERRQUEUE
+from collectors.icmp.sockets import Closed
 from kpi.model import Metric, Outcome
 from tests.collectors.icmp.fakes import IDENTIFIER, Bench, Sink, count_of, reply_to
 
@@ -446,3 +451,74 @@ async def test_each_send_ends_exactly_once() -> None:
         assert sorted(s.number for s in b.sink.samples) == list(range(300))
         counts = [count_of(data) for data, _ in b.sock.sent]
         assert counts == sorted(set(counts))
+
+
+async def test_run_sweeps_until_cancelled_and_cancellation_passes() -> None:
+    with Bench() as b:
+        running = asyncio.create_task(b.engine.run())
+        await b.clock.advance(0.013)
+        sent_at = b.clock.monotonic()
+        b.send()
+        await b.clock.advance(0.25)
+        assert b.sink.overdues == []
+        await b.clock.advance(0.04)
+        assert b.sink.overdues == [("t", sent_at)]
+        await b.clock.advance(1.75)
+        assert b.sink.ends() == [(NO_REPLY, "timeout")]
+        reads = b.sock.reads
+        await b.clock.advance(1)
+        assert b.sock.reads == reads + 25 * 2  # 25 sweeps, the socket and its error queue, and none besides
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert not asyncio.get_running_loop().remove_reader(b.sock.fileno())
+    assert b.sock.closed
+
+
+async def test_a_mended_permission_is_noticed_within_a_minute() -> None:
+    with Bench() as b:
+        b.engine._channels[4] = Closed(4, "icmp_permission")
+        assert b.engine.modes == {4: Mode.TCP, 6: Mode.NONE}
+        assert "ping_group_range" in b.engine.mends()[0]
+        b.send()
+        assert b.sink.ends() == [(FAULT, "icmp_permission")]  # nobody runs the loop a connect needs
+        await b.pass_time(61)
+        assert b.engine.modes == {4: Mode.DATAGRAM, 6: Mode.NONE}
+        assert b.engine.mends() == ()
+        b.send()
+        b.sock.answer()
+        b.engine.sweep()
+        assert b.sink.ends()[1:] == [(OK, None)]
+
+
+@given(
+    st.sampled_from([Mode.DATAGRAM, Mode.RAW]),
+    st.lists(st.binary(max_size=120), max_size=8),
+    st.lists(st.tuples(st.binary(max_size=80), st.binary(max_size=24)), max_size=4),
+)
+def test_hostile_packets_end_no_echo_and_raise_nothing(
+    mode: Mode, packets: list[bytes], errors: list[tuple[bytes, bytes]]
+) -> None:
+    with Bench(mode) as b:
+        b.send()
+        for data in packets:
+            b.sock.put(data, "192.0.2.1")
+        for quote, extended in errors:
+            b.sock.errors.append((quote, [(0, IP_RECVERR, extended)], MSG_ERRQUEUE, ("192.0.2.9", 0)))
+        b.engine.sweep()
+        assert b.sink.samples == [] and b.sink.lates == []
+        counters = b.engine.counters
+        read = len(errors) if mode is Mode.DATAGRAM else 0
+        assert (
+            counters.malformed + counters.forged + counters.foreign + counters.unmatched_errors == len(packets) + read
+        )
+        b.sock.put(in_ip(reply_to(b.sock.sent[0][0])) if mode is Mode.RAW else reply_to(b.sock.sent[0][0]), "192.0.2.1")
+        b.engine.sweep()
+        assert b.sink.ends() == [(OK, None)]
+
+
+async def test_an_error_queue_message_without_an_address_is_counted() -> None:
+    with Bench() as b:
+        b.sock.errors.append((b"", [], MSG_ERRQUEUE, None))
+        b.engine.sweep()
+        assert b.engine.counters.malformed == 1

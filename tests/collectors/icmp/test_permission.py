@@ -1,5 +1,7 @@
 """What the kernel permits decides how echoes leave: datagram, raw, TCP connect, none. Never "down" for want of it."""
 
+import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -9,8 +11,12 @@ from typing import Any
 
 import pytest
 
-from collectors.icmp import permission_help
-from collectors.icmp.sockets import buffer_help
+from collectors.clock import SystemClock
+from collectors.icmp import EchoTarget, IcmpEngine, Mode, permission_help
+from collectors.icmp.sockets import Closed, buffer_help
+from collectors.icmp.tcp import MAX_OPEN
+from kpi.model import Outcome
+from tests.collectors.icmp.fakes import Sink
 from tests.lab.network import Namespace, Network
 from tests.programs import need_lab
 
@@ -73,6 +79,47 @@ def test_tcp_connect_is_labelled_and_its_silence_is_no_loss(probe: Namespace) ->
     assert found["overdues"] == 0
     assert all(rtt is None or 0 < rtt < 500 for rtt in found["rtts"])
     assert "net.ipv4.ping_group_range" in found["mends"][0]
+
+
+async def test_a_target_that_answered_a_connect_once_can_be_lost(probe: Namespace) -> None:
+    sink = Sink()
+    target = EchoTarget("t", "10.9.0.2")
+
+    async def ended(count: int) -> None:
+        async with asyncio.timeout(5):
+            while len(sink.samples) < count:  # noqa: ASYNC110 - the sink of the engine, real time
+                await asyncio.sleep(0.02)
+
+    with probe.inside(), IcmpEngine(SystemClock(), sink, opener=lambda v: Closed(v, "icmp_permission")) as engine:
+        assert engine.modes == {4: Mode.TCP, 6: Mode.TCP}
+        running = asyncio.create_task(engine.run())
+        await asyncio.sleep(0)
+        engine.send(target)
+        await ended(1)
+        assert sink.ends() == [(Outcome.OK, "tcp")]
+
+        probe.nft("table ip t { chain o { type filter hook output priority 0; tcp dport 80 reject; }; }")
+        engine.send(target)
+        await ended(2)
+        probe.nft(
+            "delete table ip t; table ip t { chain i { type filter hook input priority 0; tcp sport 80 drop; }; }"
+        )
+        engine.send(target)
+        await ended(3)
+        assert sink.ends()[2] == (Outcome.NO_REPLY, "tcp_timeout")
+        assert sink.overdues == [("t", sink.samples[2].at)]
+
+        for _ in range(MAX_OPEN + 5):
+            engine.send(target)
+        assert sink.ends()[3:] == [(Outcome.AGENT_FAULT, "tcp_limit")] * 5
+        probe.down("veth0")
+        await ended(MAX_OPEN + 8)
+        engine.send(EchoTarget("far", "10.9.0.2"))
+        await ended(MAX_OPEN + 9)
+        assert sink.ends("far") == [(Outcome.AGENT_FAULT, "send_enetunreach")]
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
 
 
 def test_without_any_way_every_echo_is_our_own_fault_with_its_mend(probe: Namespace) -> None:
