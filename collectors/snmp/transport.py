@@ -27,7 +27,9 @@ _MEMINFO_DROPS = 8
 """linux/in.h, linux/in6.h, asm-generic/socket.h, linux/sock_diag.h: names that Python's socket does not have."""
 _EXTENDED_ERROR = struct.Struct("=IBBBBII")
 """struct sock_extended_err: errno, origin, type, code, pad, info, data."""
-_ORIGIN_LOCAL = 1
+_ORIGIN_LOCAL, _ORIGIN_ICMP = 1, 2
+_PROHIBITED = {(3, 9), (3, 10), (3, 13)}
+"""ICMP type and codes of RFC 1812 for "administratively prohibited", which Linux calls EHOSTUNREACH."""
 
 _DRAIN = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EACCES, errno.EPROTO, errno.EOPNOTSUPP,
           errno.EMSGSIZE, errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.ENONET)  # fmt: skip
@@ -43,7 +45,7 @@ class IcmpError:
 
     source: Source
     code: int
-    """errno: ECONNREFUSED is port unreachable."""
+    """errno: ECONNREFUSED is port unreachable, EACCES administratively prohibited."""
     quote: bytes
 
 
@@ -123,9 +125,11 @@ class UdpSocket:
                 quote, ancillary, _flags, source = self._socket.recvmsg(2048, 512, socket.MSG_ERRQUEUE)
             except OSError:
                 return
-            for level, kind, body in ancillary:
-                if (level, kind) in ((socket.IPPROTO_IP, _IP_RECVERR), (socket.IPPROTO_IPV6, _IPV6_RECVERR)):
-                    code, origin, *_rest = _EXTENDED_ERROR.unpack_from(body)
+            for level, option, body in ancillary:
+                if (level, option) in ((socket.IPPROTO_IP, _IP_RECVERR), (socket.IPPROTO_IPV6, _IPV6_RECVERR)):
+                    code, origin, kind, detail, *_rest = _EXTENDED_ERROR.unpack_from(body)
+                    if origin == _ORIGIN_ICMP and (kind, detail) in _PROHIBITED:
+                        code = errno.EACCES
                     self._on_icmp(IcmpError(source, code, b"" if origin == _ORIGIN_LOCAL else quote))
 
     def dropped(self) -> int:

@@ -361,28 +361,6 @@ async def test_a_send_that_fails_is_our_fault(snmp: SnmpClient) -> None:
     assert snmp.counters["sent"] == 0
 
 
-@pytest.mark.parametrize(
-    ("address", "port"), [("device.example", 161), ("127.0.0.1", 0), ("127.0.0.1", 65536), ("", 1)]
-)
-def test_a_peer_is_numeric(address: str, port: int) -> None:
-    with pytest.raises(ValueError):
-        Peer(address, port, COMMUNITY)
-
-
-@pytest.mark.parametrize(
-    ("address", "source"),
-    [
-        ("192.0.2.1", ("192.0.2.1", 161)),
-        ("::ffff:192.0.2.1", ("192.0.2.1", 161)),
-        ("2001:DB8:0:0::1", ("2001:db8::1", 161, 0, 0)),
-        ("fe80::1%lo", ("fe80::1", 161, 0, socket.if_nametoindex("lo"))),
-        ("fe80::1%7", ("fe80::1", 161, 0, 7)),
-    ],
-)
-def test_a_peer_knows_the_source_of_its_answers(address: str, source: tuple[object, ...]) -> None:
-    assert Peer(address, 161, COMMUNITY).source() == source
-
-
 def test_every_error_has_a_reason_of_its_own() -> None:
     def below(kind: type[SnmpError]) -> Iterable[type[SnmpError]]:
         for each in kind.__subclasses__():
