@@ -77,18 +77,30 @@ class Port:
 
 
 def learn(identity: PortIdentity, row: Row, before: Port | None = None) -> Port:
-    """The port of a walked row; ``before`` is what was known of the port of that name."""
+    """The port of a walked row; ``before`` is what was known of the port of that name.
+
+    Only octets are read in both widths while nothing has moved: packet counters follow those of their direction.
+    """
     evidence = {figure: reading(row, pair) for figure, pair in PAIRS.items()}
     past = before.evidence if before is not None else {}
     kept = before.widths if before is not None else {}
+    widths = {figure: choose(now, past.get(figure), kept.get(figure)) for figure, now in evidence.items()}
+    for figure in _PACKETS:
+        if widths[figure] is Width.BOTH:
+            widths[figure] = Width.SHORT if widths[_octets_beside(figure)] is Width.SHORT else Width.LONG
     return Port(
         identity=identity,
         columns=frozenset(row),
         spare={name: row[name] for name in ("ifInNUcastPkts", "ifOutNUcastPkts") if name in row},
-        widths={figure: choose(now, past.get(figure), kept.get(figure)) for figure, now in evidence.items()},
+        widths=widths,
         evidence=evidence,
         last_change_cs=unsigned(row.get("ifLastChange")),
     )
+
+
+def _octets_beside(figure: str) -> str:
+    """The octets of a packet figure's direction."""
+    return "in_octets" if figure.startswith("in_") else "out_octets"
 
 
 def status_group(port: Port, skip: Callable[[bytes], bool]) -> Group:
@@ -207,6 +219,10 @@ def _decide(port: Port, found: list[Value], shorts: dict[str, int | None]) -> No
             port.widths[figure] = width
         if width is Width.SHORT:
             found[at] = now.short
+            for packets in _PACKETS:
+                beside = port.evidence[packets]
+                if _octets_beside(packets) == figure and beside.long == 0 and beside.short is not None:
+                    port.widths[packets] = Width.SHORT
     port.octet_bits, port.packet_bits = _bits(port.widths, _OCTETS), _bits(port.widths, _PACKETS)
 
 
