@@ -172,7 +172,8 @@ class Core:
         return state_seconds(changes, start, end) if changes is not None else None
 
     def _closed(self, five: Five, batch: Batch) -> Batch:
-        drafts = self.summaries.closed(five)
+        polls = {track.id: track.polled.last for track in self.monitor if track.polled is not None}
+        drafts = self.summaries.closed(five, polls)
         if five.dated:
             self._five_closed(five.label)
         self._changed()
@@ -180,7 +181,7 @@ class Core:
 
     def hour_closed(self, start: int, folded: Mapping[str, Mapping[str, Any]]) -> Batch:
         """The messages of one closed hour."""
-        return Batch(drafts=self.summaries.hour(start, folded, self.plan))
+        return Batch(drafts=self.summaries.hour(start, folded))
 
     def _clock_event(self, event: ClockEvent) -> None:
         if event is ClockEvent.JUMPED:

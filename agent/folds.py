@@ -16,12 +16,8 @@ from agent.recorder import Recorder
 from agent.store.model import DAY, FIVE_MINUTES, HOUR, MONTH, Batch, WindowRow
 from agent.windows import ECHO, PORTS, RESTARTS, STATE
 from kpi.echo import EchoCounts, merge_echo
-from kpi.port_counts import (
-    PortCounts,
-    merge_ports,
-    ports_window_from_plain,
-    ports_window_to_plain,
-)
+from kpi.merge import merge_port_maps
+from kpi.port_counts import PortCounts, ports_window_from_plain, ports_window_to_plain
 from kpi.reboots import RestartCounts, merge_restarts
 from kpi.states import StateSeconds, merge_states
 
@@ -67,8 +63,7 @@ def fold_ports(plains: Iterable[Any]) -> dict[str, PortCounts]:
     """All ports of a device over several windows."""
     ports: dict[str, PortCounts] = {}
     for plain in plains:
-        for key, counts in ports_window_from_plain(plain).items():
-            ports[key] = merge_ports(ports.get(key, PortCounts()), counts)
+        ports = merge_port_maps(ports, ports_window_from_plain(plain))
     return ports
 
 

@@ -1,19 +1,17 @@
 """Turns a site plan into scheduled measurements: which collector asks whom, how often, and where samples go."""
 
-import fnmatch
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from agent.monitor import echo_id, snmp_id
 from agent.scheduler import Scheduler
 from agent.settings.convert import snmp_credential
 from agent.settings.models import PortsSettings
-from agent.site import SitePlan, SnmpPlan, Watchable
+from agent.site import PortFilter, SitePlan, SnmpPlan, Watchable
 from collectors.clock import Clock
 from collectors.icmp.echo import EchoEngine, EchoTarget
 from collectors.snmp.collector import SnmpCollector
 from collectors.snmp.device import DeviceSettings
-from kpi.model import Metric, Outcome, PortIdentity, Sample, Target
+from kpi.model import Metric, Outcome, Sample, Target
 
 DEADLINE_SHARE = 0.9
 """A poll's deadline, as a share of its interval."""
@@ -112,20 +110,3 @@ def device_settings(plan: SnmpPlan, ports: PortsSettings) -> DeviceSettings:
         counters_s=plan.counters_s,
         wanted=PortFilter(ports.include, ports.exclude) if ports.include or ports.exclude else None,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class PortFilter:
-    """Which ports are polled: patterns against ifName, ifDescr and ifAlias, whatever the case."""
-
-    include: tuple[str, ...]
-    exclude: tuple[str, ...]
-
-    def __call__(self, port: PortIdentity) -> bool:
-        return (not self.include or matches(port, self.include)) and not matches(port, self.exclude)
-
-
-def matches(port: PortIdentity, patterns: Sequence[str]) -> bool:
-    """Whether any pattern fits one of the port's names."""
-    names = [n.casefold() for n in (port.name, port.descr, port.alias) if n]
-    return any(fnmatch.fnmatchcase(name, pattern.casefold()) for pattern in patterns for name in names)

@@ -6,8 +6,8 @@ SNMP silent while ICMP answers is the SNMP agent's trouble: the device stays up,
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from agent.measuring import matches
 from agent.settings.models import PortsSettings
+from agent.site import matches
 from kpi.model import Metric, Outcome, PortCounters, PortIdentity, PortStatus, Sample, SystemReading
 from kpi.port_counts import PortCounts
 from kpi.ports import LastReading, PortAccumulator

@@ -4,6 +4,7 @@ A gateway and the internet targets are devices like any other, whether they are 
 [network] alone. Who has no declared parents lies behind the gateway where the routing table says so.
 """
 
+import fnmatch
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from datetime import datetime
 from agent.settings.models import CredentialSettings, DeviceSettings, PortsSettings, Settings
 from agent.settings.types import slug
 from collectors.link import Route, default_gateway, route_to
-from kpi.model import Device, Role
+from kpi.model import Device, PortIdentity, Role
 
 _INTERNET_ROLES = frozenset({Role.INTERNET})
 _ENDPOINT_ROLES = frozenset({Role.ENDPOINT, Role.PRINTER, Role.CAMERA})
@@ -173,3 +174,20 @@ def _maintenance(settings: Settings, ids: Mapping[str, str]) -> tuple[tuple[froz
         (frozenset(ids[n] for n in m.devices) if m.devices else every, utc(m.start), utc(m.end))
         for m in settings.maintenance
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PortFilter:
+    """Which ports are polled: patterns against ifName, ifDescr and ifAlias, whatever the case."""
+
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+
+    def __call__(self, port: PortIdentity) -> bool:
+        return (not self.include or matches(port, self.include)) and not matches(port, self.exclude)
+
+
+def matches(port: PortIdentity, patterns: Sequence[str]) -> bool:
+    """Whether any pattern fits one of the port's names."""
+    names = [n.casefold() for n in (port.name, port.descr, port.alias) if n]
+    return any(fnmatch.fnmatchcase(name, pattern.casefold()) for pattern in patterns for name in names)

@@ -17,8 +17,8 @@ from agent.timeline import ClockEvent, Span, Timeline
 from agent.watch import Watch
 from collectors.clock import Clock
 from kpi.echo import EchoCounts, merge_echo
-from kpi.port_counts import PortCounts, ports_window_to_plain
-from kpi.reboots import RestartCounts
+from kpi.merge import DeviceWindow
+from kpi.port_counts import ports_window_to_plain
 from kpi.states import StateSeconds, state_seconds
 
 GRACE_S = 5.0
@@ -34,16 +34,6 @@ AT_MOST_BEHIND_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceFive:
-    """One device's five minutes."""
-
-    states: StateSeconds
-    echo: EchoCounts | None
-    ports: Mapping[str, PortCounts]
-    restarts: RestartCounts | None
-
-
-@dataclass(frozen=True, slots=True)
 class Five:
     """The site's five minutes: all that a summary is made of. ``label`` is the start in UTC."""
 
@@ -51,7 +41,7 @@ class Five:
     dated: bool
     start: float
     end: float
-    devices: Mapping[str, DeviceFive]
+    devices: Mapping[str, DeviceWindow]
     network: StateSeconds | None
     plan: SitePlan
     flags: tuple[str, ...] = ()
@@ -209,11 +199,13 @@ class Windows:
 
     def _device_five(
         self, track: Track, block: _Block, end: float, next_end: float, maintenance: tuple[tuple[float, float], ...]
-    ) -> DeviceFive:
+    ) -> DeviceWindow:
         checks, track.checks = track.checks, 0
         states = state_seconds(self._history.of(track.id), block.start, end, maintenance=maintenance, checks=checks)
         polled = track.polled
-        return DeviceFive(
+        return DeviceWindow(
+            device=track.id,
+            role=track.watchable.device.role,
             states=states,
             echo=block.echo.get(track.id) if track.watchable.echo_s is not None else None,
             ports=polled.close(end, next_end) if polled is not None else {},
