@@ -46,7 +46,7 @@ PATH_ENTRIES = (
         ),
         status_on="p95_ms",
         status_window_s=HOUR_S,
-        parts=("min_ms", "p95_ms", "max_ms", "clock_flagged"),
+        parts=("min_ms", "p95_ms", "max_ms", "clock_flagged", "zero", "worst_p95_ms"),
         nulls={
             NullReason.NO_DATA: Words(
                 "No echo was answered in this period, so there is no time to show.",
@@ -78,7 +78,7 @@ PATH_ENTRIES = (
         rule=Rule.RATIO,
         status_window_s=HOUR_S,
         min_n=300,
-        parts=("lost", "longest_run", "faults", "skipped"),
+        parts=("lost", "longest_run", "faults", "skipped", "worst_pct"),
         nulls={
             NullReason.NO_DATA: Words(
                 "The probe sent nothing to this device in this period.",
@@ -109,7 +109,7 @@ PATH_ENTRIES = (
         better=Better.LOW,
         thresholds=(Threshold(30, 50, Mark.KNOWN),),
         status_window_s=HOUR_S,
-        parts=("mean_abs_d_ms", "j_ms", "n_d"),
+        parts=("mean_abs_d_ms", "j_ms", "n_d", "worst_ms"),
         nulls={
             NullReason.NO_DATA: NO_DATA,
             NullReason.INSUFFICIENT: Words(
@@ -153,6 +153,7 @@ PATH_ENTRIES = (
             "outages_restored",
             "restored_s",
             "open_s",
+            "worst_pct",
         ),
         nulls={
             NullReason.NO_DATA: Words(
@@ -265,7 +266,7 @@ PATH_ENTRIES = (
         better=Better.LOW,
         thresholds=(Threshold(0, 1, Mark.DEFAULT),),
         status_window_s=THIRTY_DAYS_S,
-        parts=("agent_restarts", "in_maintenance"),
+        parts=("agent_restarts", "in_maintenance", "worst"),
         nulls={NullReason.NO_DATA: NO_SNMP},
     ),
 )

@@ -187,7 +187,7 @@ PORT_ENTRIES = (
         better=Better.LOW,
         thresholds=(Threshold(0, 3, Mark.DEFAULT),),
         status_window_s=DAY_S,
-        parts=("downs", "merit", "flapping", "flapped"),
+        parts=("downs", "merit", "worst"),
         nulls={
             **_NULLS,
             NullReason.UNSUPPORTED: Words(

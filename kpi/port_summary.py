@@ -1,0 +1,87 @@
+"""The ports of a device over one window as JSON, by columns: 48 ports in less than 6 kB."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kpi import figures
+from kpi.model import Figure, NullReason, Status, Window
+from kpi.port_counts import PortCounts
+from kpi.summary import History, judged
+
+PLAIN_VERSION = 1
+_COMPANIONS = {
+    "if_in_bps": ("max_bps", "octets", "seconds", "gap_octets", "gap_s"),
+    "if_out_bps": ("max_bps", "octets", "seconds", "gap_octets", "gap_s"),
+    "if_util_pct": ("p95_pct", "speed_bps"),
+    "p95_rate_bps": (),
+    "if_error_pct": (),
+    "if_discard_pct": (),
+    "link_flap": ("downs", "merit"),
+}
+"""Which companions travel; the rest is to be had from the API."""
+
+
+def port_figures(
+    ports: Mapping[str, PortCounts],
+    window: Window,
+    *,
+    coverage: float = 1.0,
+    history: Mapping[str, History] | None = None,
+    unanswered: NullReason = NullReason.NO_DATA,
+) -> dict[str, tuple[Figure, ...]]:
+    """All figures of all ports, with their status where windows of this length have one; ``history`` by port."""
+    past = history or {}
+    return {
+        key: tuple(
+            judged(figure, window, coverage=coverage, history=past.get(key))
+            for figure in figures.port_figures(counts, unanswered)
+        )
+        for key, counts in ports.items()
+    }
+
+
+def ports_to_plain(ports: Mapping[str, Sequence[Figure]]) -> dict[str, Any]:
+    """Arrays a column, one place a port in the order of ``"port"``.
+
+    A figure's column has its name, a companion's ``figure.companion``. A column that is null throughout is left off,
+    and so is a companion's that is 0 or not known throughout; one that is the same throughout is a single value.
+    ``"null"``: {figure: {reason: [places]}}, ``"status"``: {figure: {status: [places]}} (none is left off),
+    ``"flags"``: {flag: [places]}.
+    """
+    rows = [{figure.kpi: figure for figure in found} for found in ports.values()]
+    plain: dict[str, Any] = {"v": PLAIN_VERSION, "port": list(ports)}
+    for kpi, companions in _COMPANIONS.items():
+        column = [row[kpi] for row in rows if kpi in row]
+        if len(column) != len(rows):
+            continue
+        _put(plain, kpi, [figure.value for figure in column])
+        for name in companions:
+            _put(plain, f"{kpi}.{name}", [figure.parts.get(name) for figure in column])
+        _mark(plain, "null", kpi, [f.null_reason.value if f.null_reason else None for f in column])
+        _mark(plain, "status", kpi, [f.status.value if f.status is not Status.NONE else None for f in column])
+    flags: dict[str, list[int]] = {}
+    for place, row in enumerate(rows):
+        for flag in sorted({flag for figure in row.values() for flag in figure.flags}):
+            flags.setdefault(flag, []).append(place)
+    return {**plain, "flags": flags} if flags else plain
+
+
+def _put(plain: dict[str, Any], name: str, column: list[float | None]) -> None:
+    short = [None if value is None else _short(value) for value in column]
+    if not any(short) if "." in name else all(value is None for value in short):
+        return
+    plain[name] = short[0] if len(short) > 1 and short.count(short[0]) == len(short) else short
+
+
+def _mark(plain: dict[str, Any], what: str, kpi: str, column: list[str | None]) -> None:
+    places: dict[str, list[int]] = {}
+    for place, mark in enumerate(column):
+        if mark is not None:
+            places.setdefault(mark, []).append(place)
+    if places:
+        plain.setdefault(what, {})[kpi] = places
+
+
+def _short(value: float) -> float | int:
+    """Whole numbers in full, the rest with four significant digits."""
+    return int(value) if value == int(value) else float(f"{value:.4g}")
