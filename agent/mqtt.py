@@ -7,8 +7,9 @@ What aiomqtt 2.5 drops or leaves open is taken up here, and pinned by tests/agen
 2. A broker that closes before the CONNACK would be waited for until the timeout: it ends the dial at once.
 3. A socket that outlives a failed or cancelled dial: TCP is dialled here and handed to paho, TLS and WebSocket
    handshakes run in the executor and end when the socket is shut down under them.
-4. A writer registered for a descriptor that was closed, and perhaps used again, in the same turn of the loop.
-5. paho's queue: every message is in the outbox, so a client lives for one connection and is thrown away.
+4. An end that comes in one breath with the CONNACK is forgotten: it fails the dial.
+5. A writer registered for a descriptor that was closed, and perhaps used again, in the same turn of the loop.
+6. paho's queue: every message is in the outbox, so a client lives for one connection and is thrown away.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agent.mqtt_connection import DialError, Events, Fault, Inbound, LostError, Version, Will
-from agent.mqtt_dial import TlsContext, explain, open_socket, resolve, tls_context
+from agent.mqtt_dial import NO_TLS, TlsContext, explain, open_socket, resolve, tls_context
 from agent.mqtt_settings import BrokerSettings
 
 _PROTOCOLS: dict[Version, aiomqtt.ProtocolVersion] = {
@@ -160,6 +161,7 @@ class _Client(aiomqtt.Client):
         self.place = f"{settings.host}:{settings.port}"
         self.granted: Properties | None = None
         self._events = events
+        self._context = context
         self._lever = sock.dup()
         self._notes = _Notes()
         self._why: tuple[bool, ReasonCode] | None = None
@@ -200,6 +202,7 @@ class _Client(aiomqtt.Client):
 
     async def enter(self) -> None:
         """DialError, or the CONNACK was good."""
+        first_end = self._disconnected
         entering = asyncio.ensure_future(self.__aenter__())
         try:
             await asyncio.wait({entering})
@@ -211,6 +214,9 @@ class _Client(aiomqtt.Client):
             raise
         if (error := entering.exception()) is not None:
             raise self._why_not(error) from error
+        if first_end.done():  # aiomqtt has forgotten it
+            end = self._why_lost(first_end.exception())
+            raise DialError(end.fault, str(end))
         self._disconnected.add_done_callback(self._ended)
 
     async def leave(self) -> None:
@@ -234,14 +240,19 @@ class _Client(aiomqtt.Client):
         if isinstance(error, aiomqtt.MqttCodeError) and isinstance(error.rc, ReasonCode):
             fault, what = _CONNACK.get(error.rc.value, (Fault.BROKER, f"refuses the connection: {error.rc}"))
             return DialError(fault, f"the broker at {self.place} {what}")
-        cause = error.__context__ or self._notes.cause
+        in_handshake = isinstance(error.__context__, OSError)  # TLS or WebSocket, in the executor
+        cause = error.__context__ if in_handshake else self._notes.cause
         if isinstance(cause, WebsocketConnectionError):
             return DialError(Fault.WEBSOCKET, f"what listens at {self.place} does not speak MQTT over WebSocket there")
-        if isinstance(cause, OSError):
-            return explain(cause, self.place)
-        if self._why is not None:
-            return DialError(Fault.CLOSED, f"{self.place} closed the connection instead of accepting it")
-        return explain(error, self.place)
+        why = explain(cause or error, self.place)
+        if cause is not None and why.fault is not Fault.CLOSED:
+            return why
+        if in_handshake and self._context is not None:
+            return DialError(Fault.TLS, f"TLS with {self.place} failed: {NO_TLS}")
+        if self._why is None:
+            return why
+        hint = "" if self._context is not None else "; does it want TLS?"
+        return DialError(Fault.CLOSED, f"{self.place} closed the connection instead of accepting it{hint}")
 
     def _ended(self, future: "asyncio.Future[None]") -> None:
         error = future.exception() if not future.cancelled() else None

@@ -113,6 +113,7 @@ _TLS_ALERTS = {
     "TLSV1_ALERT_ACCESS_DENIED": "the broker refuses our client certificate",
     "TLSV1_ALERT_DECRYPT_ERROR": "the broker refuses our client certificate",
 }
+NO_TLS = "the connection was closed within the handshake; is this the port for plain connections?"
 _TLS_REASONS = {
     "WRONG_VERSION_NUMBER": "what listens there does not speak TLS; is this the port for plain connections?",
     "HTTP_REQUEST": "what listens there does not speak TLS; is this the port for plain connections?",
@@ -121,7 +122,7 @@ _TLS_REASONS = {
     "TLSV1_ALERT_INTERNAL_ERROR": "the broker failed inside its own TLS",
     "SSLV3_ALERT_HANDSHAKE_FAILURE": "the broker and this machine have no TLS cipher in common, or it demands a "
     "client certificate",
-    "UNEXPECTED_EOF_WHILE_READING": "the broker closed the connection within the TLS handshake",
+    "UNEXPECTED_EOF_WHILE_READING": NO_TLS,
 }
 _OS_FAULTS = {
     errno.ECONNREFUSED: (Fault.REFUSED, "nothing listens there, or a firewall refuses"),

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import json
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -274,3 +275,60 @@ async def until(true: Callable[[], object], seconds: float = 10.0, what: str = "
     while not true():
         assert CLOCK.monotonic() < end, f"did not come about in {seconds:g} s: {what or true}"
         await asyncio.sleep(0.01)
+
+
+class Plain:
+    """A secret for tests (Concealed of agent/mqtt_settings.py)."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+
+class Watching:
+    """Events of a bare connection, kept."""
+
+    def __init__(self) -> None:
+        self.acks: list[tuple[int, int, str]] = []
+        self.inbound: list[Inbound] = []
+        self.ends: list[LostError] = []
+
+    def acknowledged(self, ticket: int, reason: int, text: str) -> None:
+        self.acks.append((ticket, reason, text))
+
+    def received(self, message: Inbound) -> None:
+        self.inbound.append(message)
+
+    def lost(self, error: LostError) -> None:
+        self.ends.append(error)
+
+
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
+
+
+@contextlib.asynccontextmanager
+async def listening(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """A TCP server by hand on a free port of 127.0.0.1; ``talk`` is cancelled when the block ends."""
+    writers: list[asyncio.StreamWriter] = []
+    tasks: list[asyncio.Task[None]] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        task = asyncio.ensure_future(talk(reader, writer))
+        tasks.append(task)
+        await asyncio.wait({task})
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)
