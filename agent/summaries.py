@@ -44,8 +44,8 @@ class Summaries:
             summary = device_summary(device, window, history=self._history(device.device), unanswered=unanswered)
             self._keep(summary)
             self.ports[device.device] = port_figures(device.ports, window, unanswered=unanswered)
-            body = {"device": device.device, **summary_to_plain(summary)}
-            drafts.append(MessageDraft(f"summary/device/{device.device}", DEVICE_SCHEMA, body))
+            topic = f"summary/device/{device.device}"
+            drafts.append(MessageDraft(topic, DEVICE_SCHEMA, summary_to_plain(summary)))
             changed = {key: counts for key, counts in device.ports.items() if counts.transitions}
             if changed:
                 drafts.append(_ports(device.device, window, changed))
@@ -89,5 +89,5 @@ def why_unanswered(poll: PollOutcome | None) -> NullReason:
 def _ports(device: str, window: Window, ports: Mapping[str, PortCounts]) -> MessageDraft:
     figures = port_figures(ports, window)
     span = {"start": window.start_utc, "length_s": window.length_s}
-    body = {"device": device, "window": span, **ports_to_plain(figures)}
+    body = {"entity": device, "window": span, **ports_to_plain(figures)}
     return MessageDraft(f"summary/ports/{device}", PORTS_SCHEMA, body)
