@@ -4,7 +4,6 @@ Heavy imports stand inside the commands, so that `sonda --help` and `sonda --ver
 exits.py; every command prints JSON with --json.
 """
 
-import os
 import sys
 from typing import Annotated
 
@@ -58,9 +57,5 @@ def main() -> None:
     """The console script."""
     try:
         app()
-    except BrokenPipeError:
-        # What still is in the buffer would fail again at the end of the interpreter.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(Exit.CLOSED_PIPE)
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)

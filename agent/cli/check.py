@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agent.cli.exits import Exit
-from agent.cli.terminal import ConfigOption, JsonOption, config_paths, out, print_json, printable
+from agent.cli.terminal import ConfigOption, JsonOption, config_paths, flow, out, print_json, printable
 
 if TYPE_CHECKING:
     from agent.settings import Examined, Fault, Settings
@@ -26,7 +26,7 @@ def check(
     examined = examine(config_paths(config), surroundings=Surroundings(credentials_required=False))
     good = not examined.faults and not (strict and examined.warnings)
     if json:
-        print_json(_document(examined, good=good))
+        print_json(document(examined, good=good))
     else:
         _print(examined)
     raise typer.Exit(Exit.OK if good else Exit.WRONG)
@@ -37,7 +37,7 @@ def _print(examined: "Examined") -> None:
 
     console = out()
     for fault in (*examined.faults, *examined.warnings):
-        console.print(printable(fault), soft_wrap=True)
+        flow(console, fault)
     faults, warnings = len(examined.faults), _count(len(examined.warnings), "warning")
     if examined.settings is None:
         console.print(f"{_count(faults, 'fault')}, {warnings}. The configuration cannot be used.")
@@ -87,7 +87,7 @@ def _page(settings: "Settings") -> str:
     return f"{'https' if http.cert else 'http'}://{host}:{http.port}/, {guarded}"
 
 
-def _document(examined: "Examined", *, good: bool) -> dict[str, Any]:
+def document(examined: "Examined", *, good: bool) -> dict[str, Any]:
     return {
         "ok": good,
         "files": [str(file) for file in examined.files],

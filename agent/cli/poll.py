@@ -230,12 +230,9 @@ def _protocol(kind: type[T], name: str | None) -> T | None:
 def _secret(file: Path | None) -> str | None:
     if file is None:
         return None
-    from pydantic import ValidationError
-
-    from agent.settings import Secret
+    from agent.settings.secret import read_secret
 
     try:
-        return Secret.model_validate({"file": file}).reveal()
-    except ValidationError as error:
-        context = error.errors(include_url=False, include_input=False)[0].get("ctx", {})
-        raise typer.BadParameter(" ".join(str(part) for part in context.values() if part) + ".") from None
+        return read_secret(file)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.") from None

@@ -29,7 +29,8 @@ def tables(document: dict[str, Any]) -> Iterator[RenderableType]:
             yield _interfaces(document["interfaces"])
     for error in document["errors"]:
         yield Text(f"! {printable(error)}", style="yellow")
-    yield ""
+    if document["errors"] or not document["interfaces"]:
+        yield ""  # below the table its own box leaves a line
 
 
 def _system(document: dict[str, Any]) -> Table:

@@ -41,7 +41,7 @@ def status(
     try:
         answers = agent.ask()
     except Unreachable as error:
-        say(str(error))
+        say(error)
         raise typer.Exit(Exit.UNREACHABLE) from None
     if json:
         print_json(answers.document())
@@ -83,19 +83,19 @@ def _agent(url: str | None, access_code_file: Path | None, config: list[Path] | 
 
 
 def _live(agent: "Agent", answers: "Answers", every: float) -> None:
-    import time
+    from threading import Event
 
     from rich.live import Live
 
     from agent.cli.ask import Unreachable
     from agent.cli.status_tables import screen
 
-    console, trouble = out(), ""
+    console, trouble, pause = out(), "", Event()
     try:
         with Live(console=console, screen=True, auto_refresh=False) as live:
             while True:
-                live.update(screen(answers, trouble, console.height), refresh=True)
-                time.sleep(every)
+                live.update(screen(answers, trouble, console), refresh=True)
+                pause.wait(every)
                 try:
                     answers, trouble = agent.ask(), ""
                 except Unreachable as error:

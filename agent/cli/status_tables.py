@@ -1,11 +1,12 @@
 """The answers of a running agent as a screen: worst first, in 80 columns. What an agent does not say is left out."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -28,17 +29,24 @@ def whole(answers: Answers) -> RenderableType:
     return Group(_heading(answers), *_incidents(answers), _devices(answers, answers.devices), *_agent(answers.agent))
 
 
-def screen(answers: Answers, trouble: str, height: int) -> RenderableType:
-    """What fits into that many lines; how many devices do not is said."""
-    head = [_heading(answers), *_incidents(answers)[:5]]
-    foot = [*_agent(answers.agent), Text(trouble or "Ctrl-C ends this.", style="red" if trouble else "dim")]
-    room = max(1, height - len(head) - len(foot) - 6)
+def screen(answers: Answers, trouble: str, console: Console) -> RenderableType:
+    """What fits on the screen; how many devices do not is said."""
     devices = sorted(answers.devices, key=_rank)
-    hidden = len(devices) - room
-    if hidden > 0:
-        devices = devices[: room - 1]
-        foot.insert(0, Text(f"and {hidden + 1} more devices", style="dim"))
-    return Group(*head, _devices(answers, devices), *foot)
+    shown = min(len(devices), console.height)
+    while True:
+        hidden = len(devices) - shown
+        group = Group(
+            _heading(answers),
+            *_incidents(answers)[:5],
+            _devices(answers, devices[:shown]),
+            *([Text(f"and {hidden} more devices", style="dim")] if hidden else []),
+            *_agent(answers.agent),
+            Text(trouble or "Ctrl-C ends this.", style="red" if trouble else "dim"),
+        )
+        over = len(console.render_lines(group, pad=False)) - console.height
+        if over <= 0 or shown == 0:
+            return group
+        shown = max(0, shown - max(1, over // 4))
 
 
 def _heading(answers: Answers) -> Text:
@@ -87,9 +95,12 @@ def _devices(answers: Answers, devices: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _rank(device: Mapping[str, Any]) -> tuple[int, str]:
+def _rank(device: Mapping[str, Any]) -> tuple[int, list[tuple[int, str]]]:
+    """Worst first, then by name, with "AP 4" before "AP 10"."""
     state = str(device.get("state"))
-    return (_WORST_FIRST.index(state) if state in _WORST_FIRST else 0, str(device.get("name")).casefold())
+    words = re.findall(r"[0-9]+|[^0-9]+", str(device.get("name")).casefold())
+    order = [(int(word), "") if word.isdecimal() and word.isascii() else (0, word) for word in words]
+    return (_WORST_FIRST.index(state) if state in _WORST_FIRST else 0, order)
 
 
 def _agent(agent: Mapping[str, Any]) -> list[Text]:

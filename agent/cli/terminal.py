@@ -7,9 +7,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
+from agent.cli.exits import Exit
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,33 +51,51 @@ def print_json(document: Any, *, one_line: bool = False) -> None:
     """One JSON document on stdout, flushed."""
     text = json.dumps(document, ensure_ascii=False, indent=None if one_line else 2, default=str)
     text = re.sub(r"[\x7f-\x9f\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text)
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        closed_pipe()
+
+
+def closed_pipe() -> NoReturn:
+    """Whoever read the output has gone: nothing to complain about, and nothing more to write."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still in the buffer would fail again
+    raise SystemExit(Exit.CLOSED_PIPE)
 
 
 def out() -> "Console":
     """Stdout: the terminal's width, 80 columns elsewhere; no colour where it is piped or NO_COLOR is set."""
-    from rich.console import Console
-
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
+    return _console(stderr=False)
 
 
 def err() -> "Console":
     """Stderr, in the same way."""
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> "Console":
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    console.on_broken_pipe = closed_pipe  # type: ignore[method-assign]  # rich's own ends with 1, which is a finding
+    return console
 
 
-def say(text: str) -> None:
+def flow(console: "Console", text: object) -> None:
+    """A sentence of any length: wrapped between words on a terminal, one line where a script reads it."""
+    console.print(printable(text), soft_wrap=not console.is_terminal)
+
+
+def say(text: object) -> None:
     """A sentence on stderr."""
-    err().print(printable(text), soft_wrap=True)
+    flow(err(), text)
 
 
 def complain(faults: Sequence["Fault"]) -> None:
     """Faults on stderr, a line each."""
     for fault in faults:
-        say(str(fault))
+        say(fault)
 
 
 @contextmanager

@@ -10,7 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from agent.settings.sources import user_name
 from agent.settings.types import ConfigPath, refuse
@@ -116,6 +125,15 @@ class Secret(BaseModel):
     def reveal_bytes(self) -> bytes:
         """The secret as UTF-8 octets."""
         return self.reveal().encode()
+
+
+def read_secret(file: Path) -> str:
+    """A secret in one line of a file, as settings read it. Raises ValueError with a sentence that has no secret."""
+    try:
+        return Secret.model_validate({"file": file}).reveal()
+    except ValidationError as error:
+        context = error.errors(include_url=False, include_input=False)[0].get("ctx", {})
+    raise ValueError(context.get("message", "the file cannot be read"))
 
 
 def _one_line(raw: bytes, file: Path) -> str:

@@ -1,0 +1,225 @@
+"""`sonda status` against an API of known answers."""
+
+import http.server
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from agent.cli.ask import Answers
+from agent.cli.status_tables import screen
+from agent.cli.units import duration, scaled
+from tests.agent.cli.console import SONDA, sonda, widest
+from tests.agent.settings.writing import write
+from tests.lab.daemon import free_port
+
+LONG = "Camera with a very long name over the entrance of the workshop, left of the gate"
+
+
+def site(state: str = "degraded") -> dict[str, Any]:
+    incident = {"name": "Switch hall", "kind": "device.down", "seconds": 840.0, "hides": ["a", "b"]}
+    return {
+        "name": "Officina Rossi",
+        "state": state,
+        "time": "2026-03-01T10:00:00Z",
+        "incidents": [incident] if state == "degraded" else [],
+    }
+
+
+def device(number: int, name: str, state: str = "up") -> dict[str, Any]:
+    return {
+        "id": f"d{number}",
+        "name": name,
+        "role": "access-point",
+        "state": state,
+        "since": "2026-03-01T09:46:00Z",
+        "rtt_ms": 1.234 if state == "up" else None,
+        "loss_pct": 0.0 if state == "up" else None,
+        "snmp": {"state": "up"},
+    }
+
+
+AGENT = {
+    "version": "9.9.9",
+    "uptime_s": 93784.0,
+    "broker": {"connected": False, "backlog": {"messages": 1234}},
+    "vitals": {},
+}
+
+
+@contextmanager
+def api(answers: dict[str, Any], code: str = "") -> Iterator[str]:
+    """Serves ``answers`` by path; asks for ``code`` where one is given."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            allowed = not code or self.headers.get("Authorization") == f"Basic {code}"
+            status = 401 if not allowed else 200 if self.path in answers else 404
+            body = json.dumps(answers[self.path]).encode() if status == 200 else b"no"
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def whole_site(state: str = "degraded", devices: int = 3) -> dict[str, Any]:
+    found = [device(n, f"AP {n}") for n in range(devices)] + [
+        device(98, "Switch hall", "down"),
+        device(99, LONG, "unknown"),
+    ]
+    return {"/api/v1/site": site(state), "/api/v1/devices": found, "/api/v1/agent": AGENT}
+
+
+def test_in_a_pipe_it_is_printed_once_worst_first() -> None:
+    with api(whole_site()) as url:
+        ended = sonda("status", "--url", url)
+    assert (ended.code, ended.err) == (1, "")
+    assert widest(ended.out) <= 80
+    assert ended.out.index("Switch hall  ") < ended.out.index("AP 0") < ended.out.index("AP 2")
+    words = " ".join(ended.out.split())
+    for expected in ("Officina Rossi something does not answer", "device.down for 14 min, hides 2", "1.23 ms"):
+        assert expected in words
+    assert "broker: not connected, 1234 messages wait" in words
+    shown = ended.out
+    for word in LONG.split():
+        assert word in shown
+
+
+def test_a_site_that_is_up_is_exit_0() -> None:
+    with api(whole_site("up")) as url:
+        assert sonda("status", "--once", "--url", url).code == 0
+        ended = sonda("status", "--json", "--url", url)
+    assert ended.code == 0
+    assert json.loads(ended.out)["site"]["name"] == "Officina Rossi"
+
+
+def test_an_agent_that_says_less_is_shown_all_the_same() -> None:
+    with api({"/api/v1/site": {}, "/api/v1/devices": [{}], "/api/v1/agent": {}}) as url:
+        ended = sonda("status", "--url", url)
+    assert (ended.code, ended.err) == (1, "")
+
+
+def test_names_cannot_steer_the_terminal() -> None:
+    answers = whole_site()
+    answers["/api/v1/devices"][0]["name"] = "\x1b[2J\x07[red]evil[/red]\x9b\u202e"
+    with api(answers) as url:
+        ended = sonda("status", "--url", url, env={"COLUMNS": "200"})
+    assert "\x1b" not in ended.out
+    assert "\x9b" not in ended.out
+    assert "\\x1b[2J\\x07[red]evil[/red]\\x9b\\x202e" in ended.out
+
+
+@pytest.mark.parametrize("url", [f"http://127.0.0.1:{free_port()}", "ftp://127.0.0.1/", "http://127.0.0.1:0"])
+def test_no_agent_is_exit_3_with_a_sentence(url: str) -> None:
+    ended = sonda("status", "--url", url)
+    assert (ended.code, ended.out) == (3, "")
+    assert url.rstrip("/") in ended.err
+    assert ended.err.count("\n") == 1
+
+
+def test_something_else_that_answers_is_said() -> None:
+    with api({}) as url:
+        ended = sonda("status", "--url", url)
+    assert ended.code == 3
+    assert "answered 404" in ended.err
+    with api({"/api/v1/site": 1}) as url:
+        assert sonda("status", "--url", url).code == 3
+
+
+def test_the_access_code_comes_from_a_file_or_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "code").write_text("open-sesame\n")
+    (tmp_path / "code").chmod(0o600)
+    with api(whole_site("up"), code="c29uZGE6b3Blbi1zZXNhbWU=") as url:
+        ended = sonda("status", "--url", url)
+        assert ended.code == 3
+        assert "--access-code-file" in ended.err
+        assert sonda("status", "--url", url, "--access-code-file", tmp_path / "code").code == 0
+        port = url.rpartition(":")[2]
+        text = f'[http]\nhost = "0.0.0.0"\nport = {port}\nplain_http = true\naccess_code = {{ file = "code" }}\n'
+        assert sonda("status", "--config", write(tmp_path, text)).code == 0
+
+
+def test_a_proxy_of_the_environment_is_not_asked() -> None:
+    with api(whole_site("up")) as url:
+        assert sonda("status", "--url", url, env={"http_proxy": "http://127.0.0.1:1"}).code == 0
+
+
+@pytest.mark.parametrize("devices", [0, 5, 200])
+@pytest.mark.parametrize("height", [12, 24, 50])
+def test_the_screen_is_never_higher_than_the_terminal(devices: int, height: int) -> None:
+    found = [device(n, LONG if n % 3 == 0 else f"AP {n}") for n in range(devices)]
+    console = Console(width=80, height=height, force_terminal=True)
+    lines = console.render_lines(screen(Answers(site(), found, AGENT), "", console), pad=False)
+    assert len(lines) <= height
+    text = "\n".join("".join(segment.text for segment in line) for line in lines)
+    assert "Ctrl-C" in text
+    shown = sum(name in text for name in {f"AP {n} " for n in range(devices) if n % 3})
+    if devices == 200:
+        assert "more devices" in text
+        assert shown < 200
+
+
+def test_live_until_ctrl_c_and_through_a_restart_of_the_agent() -> None:
+    parent, child = pty.openpty()
+    with api(whole_site()) as url:
+        process = subprocess.Popen(
+            [SONDA, "status", "--url", url, "--every", "0.2"],
+            stdout=child,
+            stderr=child,
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "80", "LINES": "24"},
+        )
+        os.close(child)
+        _read_until(parent, "Ctrl-C")
+    _read_until(parent, "No agent listens")
+    process.send_signal(signal.SIGINT)
+    code = process.wait(10)
+    os.close(parent)
+    assert code == 0
+
+
+def _read_until(terminal: int, words: str) -> None:
+    seen, ends = b"", time.monotonic() + 10
+    while words.encode() not in seen:
+        assert time.monotonic() < ends, seen
+        if select.select([terminal], [], [], 0.1)[0]:
+            seen += os.read(terminal, 65536)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(None, "-"), (0, "0 B"), (999, "999 B"), (999.6, "1 kB"), (1000, "1 kB"), (12345, "12.3 kB"), (2**64, "18.4 EB")],
+)
+def test_numbers_for_people(number: float | None, text: str) -> None:
+    assert scaled(number, "B") == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "-"), (0.4, "0 s"), (59, "59 s"), (60, "1 min"), (61, "1 min 1 s"), (3600, "1 h"), (93784, "1 d 2 h")],
+)
+def test_times_for_people(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text
