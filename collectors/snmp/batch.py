@@ -15,8 +15,9 @@ from collectors.snmp.message import GEN_ERR, NO_SUCH_NAME, TOO_BIG, Reply, Reque
 
 FIRST_LIMIT = 48
 """Varbinds of a first GET: about 1,000 octets of answer."""
-REPLY_OCTETS = 1400
-"""An answer of this size still fits one Ethernet frame; fragments are what firewalls and small agents lose."""
+REPLY_OCTETS = 1452
+"""An answer of this size still fits one Ethernet frame, by IPv6 too (1500 - 40 - 8); fragments are what firewalls and
+small agents lose."""
 LIMIT_MAX = 250
 POISON_FIRST_S = 3600.0
 POISON_MAX_S = 86_400.0
@@ -32,16 +33,20 @@ class Size:
     limit: int = FIRST_LIMIT
     ceiling: int = LIMIT_MAX
     """What the agent itself called too big is never asked again."""
+    octets_each: float = 0.0
+    """Octets of answer a varbind takes, the most that was seen lately."""
     clean: int = 0
     """Answers since the last trouble."""
 
     def answered(self, varbinds: int, octets: int) -> None:
-        """A full answer came; the limit follows its size per varbind."""
+        """A full answer came: room for more, or already more than a frame. After silence it is tried again slowly."""
         self.clean += 1
-        if varbinds < 8 or (self.clean < 10 and self.limit < FIRST_LIMIT):
-            return
-        fits = max(8, REPLY_OCTETS * varbinds // max(octets, 1))
-        if fits < self.limit * 0.9 or fits > self.limit * 1.2:
+        if varbinds < max(8, self.limit // 2):
+            return  # what every message has would weigh too much
+        self.octets_each = max(octets / varbinds, self.octets_each * 0.999)
+        fits = max(8, int(REPLY_OCTETS / self.octets_each))
+        room = fits > self.limit * 1.1 and (self.clean >= 10 or self.limit >= FIRST_LIMIT)
+        if room or (octets > REPLY_OCTETS and fits < self.limit):
             self.limit = max(1, min(fits, self.limit * 2, self.ceiling))
 
     def too_big(self, varbinds: int) -> None:

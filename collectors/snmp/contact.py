@@ -7,15 +7,12 @@ from typing import Protocol
 
 from collectors.clock import Clock
 from collectors.snmp import oid
-from collectors.snmp.credentials import UsmUser
-from collectors.snmp.errors import DecryptionError, SnmpError, Timeout
+from collectors.snmp.errors import SnmpError, Timeout
 from collectors.snmp.message import Reply, Request
 from collectors.snmp.peer import Peer
 
 SHORTEST_S = 0.02
 """Less than this before the deadline is too little to ask anything more."""
-
-_PRIVACY = "silent to encrypted questions, not to others: the privacy password or protocol differs"
 
 SYS_UPTIME = oid.parse("1.3.6.1.2.1.1.3.0")
 
@@ -104,44 +101,6 @@ class Contact:
                 timeout_s=timeout_s,
                 retries=tries - 1,
             )
-        )
-
-    async def hello(self, request: Request, *, again: bool, doubt_privacy: bool) -> None:
-        """Does anybody answer? ``again``: it was silent the last time, so it is asked once only.
-
-        net-snmp drops what it cannot decrypt without a word, so where nobody answers and ``doubt_privacy``, the same
-        question goes without privacy: any answer to that is a DecryptionError.
-        """
-        try:
-            await self.get(request, retries=0 if again else None)
-        except Timeout:
-            bare = self._without_privacy() if doubt_privacy else None
-            if bare is None:
-                raise
-            try:
-                await bare.get((SYS_UPTIME,), retries=0)
-            except Timeout:
-                pass
-            except SnmpError:
-                raise DecryptionError(_PRIVACY) from None
-            else:
-                raise DecryptionError(_PRIVACY) from None
-            raise
-
-    def _without_privacy(self) -> "Contact | None":
-        """The same dealings as the same user without privacy; None where there is none to leave away."""
-        user = self.peer.credential
-        if not isinstance(user, UsmUser) or user.priv is None:
-            return None
-        plain = UsmUser(user.name, user.auth, user.auth_secret, context=user.context)
-        return Contact(
-            self._client,
-            Peer(self.peer.address, self.peer.port, plain),
-            self.clock,
-            self.tally,
-            ends_at=self._ends_at,
-            timeout_s=self.timeout_s,
-            retries=0,
         )
 
     async def alive(self) -> bool:

@@ -9,7 +9,7 @@ from collectors.snmp.batch import Answer, Asker, Batch, Group, Poisons, Size, ba
 from collectors.snmp.ber import VarBind
 from collectors.snmp.contact import Contact, DeadlineReached
 from collectors.snmp.credentials import Credential
-from collectors.snmp.errors import DecryptionError, SnmpError
+from collectors.snmp.errors import SnmpError
 from collectors.snmp.interfaces import STATIC, column_of, identify, is_present, unsigned
 from collectors.snmp.message import prepare
 from collectors.snmp.plan import (
@@ -59,7 +59,6 @@ class Device:
     target: str
     settings: DeviceSettings
     silent: bool = False
-    wrong_privacy: bool = False
     polls: int = 0
     known: bool = False
     """First contact is complete."""
@@ -100,7 +99,6 @@ class Device:
         except SnmpError as error:
             reason = error.reason
         self.silent = not contact.replies
-        self.wrong_privacy = reason == DecryptionError.reason
         if not contact.replies:
             reason = reason or "timeout"
             outcome = outcome_of(reason)
@@ -112,10 +110,9 @@ class Device:
     async def _poll(self, asker: Asker, samples: list[Sample]) -> None:
         now = asker.contact.clock.monotonic()
         if self.silent or not self.scalars:
-            await asker.contact.hello(
+            await asker.contact.get(
                 prepare(asker.contact.version, [system.SCALARS[name] for name in system.HELLO]),
-                again=self.silent,
-                doubt_privacy=not self.scalars and (not self.silent or self.wrong_privacy),
+                retries=0 if self.silent else None,
             )
         restarted = await self._system(asker, samples)
         if restarted or not self.known or self.renumbered:

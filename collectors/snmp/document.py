@@ -146,8 +146,7 @@ class _Reader:
 
     async def read(self, contact: Contact) -> None:
         asker = Asker(contact, Size(), Poisons())
-        hello = prepare(contact.version, [system.SCALARS[name] for name in system.HELLO])
-        await contact.hello(hello, again=False, doubt_privacy=True)
+        await contact.get(prepare(contact.version, [system.SCALARS[name] for name in system.HELLO]))
         for batch in batches(contact.version, system.groups(tuple(system.SCALARS)), Size().limit, with_uptime=False):
             answer = await asker.ask(batch)
             for name, tag, value in zip(batch.request.oids, answer.tags, answer.values, strict=True):
