@@ -20,6 +20,7 @@ from collectors.snmp.errors import (
     AuthFailure,
     Busy,
     DecodeError,
+    NotInTimeWindow,
     Refused,
     SendFault,
     Timeout,
@@ -232,6 +233,8 @@ class SnmpClient:
         if pending.tries > 0:
             pending.tries -= 1
             self._counters["retries"] += 1
+            if isinstance(pending.trouble, NotInTimeWindow):  # of a report that nobody signed: see for ourselves
+                pending.peer.engine.forget()
             self._send(pending)
             return
         self._counters["timeouts"] += 1

@@ -106,11 +106,11 @@ class UdpSocket:
     def read(self, take: Callable[[bytes, Source], None]) -> None:
         """Give every waiting datagram to ``take``, up to READS_MAX of them; then whatever the error queue holds."""
         receive = self._socket.recvfrom
-        for _ in range(READS_MAX):
+        for taken in range(READS_MAX):
             try:
                 octets, source = receive(DATAGRAM_MAX)
             except BlockingIOError:
-                if _ == 0:
+                if not taken:
                     self.drain()
                 return
             except OSError:

@@ -116,6 +116,8 @@ class V3Agent:
         self.mute_reports = False
         """Some agents, and firewalls before them, let no report out."""
         self.checks_time = True
+        self.signs_reports = True
+        """Some agents do not, although RFC 3414 section 3.2 (7 a) has them do it."""
         self.checks_level = True
         self.reports: list[str] = []
         self.requests = 0
@@ -141,7 +143,7 @@ class V3Agent:
         header = v3.read_header(data, at, stop)
         refused = self._refused(data, header)
         if refused:
-            yield from self.report(refused, header.msg_id, authentic=refused == "time")
+            yield from self.report(refused, header.msg_id, authentic=refused == "time" and self.signs_reports)
             return
         keys = self._ring.keys(self.user, self.engine_id)
         start, end = header.body_at, header.stop

@@ -71,6 +71,18 @@ async def test_a_reboot_is_healed_within_the_request(snmp: SnmpClient, agent: V3
     assert snmp.counters["engine_rediscovered"] == 0
 
 
+async def test_a_reboot_that_is_told_by_unsigned_reports_is_healed_by_a_retry(
+    snmp: SnmpClient, agent: V3Agent, device: ScriptedPeer
+) -> None:
+    agent.signs_reports = False
+    peer = device.peer(USER)
+    await snmp.get(peer, OIDS, timeout_s=LONG_S)
+    agent.reboot()
+    assert (await snmp.get(peer, OIDS, timeout_s=SOON_S, retries=1)).values == [0, 1, 2]
+    assert peer.engine.boots == 6
+    assert snmp.counters["report_unauthentic"] == 1
+
+
 async def test_boots_that_went_back_are_healed_by_discovering_again(
     snmp: SnmpClient, agent: V3Agent, device: ScriptedPeer
 ) -> None:
