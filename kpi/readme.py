@@ -1,0 +1,112 @@
+"""The text of kpi/README.md, out of the catalogue:
+
+python -c "from kpi.readme import readme; print(readme(), end='')" > kpi/README.md
+"""
+
+from kpi.catalogue import CATALOGUE
+from kpi.entry import DAY_S, FIVE_MINUTES_S, HOUR_S, THIRTY_DAYS_S, Better, Kpi, Rule, Scope, Threshold
+
+_HEAD = """\
+<!-- Generated from the catalogue; a test fails when it is stale. To write it anew:
+python -c "from kpi.readme import readme; print(readme(), end='')" > kpi/README.md -->
+
+# What the figures mean
+
+Pure functions from measurements to figures: no clock, no store, no logging, the standard library alone.
+
+| file | what |
+|---|---|
+| `model.py` | the vocabulary |
+| `reachability.py` | is a device there: confirmation, backdating, what hides behind a dead parent |
+| `sketch.py` | DDSketch: distributions that merge exactly |
+| `echo.py` | one target's echoes in one window: loss, round trip, variation |
+| `states.py` | seconds up, down, unknown and in maintenance; outages; the site's own state |
+| `counters.py` | two readings of a counter: the delta, or why there is none |
+| `ports.py`, `port_counts.py` | one port's readings turned into windows; their merging and packing |
+| `flap.py`, `reboots.py` | links that flap; devices and SNMP agents that restart |
+| `merge.py` | coarser windows as folds of finer ones |
+| `figures.py`, `status.py` | counts to figures; figures to good, attention, bad |
+| `summary.py`, `port_summary.py` | all figures of a device, the site, a device's ports, and their JSON |
+| `catalogue.py` | the one source of titles, sentences, units and thresholds (`entry.py`, `entries_*.py`) |
+
+## Rules that every figure follows
+
+1. A window's counts add up. Times are whole milliseconds, round trips whole nanoseconds, so that an hour folded from
+   minutes is, bit for bit, the hour counted at once. Percentiles come from merged sketches and are never averaged.
+2. A figure that is not known is null with a reason, never 0. A missing column is not a zero.
+3. What the probe failed to send is neither sent nor lost; it lowers coverage, as skipped echoes do. An echo that the
+   target itself refused was answered, without a round trip.
+4. Losses come two seconds after their sending, among later answers: runs and variation go by the echo's number. D is
+   taken between neighbouring numbers that were both answered; J starts anew after ten missing in a row. Echoes that
+   were not sent neither break a run of losses nor lengthen it.
+5. A quantile of the round trip is never outside min and max. PDV carries the sketch's 1 % of the round trip.
+6. A counter interval counts, whole, in the window in which it ends. Polls lie anywhere in their window, so that a
+   5-minute bin shows the 5 minutes up to its last poll; sharing an interval out would mean to open closed windows
+   again. Totals are conserved. An interval longer than one and a half windows, and one over a restart of the probe,
+   is in `gap_octets` alone: totals, never rates or peaks.
+7. A counter delta needs proof that nothing restarted: sysUpTime went on like the probe's clock and the discontinuity
+   time stayed. An agent whose sysUpTime stands still or runs in the wrong unit loses trust after two odd intervals
+   (the first gives unknown) and gets it back after three good ones; meanwhile the probe's own time counts, a counter
+   that went back is a reset, and the figure is flagged `uptime`. A restart that steps sysUpTime back is no odd clock.
+8. Where the speed is unknown, a 32-bit counter that went back is taken as gone round up to 20 Mb/s (RFC 2863 wants 64
+   bits above), and polls slower than 5.7 minutes (100 Mb/s) are unknown; the figure is flagged `speed_assumed`.
+9. Without a working sysUpTime nothing is inferred from ifLastChange, nor where it equals sysUpTime in each reading.
+   Transitions are between up and not up (down, lowerLayerDown, notPresent); dormant and testing are neither.
+10. An outage runs from the first down to the next up; unknown and maintenance within it neither end nor lengthen it.
+11. The site is down while no internet target answers and the probe's link is up: each of them known to be down, or the
+    gateway (what lies behind a dead gateway is unknown, and unreachable all the same).
+12. Ratios become worse when chance is ruled out (Wilson 95 %), better after two windows within the limit; the rest
+    goes by two of the last three windows, by the window itself where it is the first. Below half of the time known,
+    and below the count named, there is no status.
+13. Half duplex is not known yet: a half-duplex line's use shows its busier direction.
+
+Marks: **[V]** read in the source itself · **[K]** known value of a standard whose text was not open · **[D]** product
+default.
+
+## Catalogue
+"""
+_WINDOWS = {FIVE_MINUTES_S: "5 min", HOUR_S: "1 h", DAY_S: "1 d", THIRTY_DAYS_S: "30 d or a month"}
+_SCOPES = {Scope.ANY: "", Scope.LAN: "LAN ", Scope.WAN: "WAN "}
+_RULES = {Rule.RATIO: "Wilson bound", Rule.TWO_OF_THREE: "two of three windows"}
+
+
+def readme() -> str:
+    """The whole file."""
+    rows = ["| id | title | unit | good / attention / bad |", "|---|---|---|---|"]
+    rows += [f"| `{k.id}` | {k.title.en} | {_unit(k)} | {_limits(k)} |" for k in CATALOGUE.values()]
+    return "\n".join([_HEAD, *rows, "", *[_section(kpi) for kpi in CATALOGUE.values()]])
+
+
+def _unit(kpi: Kpi) -> str:
+    return "count" if kpi.unit == "1" else kpi.unit
+
+
+def _limits(kpi: Kpi) -> str:
+    return "; ".join(_limit(kpi, threshold) for threshold in kpi.thresholds) or "–"
+
+
+def _limit(kpi: Kpi, t: Threshold) -> str:
+    near, far = ("≥", "<") if kpi.better is Better.HIGH else ("≤", ">")
+    return f"{_SCOPES[t.scope]}{near}{t.good:g} / {near}{t.warn:g} / {far}{t.warn:g} [{t.mark}]"
+
+
+def _section(kpi: Kpi) -> str:
+    lines = [
+        f"### {kpi.id}: {kpi.title.en}",
+        "",
+        kpi.says.en,
+        "",
+        f"*{kpi.do.en}*",
+        "",
+        f"- Formula: {kpi.formula}",
+        f"- Unit: {_unit(kpi)}; companions: {', '.join(f'`{part}`' for part in kpi.parts)}",
+        f"- Merge: {kpi.merge}",
+        f"- Source: {kpi.source}",
+    ]
+    if kpi.status_window_s and kpi.thresholds:
+        on = "the value" if kpi.status_on == "value" else f"`{kpi.status_on}`"
+        least = f", from n = {kpi.min_n} on" if kpi.min_n else ""
+        lines.append(f"- Status: {on} over {_WINDOWS[kpi.status_window_s]}, {_RULES[kpi.rule]}{least}: {_limits(kpi)}")
+    lines += [f"- Null, `{reason}`: {words.en}" for reason, words in kpi.nulls.items()]
+    lines += ["", f"> **{kpi.title.it}.** {kpi.says.it} {kpi.do.it}", ""]
+    return "\n".join(lines)
