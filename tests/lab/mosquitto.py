@@ -265,8 +265,8 @@ class Recorder:
         self.wait_for(lambda got: len(got) >= count, f"{count} messages", timeout_s)
         return self.messages
 
-    def wait_for(self, enough: Callable[[list[Message]], bool], what: str, timeout_s: float = 10) -> list[Message]:
-        wait_until(lambda: enough(self.messages), f"recorder: {what}", timeout_s, every_s=0.05)
+    def wait_for(self, enough: Callable[[list[Message]], object], what: str, timeout_s: float = 10) -> list[Message]:
+        wait_until(lambda: bool(enough(self.messages)), f"recorder: {what}", timeout_s, every_s=0.05)
         return self.messages
 
     def start(self) -> None:

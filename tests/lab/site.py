@@ -58,6 +58,8 @@ class Site:
                 location="rack 1",
                 aliases={1: "file server", 48: "uplink <to> provider"},
             )
+            self.downlink = self.switch.uplink_device
+            """The router's device towards the switch; ``uplink`` is the probe's towards the router."""
             self.switch.place.route("default", via="10.20.1.1")
             stack.enter_context(self.switch)
             self.router_snmpd = stack.enter_context(
