@@ -26,7 +26,7 @@ def check(
     examined = examine(config_paths(config), surroundings=Surroundings(credentials_required=False))
     good = not examined.faults and not (strict and examined.warnings)
     if json:
-        print_json(document(examined, good=good))
+        print_json(_document(examined, good=good))
     else:
         _print(examined)
     raise typer.Exit(Exit.OK if good else Exit.WRONG)
@@ -87,12 +87,12 @@ def _page(settings: "Settings") -> str:
     return f"{'https' if http.cert else 'http'}://{host}:{http.port}/, {guarded}"
 
 
-def document(examined: "Examined", *, good: bool) -> dict[str, Any]:
+def _document(examined: "Examined", *, good: bool) -> dict[str, Any]:
     return {
         "ok": good,
         "files": [str(file) for file in examined.files],
-        "faults": [_fault(fault) for fault in examined.faults],
-        "warnings": [_fault(fault) for fault in examined.warnings],
+        "faults": [fault_document(fault) for fault in examined.faults],
+        "warnings": [fault_document(fault) for fault in examined.warnings],
         "overrides": [
             {"setting": o.setting, "place": str(o.place), "replaced": str(o.replaced)} for o in examined.overrides
         ],
@@ -100,7 +100,8 @@ def document(examined: "Examined", *, good: bool) -> dict[str, Any]:
     }
 
 
-def _fault(fault: "Fault") -> dict[str, Any]:
+def fault_document(fault: "Fault") -> dict[str, Any]:
+    """A fault for scripts."""
     place = fault.place
     return {
         "file": str(place.file) if place else None,

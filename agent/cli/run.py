@@ -1,15 +1,12 @@
 """`sonda run`: the daemon."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from agent.cli.check import fault_document
 from agent.cli.exits import Exit
-from agent.cli.terminal import ConfigOption, complain, config_paths, say
-
-if TYPE_CHECKING:
-    from agent.settings import Fault
+from agent.cli.terminal import ConfigOption, complain, config_paths, print_json, say
 
 
 def run(
@@ -22,33 +19,24 @@ def run(
         int | None,
         typer.Option(metavar="N", min=1, max=65535, help="Port of the broker, whatever the configuration says."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", metavar="", help="Log in JSON, an object a line.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", metavar="", help="Say in JSON what is wrong with the configuration.")
+    ] = False,
 ) -> None:
     """Run the agent until it is stopped. SIGHUP reads the configuration anew, SIGTERM and Ctrl-C stop it.
 
     Exit 4: the configuration cannot be used. Exit 5: the agent cannot start.
     """
     from agent.app import main_run
-    from agent.cli.log_lines import log_json
     from agent.settings import Overrides, SettingsError
 
-    if json:
-        log_json()
     try:
         code = main_run(config_paths(config), Overrides(http_port=http_port, mqtt_port=mqtt_port))
     except SettingsError as error:
-        _refuse(error.faults, json=json)
+        if json:
+            print_json({"ok": False, "faults": [fault_document(fault) for fault in error.faults]})
+        else:
+            complain(error.faults)
+            say("The configuration cannot be used.")
         raise typer.Exit(Exit.CONFIGURATION) from None
     raise typer.Exit(code)
-
-
-def _refuse(faults: Sequence["Fault"], *, json: bool) -> None:
-    """Each fault, in the form the log would have."""
-    import logging
-
-    if json:
-        for fault in faults:
-            logging.getLogger("sonda.settings").error("%s", fault)
-        return
-    complain(faults)
-    say("The configuration cannot be used.")

@@ -104,23 +104,45 @@ def _rank(device: Mapping[str, Any]) -> tuple[int, list[tuple[int, str]]]:
 
 
 def _agent(agent: Mapping[str, Any]) -> list[Text]:
-    """The agent itself in two lines: since when, what waits to be sent."""
-    broker, vitals = agent.get("broker") or {}, agent.get("vitals") or {}
+    """The agent itself: since when, what waits to be sent, how long the store reaches; then what is wrong with it."""
+    vitals, store = agent.get("vitals") or {}, agent.get("store") or {}
     words = [f"Sonda {agent['version']}"] if agent.get("version") else []
     if agent.get("uptime_s") is not None:
         words.append(f"runs for {duration(agent['uptime_s'])}")
-    memory = next((vitals[name] for name in ("rss_bytes", "memory_bytes", "resident_bytes") if name in vitals), None)
-    if memory is not None:
-        words.append(f"{scaled(memory, 'B')} of memory")
-    lines = [", ".join(words)] if words else []
-    if broker:
-        backlog = broker.get("backlog")
-        waiting = backlog.get("messages") if isinstance(backlog, dict) else backlog
-        said = "connected" if broker.get("connected") else "not connected"
-        if broker.get("enabled") is False:
-            said = "none"
-        lines.append(f"broker: {said}" + (f", {waiting} messages wait" if waiting is not None else ""))
-    return [Text(printable(line), style="dim") for line in lines]
+    if vitals.get("rss_bytes") is not None:
+        words.append(f"{scaled(vitals['rss_bytes'], 'B')} of memory")
+    if store.get("bytes_used") is not None:
+        words.append(f"{scaled(store['bytes_used'], 'B')} of {scaled(store.get('bytes_limit'), 'B')} stored")
+    lines = [Text(printable(", ".join(words)), style="dim")] if words else []
+    lines += [Text(printable(line), style="dim") for line in _broker(agent.get("broker") or {})]
+    return lines + [Text(f"! {printable(line)}", style="yellow") for line in _troubles(agent)]
+
+
+def _broker(broker: Mapping[str, Any]) -> list[str]:
+    if not broker:
+        return []
+    if broker.get("configured") is False:
+        return ["broker: none, nothing is published"]
+    said = "connected" if broker.get("connected") else "not connected"
+    waiting = broker.get("backlog_messages")
+    return [f"broker: {said}" + (f", {waiting} messages wait" if waiting is not None else "")]
+
+
+def _troubles(agent: Mapping[str, Any]) -> list[str]:
+    """Sentences the agent says of itself."""
+    publisher = (agent.get("broker") or {}).get("state") or {}
+    troubles = [(agent.get("store") or {}).get("trouble")]
+    if publisher and not publisher.get("connected"):
+        troubles.append(publisher.get("last_error"))
+    troubles += [
+        f"the broker refuses {topic.get('topic')}: {topic.get('text')}" for topic in publisher.get("refused") or ()
+    ]
+    if (agent.get("settings") or {}).get("reload_faults"):
+        troubles.append("the settings were not taken over at the last reload: `sonda check` says why")
+    modes = ((agent.get("icmp") or {}).get("modes") or {}).values()
+    if {"tcp", "none"} & set(modes):
+        troubles.append("no permission for ICMP echoes: the log says how to mend it")
+    return [str(trouble) for trouble in troubles if trouble]
 
 
 def _figure(value: object, unit: str, digits: int) -> str:

@@ -50,11 +50,17 @@ def device(number: int, name: str, state: str = "up") -> dict[str, Any]:
     }
 
 
-AGENT = {
+AGENT: dict[str, Any] = {
     "version": "9.9.9",
     "uptime_s": 93784.0,
-    "broker": {"connected": False, "backlog": {"messages": 1234}},
-    "vitals": {},
+    "vitals": {"rss_bytes": 83_000_000},
+    "store": {"bytes_used": 1_000_000_000, "bytes_limit": 4_000_000_000, "trouble": None},
+    "broker": {
+        "configured": True,
+        "connected": False,
+        "backlog_messages": 1234,
+        "state": {"connected": False, "last_error": "The broker does not answer.", "refused": []},
+    },
 }
 
 
@@ -103,7 +109,8 @@ def test_in_a_pipe_it_is_printed_once_worst_first() -> None:
     words = " ".join(ended.out.split())
     for expected in ("Officina Rossi something does not answer", "device.down for 14 min, hides 2", "1.23 ms"):
         assert expected in words
-    assert "broker: not connected, 1234 messages wait" in words
+    assert "Sonda 9.9.9, runs for 1 d 2 h, 83 MB of memory, 1 GB of 4 GB stored" in words
+    assert "broker: not connected, 1234 messages wait ! The broker does not answer." in words
     shown = ended.out
     for word in LONG.split():
         assert word in shown
