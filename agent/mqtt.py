@@ -215,7 +215,7 @@ class _Client(aiomqtt.Client):
         if (error := entering.exception()) is not None:
             raise self._why_not(error) from error
         if first_end.done():  # aiomqtt has forgotten it
-            end = self._why_lost(first_end.exception())
+            end = self.why_lost(first_end.exception())
             raise DialError(end.fault, str(end))
         self._disconnected.add_done_callback(self._ended)
 
@@ -258,9 +258,10 @@ class _Client(aiomqtt.Client):
         error = future.exception() if not future.cancelled() else None
         if not self._leaving:
             self._leaving = True
-            self._events.lost(self._why_lost(error))
+            self._events.lost(self.why_lost(error))
 
-    def _why_lost(self, error: BaseException | None) -> LostError:
+    def why_lost(self, error: BaseException | None = None) -> LostError:
+        """What is known of the end by now."""
         by_broker, reason = self._why if self._why is not None else (False, None)
         if by_broker and reason is not None:
             fault = {0x8E: Fault.TAKEN_OVER, 0x87: Fault.NOT_AUTHORISED}.get(reason.value, Fault.BROKER)
@@ -354,7 +355,7 @@ class BrokerConnection:
         properties = self._deliveries.get(delivery or "")
         info = self._client.paho.publish(topic, payload, 1, retain, properties)
         if info.rc == MQTTErrorCode.MQTT_ERR_NO_CONN or self._client.gone.done():
-            raise LostError(Fault.CLOSED, "the connection was gone before the message was handed over")
+            raise self._client.why_lost()
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise RuntimeError(f"paho did not take a message for {topic}: {info.rc!r}")
         return int(info.mid)

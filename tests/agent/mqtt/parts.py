@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent.messages import Backlog, Message
+from agent.messages import Backlog, Message, Outbox
 from agent.mqtt_connection import DialError, Events, Fault, Inbound, LostError, Version, Will
 from agent.mqtt_settings import Pace
 from agent.publisher import Publisher
@@ -267,6 +267,14 @@ async def running(made: Publisher) -> AsyncIterator[asyncio.Task[None]]:
             await asyncio.wait({task})
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error
+
+
+async def emptied(outbox: Outbox, seconds: float = 10.0) -> None:
+    """Returns once nothing waits."""
+    end = CLOCK.monotonic() + seconds
+    while waits := (await outbox.backlog()).messages:
+        assert CLOCK.monotonic() < end, f"{waits} messages wait after {seconds:g} s"
+        await asyncio.sleep(0.02)
 
 
 async def until(true: Callable[[], object], seconds: float = 10.0, what: str = "") -> None:
