@@ -233,11 +233,14 @@ class _Merge:
         if name in into:
             self.tree.replaced[key] = self.tree.places[key]
         into[name] = _placed(value, self.folder)
+        self._note(value, key, source)
+
+    def _note(self, value: object, key: Key, source: Key) -> None:
+        """The places of a value and of all that is in it."""
         self.tree.places[key] = self.places[source]
-        if isinstance(value, list | dict):
-            depth = len(source)
-            inside = {(*key, *way[depth:]): place for way, place in self.places.items() if way[:depth] == source}
-            self.tree.places.update(inside)
+        items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for part, inner in items:
+            self._note(inner, (*key, part), (*source, part))
 
 
 def _tables(value: object) -> bool:
