@@ -102,6 +102,11 @@ def enter(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
 
 def integer(data: bytes, at: int, end: int) -> tuple[int, int]:
     """(number, stop) of the INTEGER at ``at``; no octets at all read as 0. Raises DecodeError."""
+    start = at + 2
+    if start <= end and data[at] == INTEGER and data[at + 1] <= INTEGER_OCTETS_MAX:  # the common case, as above
+        stop = start + data[at + 1]
+        if stop <= end:
+            return int.from_bytes(data[start:stop], "big", signed=True), stop
     start, stop = enter(data, at, end, INTEGER)
     if stop - start > INTEGER_OCTETS_MAX:
         raise DecodeError("an INTEGER of more than 64 bits")

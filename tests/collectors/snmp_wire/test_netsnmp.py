@@ -28,7 +28,8 @@ SYSTEM = oid.parse("1.3.6.1.2.1.1")
 SYS_NAME = oid.parse("1.3.6.1.2.1.1.5.0")
 SYS_UPTIME = oid.parse("1.3.6.1.2.1.1.3.0")
 LONG_S = 5.0
-SOON_S = 0.3
+SOON_S = 0.8
+"""Long enough for an answer on two noisy cores, short enough to wait for silence."""
 
 AUTH = {
     "MD5": AuthProtocol.MD5,

@@ -87,14 +87,13 @@ async def test_a_closed_port_hurts_nobody_on_the_same_socket(snmp: SnmpClient, s
 
     good, bad, also_good = await asyncio.gather(ask(device), ask(closed), ask(device))
     assert good == also_good == [b"lab-agent"] * 40
-    assert set(bad) <= {"refused", "timeout"}  # the kernel limits how many ICMP errors it sends
-    assert "refused" in bad
+    assert bad == ["refused"] * 40
     assert snmp.counters["send_fault"] == 0
 
 
 async def outcome(snmp: SnmpClient, peer: Peer) -> object:
     try:
-        return (await snmp.get(peer, [SYS_NAME], timeout_s=0.2, retries=0)).values[0]
+        return (await snmp.get(peer, [SYS_NAME], timeout_s=1.0, retries=3)).values[0]
     except SnmpError as error:
         return error.reason
 
@@ -116,7 +115,7 @@ async def test_icmp_errors_of_a_router_are_the_reason(snmp: SnmpClient, site: Si
     site.device.route("10.9.0.0/16", via="10.1.0.2")
     try:
         with pytest.raises((Unreachable, Refused)) as caught:
-            await snmp.get(Peer("10.9.0.7", 161, COMMUNITY), [SYS_NAME], timeout_s=0.2, retries=1)
+            await snmp.get(Peer("10.9.0.7", 161, COMMUNITY), [SYS_NAME], timeout_s=0.3, retries=1)
         assert caught.value.reason == reason
     finally:
         site.device.nft("delete table inet wall")

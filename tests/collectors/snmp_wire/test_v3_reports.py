@@ -22,7 +22,7 @@ from tests.collectors.snmp_wire.scripted import ScriptedPeer, V3Agent
 from tests.doubles import ManualClock
 
 OIDS = [oid.parse(f"1.3.6.1.2.1.31.1.1.1.6.{index}") for index in range(1, 4)]
-SOON_S = 0.05
+SOON_S = 0.15
 LONG_S = 5.0
 USER = UsmUser("operator", AuthProtocol.SHA256, "authpassword", PrivProtocol.AES128, "privpassword")
 AUTH_ONLY = UsmUser("operator", AuthProtocol.SHA256, "authpassword")
