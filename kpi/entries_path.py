@@ -209,8 +209,8 @@ PATH_ENTRIES = (
             NullReason.INSUFFICIENT: Words(
                 "Fewer than three internet targets are set up: a dead line cannot be told from a dead target. Add some "
                 "under [network] internet.",
-                "Sono impostati meno di tre obiettivi su Internet: non si può distinguere una linea caduta da un "
-                "obiettivo spento. Aggiungerne in [network] internet.",
+                "Sono impostate meno di tre destinazioni su Internet: non si può distinguere una linea caduta da una "
+                "destinazione spenta. Aggiungerne in [network] internet.",
             ),
         },
     ),

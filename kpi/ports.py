@@ -26,7 +26,8 @@ RENUMBERED = "renumbered"
 LONGEST_INTERVAL = 1.5
 """In windows: what is longer belongs to totals alone."""
 ERROR_BITS = 32
-"""ifInErrors and its like are Counter32 whatever the octets are."""
+"""ifInErrors and its like are Counter32 whatever the octets are. Nothing errs 2^32 times between two polls, so that no
+poll is too slow for them, though on 10 Gb/s as many packets pass in 288 s."""
 DOWN = frozenset({"down", "lowerLayerDown", "notPresent"})
 
 
@@ -61,7 +62,7 @@ class LastReading:
 
 
 class PortAccumulator:
-    """One port, window after window. A counter reading costs about 10 us, a status about 2 us."""
+    """One port, window after window. A counter reading costs about 7 us, a status about 2 us."""
 
     __slots__ = (
         "_absent", "_access", "_closed", "_counters", "_definite", "_end", "_flags", "_flapped", "_gap", "_last_change",
@@ -245,12 +246,13 @@ class PortAccumulator:
         per_s, wrap_s, bits = self._rate.packets_per_s, self._rate.packets_wrap_s, second.packet_bits
         for way, names in _PACKETS.items():
             parts: list[Delta] = []
-            for name, width in zip(names, (bits, bits, bits, ERROR_BITS, ERROR_BITS), strict=True):
+            widths = ((bits, wrap_s),) * 3 + ((ERROR_BITS, float("inf")),) * 2
+            for name, (width, limit_s) in zip(names, widths, strict=True):
                 a, b = getattr(first, name), getattr(second, name)
                 if a is None and b is None and name not in _NEEDED:
                     parts.append(0)
                 else:
-                    parts.append(delta(a, b, width, over, per_s=per_s, wrap_s=wrap_s))
+                    parts.append(delta(a, b, width, over, per_s=per_s, wrap_s=limit_s))
             known = [part for part in parts if isinstance(part, int)]
             if len(known) == len(parts):
                 self._sums[way + "_packets"] += sum(known[:3])

@@ -4,7 +4,8 @@ which it came) and expected.json (what is to come out, and why).
 A line of samples.jsonl: ``at`` in seconds, ``metric`` (those of kpi.model.Metric, and ``state`` for a change of state),
 ``instance``, ``outcome`` (ok where it is left off), ``reason``, ``number``, ``value``. In expected.json, ``window`` is
 [start, end) in seconds, ``figures`` what must stand in the device's summary, ``ports`` what each port must have; a
-figure may name only what matters. ``{"about": 20, "within_pct": 1}`` allows for the sketch's accuracy.
+figure may name only what matters; ``network`` is the site's own state out of the changes of the instances ``link``,
+``gateway`` and ``wan...``. ``{"about": 20, "within_pct": 1}`` allows for the sketch's accuracy.
 
 Each case is run in one window, and in windows of a minute (five minutes for ports) folded: the same must come out.
 """
@@ -19,7 +20,7 @@ import pytest
 
 from kpi.counters import UptimeTracker
 from kpi.echo import EchoAccumulator, EchoCounts, merge_echo
-from kpi.figures import port_figures
+from kpi.figures import network_uptime_pct, port_figures
 from kpi.merge import DeviceWindow
 from kpi.model import (
     Metric,
@@ -36,7 +37,7 @@ from kpi.model import (
 from kpi.port_counts import PortCounts, merge_ports
 from kpi.ports import PortAccumulator
 from kpi.reboots import RestartCounts, RestartTracker, count_restarts, merge_restarts
-from kpi.states import StateSeconds, Turn, merge_states, state_seconds
+from kpi.states import StateSeconds, Turn, merge_states, network_changes, state_seconds
 from kpi.summary import device_summary, figure_to_plain, summary_to_plain
 
 CASES = sorted((Path(__file__).parents[1] / "kpi_cases").iterdir())
@@ -70,8 +71,21 @@ def echo_of(lines: list[Line], spans: list[tuple[float, float]]) -> EchoCounts |
     return whole
 
 
+def turns_of(lines: list[Line], instance: str) -> list[Turn]:
+    changes = [line for line in lines if line["metric"] == "state" and line.get("instance", "") == instance]
+    return [Turn(line["at"], State(line["value"])) for line in changes]
+
+
+def network_of(lines: list[Line], spans: list[tuple[float, float]]) -> StateSeconds | None:
+    wan = sorted({line["instance"] for line in lines if line.get("instance", "").startswith("wan")})
+    turns = network_changes(turns_of(lines, "link"), turns_of(lines, "gateway"), [turns_of(lines, w) for w in wan])
+    if turns is None:
+        return None
+    return reduce(merge_states, [state_seconds(turns, a, b, checks=round(b - a)) for a, b in spans])
+
+
 def states_of(lines: list[Line], expected: dict[str, Any], spans: list[tuple[float, float]]) -> StateSeconds:
-    turns = [Turn(line["at"], State(line["value"])) for line in lines if line["metric"] == "state"]
+    turns = turns_of(lines, "")
     maintenance = [(a, b) for a, b in expected.get("maintenance", [])]
     parts = [state_seconds(turns, a, b, maintenance=maintenance, checks=round(b - a)) for a, b in spans]
     return reduce(merge_states, parts)
@@ -142,6 +156,8 @@ def test_case(case: Path, *, folded: bool) -> None:
     )
     summary = summary_to_plain(device_summary(device, Window(0, round(end - start))))
     compare(expected.get("figures", {}), summary["figures"], case.name)
+    network = figure_to_plain(network_uptime_pct(network_of(lines, minutes), None))
+    compare({"network_uptime_pct": expected.get("network", {})}, {"network_uptime_pct": network}, case.name)
     ports = ports_of(lines, edges(expected, 300))
     assert set(expected.get("ports", {})) <= set(ports)
     for key, wanted in expected.get("ports", {}).items():

@@ -249,6 +249,14 @@ def test_packets_and_errors_are_counted_together_or_not_at_all() -> None:
     assert (counts.out_packets, counts.out_errors, counts.out_discards) == (500, 10, 0)  # errors went back: unknown
 
 
+def test_no_poll_is_too_slow_for_error_counters() -> None:
+    accumulator = port(replace(GE0, speed_bps=100_000_000_000))
+    accumulator.take_counters(0.0, reading(1000))
+    accumulator.take_counters(299.0, reading(1299, in_unicast=5000, in_errors=3))
+    counts = accumulator.close(300.0)
+    assert (counts.in_packets, counts.in_errors) == (5000, 3)
+
+
 def test_absent_objects_are_remembered_as_absent() -> None:
     accumulator = port()
     accumulator.take_counters(0.0, reading(0, in_discards=None, in_multicast=None))

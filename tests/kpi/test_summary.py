@@ -1,5 +1,6 @@
 """Summaries of devices and sites, their JSON, and coarser windows as folds of finer ones."""
 
+import itertools
 import json
 import random
 from dataclasses import replace
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kpi.echo import EchoAccumulator, EchoCounts
+from kpi.echo import EchoAccumulator, EchoCounts, merge_echo
 from kpi.merge import DeviceWindow, fold, merge_device
 from kpi.model import Figure, NullReason, Outcome, Role, Sample, Status, Summary, Window
 from kpi.port_counts import PortCounts, merge_ports
@@ -214,6 +215,31 @@ def test_windows_of_a_device_fold() -> None:
     assert fold([], merge_device) is None
     with pytest.raises(ValueError, match="two devices"):
         merge_device(minutes[0], DeviceWindow("e", Role.SERVER))
+
+
+def test_an_hour_is_the_same_by_minutes_or_by_five_minutes_and_through_the_store() -> None:
+    rng = random.Random(11)
+    results = [rng.choice([rng.uniform(0.1, 90.0), rng.uniform(0.1, 90.0), None]) for _ in range(3600)]
+    minutes: list[EchoCounts] = []
+    for minute in range(60):
+        accumulator = EchoAccumulator()
+        for number in range(60 * minute, 60 * minute + 60):
+            outcome = Outcome.OK if results[number] is not None else Outcome.NO_REPLY
+            accumulator.add(Sample("t", "echo", "", float(number), results[number], outcome, None, number))
+        minutes.append(accumulator.snapshot(minutes[-1] if minutes else None))
+    stored = [EchoCounts.from_plain(json.loads(json.dumps(m.to_plain()))) for m in minutes]
+    fives = [reduce(merge_echo, stored[i : i + 5]) for i in range(0, 60, 5)]
+    by_fives = reduce(merge_echo, [EchoCounts.from_plain(f.to_plain()) for f in fives])
+    assert by_fives == reduce(merge_echo, minutes)
+    assert by_fives.sent == 3600
+    assert by_fives.lost == results.count(None)
+    runs = "".join("x" if r is None else "." for r in results).split(".")
+    assert by_fives.longest_run == max(map(len, runs))
+    known = [(a, b) for a, b in itertools.pairwise(results) if a is not None and b is not None]
+    assert by_fives.n_d == len(known)
+    assert by_fives.abs_d_ns == pytest.approx(sum(abs(a - b) for a, b in known) * 1e6, rel=1e-9)
+    true = sorted(r for r in results if r is not None)
+    assert by_fives.rtt_ms(0.95) == pytest.approx(true[int(0.95 * (len(true) - 1))], rel=0.01)
 
 
 def switch(hours: int = 12) -> dict[str, PortCounts]:
