@@ -92,7 +92,8 @@ class Agent:
         if request.pdu == ber.GET:
             got = [(name, self.read(name, seconds) or Value(ber.NO_SUCH_INSTANCE, None)) for name in names]
         elif request.pdu == ber.GET_NEXT:
-            got = [self._next(name, seconds) for name in names]
+            ordered = sorted(self.values)
+            got = [self._next(name, seconds, ordered) for name in names]
         elif request.pdu == ber.GET_BULK:
             got = self._bulk(request, seconds)
         else:
@@ -106,20 +107,20 @@ class Agent:
         number = request.request_id ^ 1 if self.wrong_id else request.request_id
         return Message(request.version, request.community, ber.RESPONSE, number, 0, 0, tuple(got))
 
-    def _next(self, name: Oid, seconds: float) -> tuple[Oid, Value]:
-        ordered = sorted(self.values)
-        for candidate in ordered[bisect.bisect_right(ordered, name) :]:
-            value = self.read(candidate, seconds)
+    def _next(self, name: Oid, seconds: float, ordered: list[Oid]) -> tuple[Oid, Value]:
+        for at in range(bisect.bisect_right(ordered, name), len(ordered)):
+            value = self.read(ordered[at], seconds)
             if value is not None:
-                return candidate, value
+                return ordered[at], value
         return name, Value(ber.END_OF_MIB_VIEW, None)
 
     def _bulk(self, request: Message, seconds: float) -> list[tuple[Oid, Value]]:
         names = [name for name, _ in request.varbinds]
-        got = [self._next(name, seconds) for name in names[: request.error_status]]
+        ordered = sorted(self.values)
+        got = [self._next(name, seconds, ordered) for name in names[: request.error_status]]
         cursors, octets = names[request.error_status :], 60
         for _ in range(request.error_index):
-            row = [self._next(name, seconds) for name in cursors]
+            row = [self._next(name, seconds, ordered) for name in cursors]
             octets += sum(len(ber.pack_oid(name)) + len(ber.pack_value(value)) + 4 for name, value in row)
             if got and octets > self.most_octets:
                 break
