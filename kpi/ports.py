@@ -10,8 +10,9 @@ one that is open.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 from kpi.counters import Delta, LineRate, Refusal, Span, UptimeTracker, delta, line_rate, span
@@ -243,21 +244,25 @@ class PortAccumulator:
         if first.packet_bits != second.packet_bits:
             self._refused[Refusal.WIDTH.value] += 1
             return
-        per_s, wrap_s, bits = self._rate.packets_per_s, self._rate.packets_wrap_s, second.packet_bits
-        for way, names in _PACKETS.items():
-            parts: list[Delta] = []
-            widths = ((bits, wrap_s),) * 3 + ((ERROR_BITS, float("inf")),) * 2
-            for name, (width, limit_s) in zip(names, widths, strict=True):
-                a, b = getattr(first, name), getattr(second, name)
-                if a is None and b is None and name not in _NEEDED:
+        sums, bits, per_s, wrap_s = self._sums, second.packet_bits, self._rate.packets_per_s, self._rate.packets_wrap_s
+        for way, columns in _PACKETS.items():
+            before, after = columns(first), columns(second)
+            if before == after and None not in after:
+                continue  # nothing passed: all deltas are 0
+            parts: list[int] = []
+            for place, (a, b) in enumerate(zip(before, after, strict=True)):
+                if a is None and b is None and place not in _NEEDED:
                     parts.append(0)
-                else:
-                    parts.append(delta(a, b, width, over, per_s=per_s, wrap_s=limit_s))
-            known = [part for part in parts if isinstance(part, int)]
-            if len(known) == len(parts):
-                self._sums[way + "_packets"] += sum(known[:3])
-                self._sums[way + "_errors"] += known[3]
-                self._sums[way + "_discards"] += known[4]
+                    continue
+                errs = place >= _FIRST_ERROR
+                change = delta(a, b, ERROR_BITS if errs else bits, over, per_s=per_s, wrap_s=_NEVER if errs else wrap_s)
+                if not isinstance(change, int):
+                    break
+                parts.append(change)
+            else:
+                sums[way + "_packets"] += parts[0] + parts[1] + parts[2]
+                sums[way + "_errors"] += parts[3]
+                sums[way + "_discards"] += parts[4]
 
     def resume(self, reading: LastReading) -> None:
         """The last reading before the probe restarted, moved to the present monotonic clock: the interval from there
@@ -348,20 +353,29 @@ _SUMMED = (
     "out_capacity_bits", "out_capacity_octets", "in_packets", "in_errors", "in_discards", "out_packets", "out_errors",
     "out_discards", "transitions", "downs", "gap_in_octets", "gap_out_octets", "gap_ms",
 )  # fmt: skip
-_NEEDED = frozenset({"in_unicast", "out_unicast", "in_errors", "out_errors"})
-_PACKETS = {
-    way: tuple(f"{way}_{name}" for name in ("unicast", "multicast", "broadcast", "errors", "discards"))
+_NEEDED = frozenset({0, 3})
+"""Unicast and errors; where an agent has no multicast, broadcast or discards, those are not missed."""
+_FIRST_ERROR = 3
+_NEVER = float("inf")
+_Columns = Callable[[PortCounters], tuple[int | None, ...]]
+_PACKETS: dict[str, _Columns] = {
+    way: attrgetter(*[f"{way}_{name}" for name in ("unicast", "multicast", "broadcast", "errors", "discards")])
     for way in ("in", "out")
 }
 _OBJECTS = (
-    ("in_octets", Absent.IN_OCTETS), ("out_octets", Absent.OUT_OCTETS), ("in_unicast", Absent.IN_PACKETS),
-    ("out_unicast", Absent.OUT_PACKETS), ("in_errors", Absent.IN_ERRORS), ("out_errors", Absent.OUT_ERRORS),
-    ("in_discards", Absent.IN_DISCARDS), ("out_discards", Absent.OUT_DISCARDS),
+    Absent.IN_OCTETS, Absent.OUT_OCTETS, Absent.IN_PACKETS, Absent.OUT_PACKETS, Absent.IN_ERRORS, Absent.OUT_ERRORS,
+    Absent.IN_DISCARDS, Absent.OUT_DISCARDS,
 )  # fmt: skip
+_counted: _Columns = attrgetter(
+    "in_octets", "out_octets", "in_unicast", "out_unicast", "in_errors", "out_errors", "in_discards", "out_discards"
+)
 
 
 def _absent(counters: PortCounters) -> int:
-    return sum(int(flag) for name, flag in _OBJECTS if getattr(counters, name) is None)
+    values = _counted(counters)
+    if None not in values:
+        return 0
+    return sum(int(flag) for flag, value in zip(_OBJECTS, values, strict=True) if value is None)
 
 
 def _state(oper: str | None) -> State:
