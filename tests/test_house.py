@@ -21,7 +21,7 @@ OWNERS = {
     "cryptography": ("collectors/snmp/usm.py",),
     "psutil": ("agent/vitals.py",),
     "time": ("collectors/clock.py",),  # and with it the wall clock: see test_the_wall_clock_is_read_in_one_place
-    "fcntl": ("collectors/link.py",),
+    "fcntl": ("collectors/link.py", "agent/store/opening.py"),  # interface flags; the lock on the database
     "fastapi": ("agent/api/",),
     "starlette": ("agent/api/",),
     "uvicorn": ("agent/api/",),
