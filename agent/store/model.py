@@ -30,8 +30,10 @@ class StoreSettings:
     keep_acknowledged_days: float = 35
     keep_acknowledged_bytes: int = 1_000_000_000
     keep_digest_days: float = 731
-    ballast_bytes: int = 16_000_000
-    wal_bytes: int = 16_000_000
+    ballast_bytes: int = 24_000_000
+    """Reserve for a full disk. Three times ``wal_bytes``: what the log holds has to fit into the database then, and
+    a new log beside it."""
+    wal_bytes: int = 8_000_000
     """The write-ahead log is copied into the database when about this much has been written to it."""
     ack_linger_s: float = 0.2
     """Delivery marks are gathered this long into one commit; losing one means a duplicate, never a loss."""

@@ -75,12 +75,13 @@ class Unpacker:
     def unpack(self, con: Connection, number: int, packed: bytes) -> bytes:
         """The bytes that were packed. Raises StoreCorrupt where they cannot be had."""
         try:
-            if number == 0:
-                return zlib.decompress(packed, _RAW)
-            inflater = zlib.decompressobj(_RAW, zdict=self._body(con, number))
-            return inflater.decompress(packed) + inflater.flush()
+            inflater = zlib.decompressobj(_RAW, zdict=self._body(con, number)) if number else zlib.decompressobj(_RAW)
+            raw = inflater.decompress(packed) + inflater.flush()
         except zlib.error as error:
             raise StoreCorrupt(f"A payload in the database cannot be unpacked: {error}.") from error
+        if not inflater.eof:
+            raise StoreCorrupt("A payload in the database is cut short.")
+        return raw
 
     def opener(self, con: Connection) -> Callable[[int, bytes], Any]:
         """A function from (dictionary, packed) to the JSON value."""

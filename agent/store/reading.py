@@ -172,6 +172,14 @@ class Reading:
         ]
 
 
+def replay_from(con: Connection) -> int:
+    """The lowest number of the present stream whose payload is kept; one above the last where none is."""
+    base = con.execute("SELECT base FROM stream ORDER BY number DESC LIMIT 1").fetchone()[0]
+    lowest = con.execute("SELECT min(id) FROM message WHERE id > ?", (base,)).fetchone()[0]
+    highest = con.execute("SELECT max(id) FROM digest").fetchone()[0]
+    return int(lowest if lowest is not None else max(highest or 0, base) + 1) - int(base)
+
+
 _ALL = (1 << 26) - 1  # entity and piece bits of a key
 
 

@@ -25,7 +25,7 @@ from agent.store.model import (
 from agent.store.opening import Opening
 from agent.store.outbox import Identity, Stream
 from agent.store.readers import Readers
-from agent.store.reading import Reading, newest
+from agent.store.reading import Reading, newest, replay_from
 from agent.store.report import report
 from agent.store.write_side import WriteSide
 from agent.store.writer import Writer
@@ -156,6 +156,10 @@ class Store:
         """Digests, and payloads as far as kept, of numbers of a stream (else the present one)."""
         name = stream or self.stream
         return await self._readers.read(lambda con: self._reading.messages(con, name, first_seq, last_seq))
+
+    async def replay_from(self) -> int:
+        """The lowest number of the present stream that can still be replayed."""
+        return await self._readers.read(replay_from)
 
     async def report(self) -> Report:
         """How full the store is, what it holds, what it had to drop."""

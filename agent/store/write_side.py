@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from agent.messages import Backlog
 from agent.store.ballast import Ballast, give_up_set_aside
-from agent.store.db import Connection, disk_full, free_bytes, pragma, translated
+from agent.store.db import PAGE_SIZE, Connection, disk_full, free_bytes, pragma, translated
 from agent.store.errors import DiskFull
 from agent.store.ledger import Ledger
 from agent.store.model import Batch, Committed, StoreSettings
@@ -23,10 +23,12 @@ log = logging.getLogger("sonda.store")
 
 T = TypeVar("T")
 
-_ATTEMPTS = 20  # each frees a quarter more pages than the one before had used when it failed
-_PAGES_SPARE = 16
+_PAGES_FREED = tuple(16 << n for n in range(9))
+"""Free pages to try with on a full disk, one number after the other: SQLite does not say how many were wanting. It ends
+at 8 MB, more than any batch of ours, so that a batch that can never fit does not cost everything that is held."""
 _ANY_PAGES = 1_073_741_823  # SQLite's default max_page_count
 _HOUR_S, _MINUTE_S = 3600.0, 60.0
+_BELIEVED_JUMP_S = 86400.0
 
 
 class WriteSide:
@@ -51,8 +53,9 @@ class WriteSide:
         self._windows = WindowTable(con, self._words, self._packer, self._tally)
         self._ledger = Ledger(con, self._words, self._packer)
         self._retention = Retention(con, settings, self._tally, self.outbox)
-        self._logged = 0
-        self._pages_wanted = self._pages_left = 0  # of the last transaction that failed
+        self._logged = 0  # bytes since the log began, by estimate
+        self._log_size = 0  # of its file when it last began
+        self._ready = False  # the last transaction came as far as its COMMIT
         self._aged_at: float | None = None
         self._reserve_at: float | None = None
         self.backlog: Backlog = self.outbox.backlog()
@@ -98,19 +101,18 @@ class WriteSide:
     def _transaction(self, work: Callable[[], T]) -> T:
         with translated(self._path):
             self._con.execute("BEGIN IMMEDIATE")
-            before = self._pages_used()
+            self._ready = False
             try:
                 result = work()
                 self._tally.save()
+                self._ready = True
                 self._con.execute("COMMIT")
             except BaseException:
                 if self._con.in_transaction:
-                    self._pages_wanted = max(self._pages_used() - before, 0)
-                    self._pages_left = pragma(self._con, "freelist_count")
                     self._con.execute("ROLLBACK")
                 self._load()
                 raise
-        self._logged += 40_000  # the last page of each table, and the pages that point to it
+        self._logged += 10 * PAGE_SIZE  # the last page of each table, and the pages that point to it
         self.backlog = self.outbox.backlog()
         return result
 
@@ -130,15 +132,14 @@ class WriteSide:
         if give_up_set_aside(self._path) or released:
             log.warning("the disk of %s is full: the reserve of %.0f MB is in use", self._path, released / 1e6)
         in_vain = 0
-        for attempt in range(_ATTEMPTS):
+        for pages in (0, *_PAGES_FREED) if released else _PAGES_FREED:
             with suppress(DiskFull):
                 self._tighten()
-                if attempt or not released:
-                    in_vain += not self._free_pages(self._pages_wanted * 5 // 4 + _PAGES_SPARE)
+                in_vain += not self._free_pages(pages)
                 self._checkpoint()
             with suppress(DiskFull):
                 return self._transaction(work)
-            in_vain += self._pages_left > 0
+            in_vain += self._ready  # the file had room for it, the log had not
             if in_vain > 1:
                 break
         raise disk_full(self._path)
@@ -160,10 +161,8 @@ class WriteSide:
 
     def used_bytes(self) -> int:
         """Pages in use, what the write-ahead log may take, and the ballast."""
-        return self._pages_used() * pragma(self._con, "page_size") + self._settings.wal_bytes + self.ballast.bytes
-
-    def _pages_used(self) -> int:
-        return pragma(self._con, "page_count") - pragma(self._con, "freelist_count")
+        pages = pragma(self._con, "page_count") - pragma(self._con, "freelist_count")
+        return pages * pragma(self._con, "page_size") + self._settings.wal_bytes + self.ballast.bytes
 
     def keep_house(self) -> None:
         """After each write, when nobody waits: retention by age each hour and by bytes, the ballast, the checkpoint.
@@ -171,9 +170,9 @@ class WriteSide:
         with translated(self._path), suppress(DiskFull):
             now = self._clock.monotonic()
             if self._aged_at is None or now - self._aged_at >= _HOUR_S:
-                self._aged_at = now
+                elapsed, self._aged_at = now - (self._aged_at if self._aged_at is not None else now), now
                 if self._identity.synchronised():
-                    self._transaction(lambda: self._retention.by_age(self._identity.utc()))
+                    self._transaction(lambda: self._drop_old(elapsed))
             if self.used_bytes() > self._settings.max_bytes:
                 self._shrink(self._settings.max_bytes * 49 // 50)
             if not self.ballast.in_place and (self._reserve_at is None or now - self._reserve_at >= _MINUTE_S):
@@ -182,8 +181,17 @@ class WriteSide:
                     self._tighten()
             if not self.ballast.in_place:
                 self._tighten()
-            elif self._logged >= self._settings.wal_bytes:
+            elif self._log_is_long():
                 self._checkpoint()
+
+    def _drop_old(self, elapsed_s: float) -> None:
+        """Retention by age believes a wall clock that jumps ahead one day at a time, or a wrong one would empty the
+        store within the hour."""
+        now_utc, before = self._identity.utc(), self._tally["aged_utc"]
+        if before:
+            now_utc = min(now_utc, before + elapsed_s + _BELIEVED_JUMP_S)
+        self._tally.put("aged_utc", int(now_utc))
+        self._retention.by_age(now_utc)
 
     def _shrink(self, bytes_: int) -> None:
         while self.used_bytes() > bytes_ and self._transaction(self._retention.for_space):
@@ -192,5 +200,17 @@ class WriteSide:
     def _checkpoint(self) -> None:
         """Copies the log into the database as far as no reader stands in the way; the log then begins anew."""
         with translated(self._path):
-            self._con.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        self._logged = 0
+            busy, frames, copied = self._con.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if not busy and frames == copied:
+            self._logged, self._log_size = 0, self._log_file_size()
+
+    def _log_is_long(self) -> bool:
+        """The log's file never shrinks, so that it tells the log's length only while it grows; else by estimate."""
+        size = self._log_file_size()
+        return self._logged >= self._settings.wal_bytes or size > max(self._log_size, self._settings.wal_bytes)
+
+    def _log_file_size(self) -> int:
+        try:
+            return self._path.with_name(self._path.name + "-wal").stat().st_size
+        except FileNotFoundError:
+            return 0

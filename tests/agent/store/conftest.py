@@ -9,7 +9,7 @@ import pytest
 from agent.store import Store, StoreSettings
 from tests.doubles import ManualClock
 
-SMALL = StoreSettings(max_bytes=40_000_000, ballast_bytes=1_000_000, wal_bytes=1_000_000, ack_linger_s=0.0)
+SMALL = StoreSettings(max_bytes=40_000_000, ballast_bytes=1_000_000, wal_bytes=300_000, ack_linger_s=0.0)
 
 Opener = Callable[..., AbstractAsyncContextManager[Store]]
 

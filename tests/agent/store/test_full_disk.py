@@ -149,9 +149,11 @@ async def test_what_a_full_disk_does_shown_without_one(
         free = 400_000
         await store.commit(Batch(windows=windows(START, 60, 100, 400), drafts=drafts(5)))
         free = 0
+        (tmp_path / "sonda.db.corrupt-20200101T000000Z").write_bytes(b"set aside earlier")
         for n in range(1, 30):
             await store.commit(Batch(windows=windows(START + 60 * n, 60, 30, 400)))
         assert (await dropped(store))["windows 60 s"][1] > 500
+        assert not (tmp_path / "sonda.db.corrupt-20200101T000000Z").exists(), "goes before any window"
         assert (await rows(store))["unsent"] == 5
         with pytest.raises(DiskFull):
             await store.commit(Batch(windows=windows(START, 86400, 5000, 400)))

@@ -81,6 +81,28 @@ async def test_nothing_is_dropped_by_age_while_the_clock_is_not_believed(opener:
         assert await rows(store) == {}
 
 
+async def test_a_wall_clock_that_jumps_ahead_does_not_empty_the_store(opener: Opener, clock: ManualClock) -> None:
+    async with opener() as store:
+        for days_ago in range(100):
+            start = (int(clock.utc()) // 300 - 288 * days_ago) * 300
+            await store.commit(Batch(windows=windows(start, 300, 1)))
+        await clock.advance(3700)
+        await store.commit(Batch())
+        await settle(store)
+        assert await rows(store) == {"windows 300 s": 90}
+        clock.step_wall(10 * 365 * 86400)
+        for held in (89, 88):
+            await clock.advance(3700)
+            await store.commit(Batch())
+            await settle(store)
+            assert await rows(store) == {"windows 300 s": held}
+        clock.step_wall(-10 * 365 * 86400)
+    async with opener() as store:
+        await store.commit(Batch())
+        await settle(store)
+        assert await rows(store) == {"windows 300 s": 88}
+
+
 async def test_acknowledged_payloads_go_by_age_their_digests_stay_and_what_waits_stays(
     opener: Opener, clock: ManualClock
 ) -> None:
@@ -96,6 +118,7 @@ async def test_acknowledged_payloads_go_by_age_their_digests_stay_and_what_waits
         assert await dropped(store) == {"acknowledged": (8, 0)}
         kept = await store.messages(1, 30)
         assert [message.seq for message in kept if message.payload is None] == [1, 2, 3, 4, 7, 8, 9, 10]
+        assert await store.replay_from() == 5
         assert all(len(message.digest) == 32 for message in kept) and len(kept) == 30
         await clock.advance(732 * 86400)
         await store.commit(Batch())
@@ -130,7 +153,7 @@ async def test_fine_windows_go_first_unsent_messages_last_and_a_gap_names_them(
         await store.acknowledge(range(1, 1001))
         order = []
         sent = 1000
-        for _ in range(60):
+        for _ in range(150):
             done = await store.commit(Batch(drafts=drafts(100, 400)))
             await settle(store)
             assert done.last_seq is not None
