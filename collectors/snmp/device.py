@@ -10,12 +10,13 @@ from collectors.snmp.ber import VarBind
 from collectors.snmp.contact import Contact, DeadlineReached
 from collectors.snmp.credentials import Credential
 from collectors.snmp.errors import SnmpError
-from collectors.snmp.interfaces import STATIC, column_of, identify, is_present, unsigned
+from collectors.snmp.interfaces import column_of, identify, identity_of, is_present, unsigned, with_keys
 from collectors.snmp.message import prepare
 from collectors.snmp.plan import (
     WALKED,
     Lost,
     Port,
+    Shared,
     counter_group,
     learn,
     outcome_of,
@@ -28,7 +29,7 @@ from collectors.snmp.plan import (
     status_group,
     undecided,
 )
-from collectors.snmp.walk import Walk, instance_of
+from collectors.snmp.walk import Walk
 from kpi.model import Metric, Outcome, PortCounters, PortIdentity, PortStatus, Sample, Value
 
 GROUPS_AT_ONCE = 256
@@ -64,8 +65,8 @@ class Device:
     """First contact is complete."""
     scalars: dict[str, VarBind] = field(default_factory=dict)
     ports: list[Port] = field(default_factory=list)
-    rows: dict[int, dict[str, VarBind]] = field(default_factory=dict)
-    """The static columns by ifIndex, as they came."""
+    identities: dict[int, PortIdentity] = field(default_factory=dict)
+    """Every port the device has, by ifIndex, those left out too."""
     told: dict[str, PortIdentity] = field(default_factory=dict)
     """The identities that were given as samples, by key."""
     cut: dict[str, str] = field(default_factory=dict)
@@ -171,14 +172,14 @@ class Device:
         await self.walk.run(asker.contact)
         rows, self.cut, self.walk = self.walk.rows, dict(self.walk.cut), None
         past = {port.identity.key: port for port in self.ports}
-        identities = identify(rows)
+        self.identities = identify(rows)
         wanted = self.settings.wanted
+        shared: Shared = {}
         self.ports = [
-            learn(identity, rows[index], past.get(identity.key))
-            for index, identity in identities.items()
+            learn(identity, rows[index], past.get(identity.key), shared)
+            for index, identity in self.identities.items()
             if wanted is None or wanted(identity)
         ]
-        self.rows = {index: {name: row[name] for name in STATIC if name in row} for index, row in rows.items()}
         self.known, self.renumbered, self._status = True, False, None
         self.static_at = clock.monotonic() + self.settings.static_s
         self._tell(samples, clock.monotonic())
@@ -205,13 +206,14 @@ class Device:
             return
         clock, version, skip = asker.contact.clock, asker.contact.version, self._skip(asker.contact.clock)
         uptime = "sysUpTime" in self.scalars
+        shared: Shared = {}
         status: list[Batch] = []
         counters: list[Batch] = []
         for at in range(0, len(self.ports), GROUPS_AT_ONCE):
             some = self.ports[at : at + GROUPS_AT_ONCE]
-            groups = [status_group(port, skip) for port in some]
+            groups = [status_group(port, skip, shared) for port in some]
             status += batches(version, groups, self.size.limit, with_uptime=uptime)
-            groups = [counter_group(port, skip) for port in some]
+            groups = [counter_group(port, skip, shared) for port in some]
             counters += batches(version, groups, self.size.limit, with_uptime=uptime)
             await clock.sleep(0)
         self._status, self._counters, self._planned = tuple(status), tuple(counters), fits
@@ -249,18 +251,23 @@ class Device:
 
     async def _refresh(self, asker: Asker, ports: Sequence[Port], samples: list[Sample]) -> None:
         """Read the static columns of ports whose ifLastChange moved: speed and name may have changed with it."""
-        groups = [static_group(port, self._skip(asker.contact.clock)) for port in ports]
+        skip = self._skip(asker.contact.clock)
+        groups = [static_group(port, skip) for port in ports]
+        found: dict[int, dict[str, VarBind]] = {}
         for batch in batches(asker.contact.version, groups, self.size.limit, with_uptime=False):
             answer = await asker.ask(batch)
-            for position, name in enumerate(batch.request.oids):
-                column = column_of(name)
-                index = instance_of(name, column.prefix) if column is not None else None
-                bind = VarBind(name, answer.tags[position], answer.values[position])
-                if column is not None and index is not None and bind.tag != ber.MISSING and is_present(bind):
-                    self.rows[index][column.name] = bind
-        identities = identify(self.rows)
+            for group, start in zip(batch.groups, batch.starts, strict=True):
+                for at, name in enumerate(group.oids, start):
+                    bind = VarBind(name, answer.tags[at], answer.values[at])
+                    column = column_of(name)
+                    if column is not None and bind.tag != ber.MISSING and is_present(bind):
+                        found.setdefault(group.key, {})[column.name] = bind
+        for group in groups:
+            if len(found.get(group.key, {})) == len(group.oids):
+                self.identities[group.key] = identity_of(group.key, found[group.key])
+        self.identities = with_keys(self.identities)
         for port in self.ports:
-            port.identity = identities[port.index]
+            port.identity = self.identities[port.index]
         self._tell(samples, asker.contact.clock.monotonic())
 
     async def _read_counters(self, asker: Asker, samples: list[Sample]) -> None:

@@ -6,7 +6,7 @@ A row maps a column to the varbind the agent gave; a column it lacks, or answere
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from collectors.snmp import ber, oid
 from collectors.snmp.ber import VarBind
@@ -184,19 +184,20 @@ def mac(row: Row) -> str | None:
 
 
 def identify(rows: Mapping[int, Row]) -> dict[int, PortIdentity]:
-    """Who each port is, by ifIndex. ``key`` is ifName, else ifDescr, else "if" and the index; where several ports
-    share one, the MAC address is added if that tells them apart, else the index (KPI.md R12)."""
-    bases = {index: text(row.get("ifName")) or text(row.get("ifDescr")) or f"if{index}" for index, row in rows.items()}
+    """Who each port is, by ifIndex."""
+    return with_keys({index: identity_of(index, row) for index, row in rows.items()})
+
+
+def with_keys(ports: Mapping[int, PortIdentity]) -> dict[int, PortIdentity]:
+    """The ports with their ``key``: ifName, else ifDescr, else "if" and the index; where several ports share one, the
+    MAC address is added if that tells them apart, else the index (KPI.md R12)."""
+    bases = {index: port.name or port.descr or f"if{index}" for index, port in ports.items()}
     shared = Counter(bases.values())
-    with_mac = {
-        index: f"{base} [{address}]"
-        for index, base in bases.items()
-        if shared[base] > 1 and (address := _own_mac(rows[index])) is not None
-    }
+    with_mac = {i: f"{base} [{ports[i].mac}]" for i, base in bases.items() if shared[base] > 1 and ports[i].mac}
     told_apart = Counter(with_mac.values())
-    taken = {base for base, ports in shared.items() if ports == 1}
+    taken = {base for base, times in shared.items() if times == 1}
     found = {}
-    for index in sorted(rows):
+    for index in sorted(ports):
         key = bases[index]
         if shared[key] > 1:
             candidate = with_mac.get(index)
@@ -204,19 +205,16 @@ def identify(rows: Mapping[int, Row]) -> dict[int, PortIdentity]:
             while key in taken:
                 key = f"{key} #{index}"
             taken.add(key)
-        found[index] = _identity(index, key, rows[index])
+        found[index] = ports[index] if ports[index].key == key else replace(ports[index], key=key)
     return found
 
 
-def _own_mac(row: Row) -> str | None:
-    """The MAC address unless it is all zeros, which many logical ports share."""
+def identity_of(index: int, row: Row) -> PortIdentity:
+    """The static columns of one port, its ``key`` not yet given. A MAC address of zeros, which many logical ports
+    share, is none."""
     address = mac(row)
-    return address if address is not None and address.strip("0:") else None
-
-
-def _identity(index: int, key: str, row: Row) -> PortIdentity:
     return PortIdentity(
-        key=key,
+        key="",
         index=index,
         name=text(row.get("ifName")),
         descr=text(row.get("ifDescr")),
@@ -224,5 +222,5 @@ def _identity(index: int, key: str, row: Row) -> PortIdentity:
         if_type=number(row.get("ifType")),
         mtu=unsigned(row.get("ifMtu")),
         speed_bps=speed_bps(row),
-        mac=_own_mac(row),
+        mac=address if address is not None and address.strip("0:") else None,
     )

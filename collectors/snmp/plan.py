@@ -1,14 +1,27 @@
 """What is asked of one port in each poll, and what the answer says of it."""
 
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from collectors.snmp import ber
 from collectors.snmp.batch import Answer, Group
 from collectors.snmp.ber import Value, VarBind
 from collectors.snmp.interfaces import ADMIN_STATES, COLUMNS, OPER_STATES, STATIC, STATUS, Row, state, unsigned
 from collectors.snmp.walk import instance
-from collectors.snmp.widths import COUNTER_COLUMNS, PAIRS, SINGLES, Reading, Width, choose, columns_of, reading
+from collectors.snmp.widths import (
+    COUNTER_COLUMNS,
+    PAIRS,
+    SINGLES,
+    Reading,
+    Width,
+    choose,
+    columns_of,
+    pack,
+    reading,
+    unpack,
+)
 from kpi.model import Outcome, PortCounters, PortIdentity, PortStatus
 
 WALKED = (*STATUS, *STATIC, *COUNTER_COLUMNS)
@@ -34,7 +47,12 @@ _OUTCOMES = {
     "busy": Outcome.AGENT_FAULT,
 }
 
+NO_SHORTS: dict[str, int] = {}
+"""``Port.short_at`` of a port whose widths are decided."""
+
 CountOdd = Callable[[str], None]
+Shared = dict[Any, Any]
+"""Equal values kept once: the ports of a device are much alike, and 4,800 of them are many."""
 
 
 def outcome_of(reason: str) -> Outcome:
@@ -56,11 +74,9 @@ class Port:
     identity: PortIdentity
     columns: frozenset[str]
     """The columns the agent has for it."""
-    spare: Row
-    """ifInNUcastPkts and ifOutNUcastPkts where they are there."""
-    widths: dict[str, Width]
-    evidence: dict[str, Reading]
-    """The last reading of both widths of each pair."""
+    widths: Mapping[str, Width]
+    evidence: "array[int]"
+    """The last reading of both widths of each of PAIRS (widths.pack)."""
     last_change_cs: int | None = None
     status_at: tuple[int, ...] = ()
     """Offsets of STATUS in its group, -1 where absent."""
@@ -76,24 +92,27 @@ class Port:
         return self.identity.index
 
 
-def learn(identity: PortIdentity, row: Row, before: Port | None = None) -> Port:
-    """The port of a walked row; ``before`` is what was known of the port of that name.
-
-    Only octets are read in both widths while nothing has moved: packet counters follow those of their direction.
-    """
-    evidence = {figure: reading(row, pair) for figure, pair in PAIRS.items()}
-    past = before.evidence if before is not None else {}
-    kept = before.widths if before is not None else {}
-    widths = {figure: choose(now, past.get(figure), kept.get(figure)) for figure, now in evidence.items()}
+def learn(identity: PortIdentity, row: Row, before: Port | None = None, shared: Shared | None = None) -> Port:
+    """The port of a walked row; ``before`` is what was known of the port of that name, ``shared`` what ports have in
+    common. Only octets are read in both widths while nothing has moved: packet counters follow those of their
+    direction."""
+    readings = [reading(row, pair) for pair in PAIRS.values()]
+    widths = {}
+    for at, (figure, now) in enumerate(zip(PAIRS, readings, strict=True)):
+        past = None if before is None else unpack(before.evidence, at)
+        widths[figure] = choose(now, past, None if before is None else before.widths[figure])
     for figure in _PACKETS:
         if widths[figure] is Width.BOTH:
             widths[figure] = Width.SHORT if widths[_octets_beside(figure)] is Width.SHORT else Width.LONG
+    columns = frozenset(row)
+    if shared is not None:
+        columns = shared.setdefault(columns, columns)
+        widths = shared.setdefault(tuple(widths.items()), widths)
     return Port(
         identity=identity,
-        columns=frozenset(row),
-        spare={name: row[name] for name in ("ifInNUcastPkts", "ifOutNUcastPkts") if name in row},
+        columns=columns,
         widths=widths,
-        evidence=evidence,
+        evidence=pack(readings),
         last_change_cs=unsigned(row.get("ifLastChange")),
     )
 
@@ -103,10 +122,11 @@ def _octets_beside(figure: str) -> str:
     return "in_octets" if figure.startswith("in_") else "out_octets"
 
 
-def status_group(port: Port, skip: Callable[[bytes], bool]) -> Group:
+def status_group(port: Port, skip: Callable[[bytes], bool], shared: Shared) -> Group:
     """The port's status columns as one group; ``skip`` names instances to leave out."""
     oids: list[bytes] = []
-    port.status_at = tuple(_place(oids, port, name, skip) for name in STATUS)
+    places = tuple(_place(oids, port, name, skip) for name in STATUS)
+    port.status_at = shared.setdefault(places, places)
     return Group(port.index, tuple(oids))
 
 
@@ -118,20 +138,22 @@ def static_group(port: Port, skip: Callable[[bytes], bool]) -> Group:
     return Group(port.index, tuple(oids))
 
 
-def counter_group(port: Port, skip: Callable[[bytes], bool]) -> Group:
+def counter_group(port: Port, skip: Callable[[bytes], bool], shared: Shared) -> Group:
     """The port's counters and its discontinuity time as one group."""
     oids: list[bytes] = []
     places = [_place(oids, port, "ifCounterDiscontinuityTime", skip)]
     port.short_at = {}
     for figure in PAIRS:
         width = port.widths[figure]
-        columns = columns_of(figure, width, port.spare)
+        columns = columns_of(figure, width, port.columns)
         places.append(_place(oids, port, columns[0], skip) if columns else -1)
         if len(columns) > 1 and (short := _place(oids, port, columns[1], skip)) >= 0:
             port.short_at[figure] = short
     places += [_place(oids, port, name, skip) for name in SINGLES.values()]
-    port.counters_at = tuple(places)
-    port.octet_bits, port.packet_bits = _bits(port.widths, _OCTETS), _bits(port.widths, _PACKETS)
+    offsets = tuple(places)
+    port.counters_at = shared.setdefault(offsets, offsets)
+    port.short_at = port.short_at or NO_SHORTS
+    port.octet_bits, port.packet_bits = _bits(port, _OCTETS), _bits(port, _PACKETS)
     return Group(port.index, tuple(oids))
 
 
@@ -145,10 +167,10 @@ def _place(oids: list[bytes], port: Port, column: str, skip: Callable[[bytes], b
     return len(oids) - 1
 
 
-def _bits(widths: dict[str, Width], figures: Sequence[str]) -> int:
+def _bits(port: Port, figures: Sequence[str]) -> int:
     """64 only where every figure is: the narrowest width is the one a reader may rely on."""
-    used = [widths[figure] for figure in figures if widths[figure] is not Width.NEITHER]
-    return 64 if used and Width.SHORT not in used else 32
+    columns = [name for figure in figures for name in columns_of(figure, port.widths[figure], port.columns)[:1]]
+    return 64 if columns and all(name.startswith("ifHC") for name in columns) else 32
 
 
 def read_status(port: Port, answer: Answer, start: int, size: int, uptime: int | None) -> PortStatus | Lost:
@@ -213,17 +235,22 @@ def _decide(port: Port, found: list[Value], shorts: dict[str, int | None]) -> No
             continue
         long = found[at]
         now = Reading(long if isinstance(long, int) else None, shorts[figure])
-        width = choose(now, port.evidence.get(figure), port.widths[figure])
-        port.evidence[figure] = now
+        width = choose(now, unpack(port.evidence, at - 1), port.widths[figure])
+        port.evidence[2 * at - 2 : 2 * at] = pack((now,))
         if width is not Width.NEITHER:
-            port.widths[figure] = width
+            port.widths = {**port.widths, figure: width}
         if width is Width.SHORT:
             found[at] = now.short
-            for packets in _PACKETS:
-                beside = port.evidence[packets]
-                if _octets_beside(packets) == figure and beside.long == 0 and beside.short is not None:
-                    port.widths[packets] = Width.SHORT
-    port.octet_bits, port.packet_bits = _bits(port.widths, _OCTETS), _bits(port.widths, _PACKETS)
+            for place, packets in enumerate(PAIRS):
+                beside = unpack(port.evidence, place)
+                if (
+                    packets in _PACKETS
+                    and _octets_beside(packets) == figure
+                    and beside.long == 0
+                    and beside.short is not None
+                ):
+                    port.widths = {**port.widths, packets: Width.SHORT}
+    port.octet_bits, port.packet_bits = _bits(port, _OCTETS), _bits(port, _PACKETS)
 
 
 def undecided(port: Port) -> bool:

@@ -4,7 +4,9 @@ Agents exist whose 64-bit counter stands at 0 beside a 32-bit one that counts, i
 only. So the choice is by evidence, a port and direction, and is kept until evidence speaks against it.
 """
 
-from collections.abc import Mapping
+from array import array
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -53,14 +55,14 @@ SINGLES: Mapping[str, str] = {
 }
 """The figures that exist in 32 bits only."""
 
-_FALLBACK = {"in_multicast": "ifInNUcastPkts", "out_multicast": "ifOutNUcastPkts"}
+FALLBACK = {"in_multicast": "ifInNUcastPkts", "out_multicast": "ifOutNUcastPkts"}
 """Multicast and broadcast in one, for agents without ifXTable; deprecated in RFC 2863, and all they have."""
 
 COUNTER_COLUMNS = tuple(
     dict.fromkeys(
         [column for pair in PAIRS.values() for column in (pair.long, pair.short)]
         + list(SINGLES.values())
-        + list(_FALLBACK.values())
+        + list(FALLBACK.values())
         + ["ifCounterDiscontinuityTime"]
     )
 )
@@ -72,6 +74,20 @@ class Reading:
 
     long: int | None
     short: int | None
+
+
+_NOTHING = 2**64 - 1
+
+
+def pack(readings: Iterable[Reading]) -> "array[int]":
+    """Readings to keep for an hour, in 16 octets each."""
+    return array("Q", [_NOTHING if n is None else n for found in readings for n in (found.long, found.short)])
+
+
+def unpack(packed: "array[int]", position: int) -> Reading:
+    """The reading at a position of ``pack``."""
+    long, short = packed[2 * position : 2 * position + 2]
+    return Reading(None if long == _NOTHING else long, None if short == _NOTHING else short)
 
 
 def reading(row: Row, pair: Pair) -> Reading:
@@ -115,12 +131,12 @@ def best(row: Row, pair: Pair) -> int | None:
     return now.short if choose(now) is Width.SHORT else now.long
 
 
-def columns_of(figure: str, width: Width, row: Row) -> tuple[str, ...]:
-    """The columns to read for a figure of PAIRS."""
+def columns_of(figure: str, width: Width, columns: AbstractSet[str]) -> tuple[str, ...]:
+    """Which of a port's ``columns`` to read for a figure of PAIRS."""
     pair = PAIRS[figure]
     if width is Width.BOTH:
         return pair.long, pair.short
     if width is Width.NEITHER:
-        spare = _FALLBACK.get(figure)
-        return (spare,) if spare is not None and unsigned(row.get(spare)) is not None else ()
+        spare = FALLBACK.get(figure)
+        return (spare,) if spare is not None and spare in columns else ()
     return (pair.long,) if width is Width.LONG else (pair.short,)
