@@ -9,14 +9,13 @@ as does one over a restart of the probe (KPI.md R5, R8). An answer that comes af
 one that is open.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
 from kpi.counters import Delta, LineRate, Refusal, Span, UptimeTracker, delta, line_rate, span
-from kpi.echo import Reasons
 from kpi.flap import FigureOfMerit
 from kpi.model import PortCounters, PortIdentity, PortStatus, State
 from kpi.port_counts import Absent, PortCounts, average_bps, capacity_bits, merge_ports, own_bins
@@ -67,7 +66,7 @@ class PortAccumulator:
 
     __slots__ = (
         "_absent", "_access", "_closed", "_counters", "_definite", "_end", "_flags", "_flapped", "_gap", "_last_change",
-        "_merit", "_ms", "_rate", "_refused", "_restarts", "_speed_steady", "_start", "_state", "_state_from",
+        "_merit", "_rate", "_refused", "_restarts", "_speed_steady", "_start", "_state", "_state_from",
         "_status_at", "_status_s", "_sums", "identity", "uptime",
     )  # fmt: skip
 
@@ -104,12 +103,16 @@ class PortAccumulator:
         self._begin()
 
     def _begin(self) -> None:
-        self._sums: dict[str, int] = dict.fromkeys(_SUMMED, 0)
-        self._ms: dict[State | None, int] = {State.UP: 0, State.DOWN: 0, State.UNKNOWN: 0, None: 0}
-        self._refused: Counter[str] = Counter()
-        self._flags: set[str] = {"access"} if self._access else set()
+        # 4,800 ports are normal and most of them idle: only what is not 0 takes memory
+        self._sums: defaultdict[str, int] = defaultdict(int)
+        self._refused: dict[str, int] | None = None
+        self._flags = _ACCESS if self._access else _NO_FLAGS
         self._absent = int(Absent.ALL)
         self._flapped = self._merit.flapping
+
+    def _refuse(self, reason: str) -> None:
+        self._refused = self._refused or {}
+        self._refused[reason] = self._refused.get(reason, 0) + 1
 
     @property
     def flapping(self) -> bool:
@@ -131,7 +134,7 @@ class PortAccumulator:
         self._window_of(at)
         if identity.index != self.identity.index:
             if self._counters is not None:
-                self._refused[RENUMBERED] += 1
+                self._refuse(RENUMBERED)
             self._counters = None
             self._last_change = None
         if identity.speed_bps != self.identity.speed_bps:
@@ -189,11 +192,11 @@ class PortAccumulator:
             trusted=self.uptime.trusted,
         )
         if not over.by_uptime:
-            self._flags.add("uptime")
+            self._flags |= {"uptime"}
         if self._rate.assumed and counters.octet_bits == ERROR_BITS:
-            self._flags.add("speed_assumed")
+            self._flags |= {"speed_assumed"}
         if over.refused is not None:
-            self._refused[over.refused.value] += 1
+            self._refuse(over.refused.value)
         elif gap or over.seconds > LONGEST_INTERVAL * (self._end - self._start):
             self._take_gap(first, counters, over)
         else:
@@ -227,25 +230,25 @@ class PortAccumulator:
             return
         sums = self._sums
         counted = False
-        for way, change in (("in", into), ("out", out)):
+        for (octets, time, capacity_octets, capacity), change in zip(_TRAFFIC, (into, out), strict=True):
             if not isinstance(change, int):
                 if change is not Refusal.ABSENT:
-                    self._refused[change.value] += 1
+                    self._refuse(change.value)
                 continue
             counted = True
-            sums[way + "_octets"] += change
-            sums[way + "_ms"] += ms
+            sums[octets] += change
+            sums[time] += ms
             if speed:
-                sums[way + "_capacity_octets"] += change
-                sums[way + "_capacity_bits"] += capacity_bits(speed, ms)
+                sums[capacity_octets] += change
+                sums[capacity] += capacity_bits(speed, ms)
         sums["polls"] += counted
 
     def _take_packets(self, first: PortCounters, second: PortCounters, over: Span) -> None:
         if first.packet_bits != second.packet_bits:
-            self._refused[Refusal.WIDTH.value] += 1
+            self._refuse(Refusal.WIDTH.value)
             return
         sums, bits, per_s, wrap_s = self._sums, second.packet_bits, self._rate.packets_per_s, self._rate.packets_wrap_s
-        for way, columns in _PACKETS.items():
+        for names, columns in _PACKETS:
             before, after = columns(first), columns(second)
             if before == after and None not in after:
                 continue  # nothing passed: all deltas are 0
@@ -260,9 +263,9 @@ class PortAccumulator:
                     break
                 parts.append(change)
             else:
-                sums[way + "_packets"] += parts[0] + parts[1] + parts[2]
-                sums[way + "_errors"] += parts[3]
-                sums[way + "_discards"] += parts[4]
+                for name, rise in zip(names, (parts[0] + parts[1] + parts[2], parts[3], parts[4]), strict=True):
+                    if rise:
+                        sums[name] += rise
 
     def resume(self, reading: LastReading) -> None:
         """The last reading before the probe restarted, moved to the present monotonic clock: the interval from there
@@ -290,26 +293,20 @@ class PortAccumulator:
         self._pass(_ms(min(at, self._end)))
         self._merit.settle(at)
         sums: dict[str, Any] = self._sums
+        get = self._sums.get
         counts = PortCounts(
             **sums,
-            in_max_bps=max(average_bps(sums["in_octets"], sums["in_ms"]), 0),
-            out_max_bps=max(average_bps(sums["out_octets"], sums["out_ms"]), 0),
-            up_ms=self._ms[State.UP],
-            down_ms=self._ms[State.DOWN],
-            unknown_ms=self._ms[State.UNKNOWN],
-            off_ms=self._ms[None],
+            in_max_bps=max(average_bps(get("in_octets", 0), get("in_ms", 0)), 0),
+            out_max_bps=max(average_bps(get("out_octets", 0), get("out_ms", 0)), 0),
             merit=round(self._merit.value),
             flapping=self._merit.flapping,
             flapped=self._flapped,
             speed_bps=self.identity.speed_bps or 0,
             absent=self._absent,
-            refused=self._reasons(),
+            refused=tuple(sorted(self._refused.items())) if self._refused else (),
             flags=tuple(sorted(self._flags)),
         )
         return replace(counts, bins=own_bins(counts)) if counts.polls else counts
-
-    def _reasons(self) -> Reasons:
-        return tuple(sorted(self._refused.items()))
 
     def close(self, end: float, next_end: float | None = None) -> PortCounts:
         """The window that ends at ``end`` (its planned end, or now where a clock jump cuts it short), once. The next
@@ -343,25 +340,31 @@ class PortAccumulator:
         if to <= since:
             return
         valid = min(max(_ms(self._status_at + VALID_PERIODS * self._status_s), since), to)
-        self._ms[self._state] += valid - since
-        self._ms[State.UNKNOWN] += to - valid
+        if valid > since:
+            self._sums[_STATE_MS[self._state]] += valid - since
+        if to > valid:
+            self._sums["unknown_ms"] += to - valid
         self._state_from = to
 
 
-_SUMMED = (
-    "polls", "in_octets", "in_ms", "out_octets", "out_ms", "in_capacity_bits", "in_capacity_octets",
-    "out_capacity_bits", "out_capacity_octets", "in_packets", "in_errors", "in_discards", "out_packets", "out_errors",
-    "out_discards", "transitions", "downs", "gap_in_octets", "gap_out_octets", "gap_ms",
-)  # fmt: skip
+_NO_FLAGS: frozenset[str] = frozenset()
+_ACCESS = frozenset({"access"})
+_STATE_MS = {State.UP: "up_ms", State.DOWN: "down_ms", State.UNKNOWN: "unknown_ms", None: "off_ms"}
 _NEEDED = frozenset({0, 3})
 """Unicast and errors; where an agent has no multicast, broadcast or discards, those are not missed."""
 _FIRST_ERROR = 3
 _NEVER = float("inf")
 _Columns = Callable[[PortCounters], tuple[int | None, ...]]
-_PACKETS: dict[str, _Columns] = {
-    way: attrgetter(*[f"{way}_{name}" for name in ("unicast", "multicast", "broadcast", "errors", "discards")])
-    for way in ("in", "out")
-}
+_TRAFFIC = (
+    ("in_octets", "in_ms", "in_capacity_octets", "in_capacity_bits"),
+    ("out_octets", "out_ms", "out_capacity_octets", "out_capacity_bits"),
+)
+_IN: _Columns = attrgetter("in_unicast", "in_multicast", "in_broadcast", "in_errors", "in_discards")
+_OUT: _Columns = attrgetter("out_unicast", "out_multicast", "out_broadcast", "out_errors", "out_discards")
+_PACKETS = (
+    (("in_packets", "in_errors", "in_discards"), _IN),
+    (("out_packets", "out_errors", "out_discards"), _OUT),
+)
 _OBJECTS = (
     Absent.IN_OCTETS, Absent.OUT_OCTETS, Absent.IN_PACKETS, Absent.OUT_PACKETS, Absent.IN_ERRORS, Absent.OUT_ERRORS,
     Absent.IN_DISCARDS, Absent.OUT_DISCARDS,
