@@ -13,7 +13,7 @@ from collectors.icmp.errqueue import MSG_ERRQUEUE, read_error
 from collectors.icmp.ledger import Ledger, new_key
 from collectors.icmp.packet import KEY_END, KEY_START
 from collectors.icmp.peer import Echo, Peer
-from collectors.icmp.sockets import STAMP, Channel, Closed, buffer_help, open_channel, permission_help
+from collectors.icmp.sockets import STAMP, Channel, Closed, buffer_help, open_channel, open_spare, permission_help
 from collectors.icmp.tcp import TcpConnects
 
 SWEEP_NS = 40_000_000
@@ -32,11 +32,15 @@ MESSAGE_OCTETS = 1024
 """Enough for our 64-octet answers behind any IPv4 header, and for an error with a long quote."""
 ANCILLARY_OCTETS = 128
 ERROR_ANCILLARY_OCTETS = 512
-SEND_ATTEMPTS = 4
+SEND_ATTEMPTS = 16
+MAX_SPARES = 7
+"""More sockets a family, at most. Echoes to neighbours that do not answer ARP fill the send buffer, 768 octets each for
+three seconds: without privilege that is 180 dead echoes a second, and then the living could not be asked (measured)."""
 REOPEN_NS = 60_000_000_000
 """A family without an ICMP socket is tried again so often: somebody may have mended the permission."""
 
 Opener = Callable[[int], Channel | Closed]
+SpareOpener = Callable[[Channel], Channel | None]
 
 
 class IcmpEngine:
@@ -47,13 +51,22 @@ class IcmpEngine:
     """
 
     def __init__(
-        self, clock: Clock, sink: EchoSink, *, opener: Opener = open_channel, tcp_port: int | None = 80
+        self,
+        clock: Clock,
+        sink: EchoSink,
+        *,
+        opener: Opener = open_channel,
+        spare_opener: SpareOpener = open_spare,
+        tcp_port: int | None = 80,
     ) -> None:
         self._clock = clock
         self._utc_ns = clock.utc_ns
         self._monotonic_ns = clock.monotonic_ns
         self._opener = opener
+        self._spare_opener = spare_opener
         self._channels: dict[int, Channel | Closed] = {}
+        self._sockets: list[Channel] = []
+        """All that is open: the channels and their spares."""
         self._ledger = Ledger(sink)
         self._tcp = None if tcp_port is None else TcpConnects(clock, self._ledger, tcp_port)
         self._offset = clock.utc_ns() - clock.monotonic_ns()
@@ -62,16 +75,16 @@ class IcmpEngine:
 
     def __enter__(self) -> Self:
         for version in (4, 6):
-            self._channels[version] = self._opener(version)
+            self._open(version)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for channel in self._channels.values():
+        for channel in self._sockets:
             self._unwatch(channel)
-            if isinstance(channel, Channel):
-                channel.sock.close()
+            channel.sock.close()
+        self._sockets.clear()
         self._channels.clear()
         if self._tcp is not None:
             self._tcp.close(self._loop)
@@ -93,23 +106,22 @@ class IcmpEngine:
 
     def mends(self) -> tuple[str, ...]:
         """What to change on this machine so that echoes are measured as they should be; empty where all is well."""
-        channels = self._channels.values()
-        denied = any(isinstance(c, Closed) and c.reason == "icmp_permission" for c in channels)
-        small = [c.buffer_octets for c in channels if isinstance(c, Channel)]
+        denied = any(isinstance(c, Closed) and c.reason == "icmp_permission" for c in self._channels.values())
+        small = [channel.buffer_octets for channel in self._sockets]
         help_for_buffer = buffer_help(min(small)) if small else None
         return ((permission_help(),) if denied else ()) + ((help_for_buffer,) if help_for_buffer else ())
 
     async def run(self) -> None:
         """Read answers as they come and sweep every 40 ms, until cancelled."""
         self._loop = asyncio.get_running_loop()
-        for channel in self._channels.values():
+        for channel in self._sockets:
             self._watch(channel)
         try:
             while True:
                 await self._clock.sleep((SWEEP_NS - self._monotonic_ns() % SWEEP_NS) / 1e9)
                 self.sweep()
         finally:
-            for channel in self._channels.values():
+            for channel in self._sockets:
                 self._unwatch(channel)
             if self._tcp is not None:
                 self._tcp.close(self._loop)
@@ -159,7 +171,8 @@ class IcmpEngine:
                 ledger.fault(target.id, number, again, self._monotonic_ns(), confirm=confirm)
                 return
             wall, mono = again
-        channel.unread += 1
+        else:
+            channel.unread += 1
         ledger.counters.sent += 1
         ledger.waiting[key] = Echo(peer, peer.count, number, confirm, wall, mono, confirm)
 
@@ -173,9 +186,18 @@ class IcmpEngine:
     def _send_again(self, channel: Channel, peer: Peer, message: bytes, error: OSError) -> tuple[int, int] | str:
         """After a failed send. On a shared datagram socket the failure may be the pending ICMP error of an echo to
         somebody else (31 of 900 sends, measured): drain the error queue and send again. A third attempt needs a
-        queue that held something once more, else the failure is our own. Returns the clocks at the send, or why not."""
-        for _ in range(1, SEND_ATTEMPTS):
-            drained = self._drain(channel)
+        queue that holds something once more, else the failure is our own. Where the send buffer is full a spare socket
+        sends. Returns the clocks at the send, or why not."""
+        retried = False
+        for _ in range(SEND_ATTEMPTS):
+            if error.errno == (errno.EAGAIN if channel.mode is Mode.DATAGRAM else errno.ENOBUFS):  # the buffer is full
+                spare = self._spare(channel)
+                if spare is None:
+                    break
+                channel = spare
+            elif not self._drain(channel) and retried:
+                break
+            retried = True
             if peer.zone:
                 peer.sockaddr = None  # its interface may have come back with another index
             try:
@@ -184,9 +206,8 @@ class IcmpEngine:
                 channel.sock.sendto(message, sockaddr)
             except OSError as another:
                 error = another
-                if not drained:
-                    break
             else:
+                channel.unread += 1
                 self.counters.resent += 1
                 return wall, mono
         return f"send_{errno.errorcode.get(error.errno or 0, 'failed').lower()}"
@@ -201,14 +222,37 @@ class IcmpEngine:
                 break
         return wall, mono
 
+    def _spare(self, full: Channel) -> Channel | None:
+        """The next socket of that family, opened if need be, its answers read in time."""
+        mine = [channel for channel in self._sockets if channel.version == full.version]
+        following = mine.index(full) + 1
+        if following < len(mine):
+            spare = mine[following]
+        else:
+            opened = self._spare_opener(full) if following <= MAX_SPARES else None
+            if opened is None:
+                return None
+            spare = opened
+            self._sockets.append(spare)
+            self._watch(spare)
+        if spare.unread >= SENDS_BETWEEN_READS:
+            self._read(spare, READ_ALL)
+        return spare
+
     # ---- reading
 
-    def _watch(self, channel: Channel | Closed) -> None:
-        if self._loop is not None and isinstance(channel, Channel):
+    def _open(self, version: int) -> None:
+        self._channels[version] = channel = self._opener(version)
+        if isinstance(channel, Channel):
+            self._sockets.append(channel)
+            self._watch(channel)
+
+    def _watch(self, channel: Channel) -> None:
+        if self._loop is not None:
             self._loop.add_reader(channel.sock.fileno(), self._readable, channel)
 
-    def _unwatch(self, channel: Channel | Closed) -> None:
-        if self._loop is not None and isinstance(channel, Channel) and not self._loop.is_closed():
+    def _unwatch(self, channel: Channel) -> None:
+        if self._loop is not None and not self._loop.is_closed():
             self._loop.remove_reader(channel.sock.fileno())
 
     def _readable(self, channel: Channel) -> None:
@@ -308,10 +352,9 @@ class IcmpEngine:
     def sweep(self) -> None:
         """Read what is there, then let time run out: overdue signals, losses; once a second the drops."""
         now = self._monotonic_ns()  # before reading: an answer that came in time has then been read
-        for channel in self._channels.values():
-            if isinstance(channel, Channel):
-                self._read(channel, READ_ALL)
-                self._drain(channel)
+        for channel in list(self._sockets):  # a sink that is told may send, and that may open another
+            self._read(channel, READ_ALL)
+            self._drain(channel)
         self._read_clocks()
         expired, overdue = self._ledger.due(now)
         if expired or now - self._drops_read >= DROPS_EVERY_NS:
@@ -328,12 +371,11 @@ class IcmpEngine:
             self._reopen()
 
     def _read_drops(self) -> None:
-        for version, channel in self._channels.items():
-            if isinstance(channel, Channel) and (dropped := channel.read_drops()):
-                self._ledger.suspect(version, dropped)
+        for channel in self._sockets:
+            if dropped := channel.read_drops():
+                self._ledger.suspect(channel.version, dropped)
 
     def _reopen(self) -> None:
-        for version, channel in self._channels.items():
+        for version, channel in list(self._channels.items()):
             if isinstance(channel, Closed):
-                self._channels[version] = self._opener(version)
-                self._watch(self._channels[version])
+                self._open(version)

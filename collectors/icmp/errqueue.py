@@ -11,6 +11,8 @@ from collectors.icmp.packet import ECHO_REQUEST, IcmpError, error_reason
 
 IP_RECVERR = 11
 IPV6_RECVERR = 25
+RECVERR = {4: (socket.SOL_IP, IP_RECVERR), 6: (socket.IPPROTO_IPV6, IPV6_RECVERR)}
+"""Level and option, by IP version: of the request for errors, and of the control message that brings one."""
 MSG_ERRQUEUE = 0x2000
 
 _EXTENDED = struct.Struct("=IBBBBII")  # linux/errqueue.h: errno, origin, type, code, pad, info, data
@@ -22,7 +24,7 @@ Ancillary = Sequence[tuple[int, int, bytes]]
 def read_error(quote: bytes, ancillary: Ancillary, destination: str) -> IcmpError | None:
     """One message of the error queue as an error, None where it is no ICMP error or quotes no echo of ours."""
     for level, kind, data in ancillary:
-        if (level, kind) not in {(socket.SOL_IP, IP_RECVERR), (socket.IPPROTO_IPV6, IPV6_RECVERR)}:
+        if (level, kind) not in RECVERR.values():
             continue
         if len(data) < _EXTENDED.size:
             return None

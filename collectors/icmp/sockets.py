@@ -10,12 +10,13 @@ import secrets
 import socket
 import struct
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from collectors.icmp import packet
 from collectors.icmp.echo import Mode
-from collectors.icmp.errqueue import IP_RECVERR, IPV6_RECVERR
+from collectors.icmp.errqueue import RECVERR
 
 FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 BUFFER_OCTETS = 2 << 20
@@ -61,6 +62,7 @@ class Channel:
     """Of raw sockets. A datagram socket's is the kernel's and is 0 here."""
     stamp_option: int
     buffer_octets: int
+    hop_limit: int = HOP_LIMIT
     prefix: bytes = field(init=False)
     """The first six octets of each echo, without a checksum."""
     reply_type: int = field(init=False)
@@ -117,7 +119,27 @@ def open_channel(version: int, hop_limit: int = HOP_LIMIT) -> Channel | Closed:
     return Closed(version, reason)
 
 
-def _configure(version: int, mode: Mode, sock: socket.socket, hop_limit: int) -> Channel:
+def open_spare(full: Channel) -> Channel | None:
+    """One more socket like ``full``, for when that one's send buffer is; None where no more can be had.
+
+    A datagram socket gets the answers to what it sent. A raw one only sends, with the identifier of the first, and
+    hears nothing: the answers come to the first.
+    """
+    kind = socket.SOCK_DGRAM if full.mode is Mode.DATAGRAM else socket.SOCK_RAW
+    try:
+        sock = socket.socket(FAMILY[full.version], kind | socket.SOCK_NONBLOCK, _PROTOCOL[full.version])
+    except OSError:
+        return None
+    try:
+        return _configure(full.version, full.mode, sock, full.hop_limit, full.identifier)
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _configure(
+    version: int, mode: Mode, sock: socket.socket, hop_limit: int, sender_only: int | None = None
+) -> Channel:
     identifier = 0
     if version == 4:
         sock.setsockopt(socket.SOL_IP, socket.IP_TTL, hop_limit)
@@ -126,11 +148,10 @@ def _configure(version: int, mode: Mode, sock: socket.socket, hop_limit: int) ->
     _enlarge(sock, _SO_RCVBUFFORCE, socket.SO_RCVBUF)
     _enlarge(sock, _SO_SNDBUFFORCE, socket.SO_SNDBUF)
     if mode is Mode.DATAGRAM:
-        level, option = (socket.SOL_IP, IP_RECVERR) if version == 4 else (socket.IPPROTO_IPV6, IPV6_RECVERR)
-        sock.setsockopt(level, option, 1)
+        sock.setsockopt(*RECVERR[version], 1)
     else:
-        identifier = secrets.randbits(16)
-        _filter_types(version, sock)
+        identifier = secrets.randbits(16) if sender_only is None else sender_only
+        _filter_types(version, sock, () if sender_only is not None else (packet.ECHO_REPLY[version], *_ERRORS[version]))
         _filter_identifier(version, identifier, sock)
     return Channel(
         version=version,
@@ -139,6 +160,7 @@ def _configure(version: int, mode: Mode, sock: socket.socket, hop_limit: int) ->
         identifier=identifier,
         stamp_option=_ask_for_stamps(sock),
         buffer_octets=sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF),
+        hop_limit=hop_limit,
     )
 
 
@@ -159,9 +181,8 @@ def _ask_for_stamps(sock: socket.socket) -> int:
     return _SO_TIMESTAMPNS_NEW
 
 
-def _filter_types(version: int, sock: socket.socket) -> None:
-    """Let replies and errors pass, nothing else: a set bit blocks that type (raw(7), linux/icmpv6.h)."""
-    wanted = (packet.ECHO_REPLY[version], *_ERRORS[version])
+def _filter_types(version: int, sock: socket.socket, wanted: Sequence[int]) -> None:
+    """Let these ICMP types pass, nothing else: a set bit blocks a type (raw(7), linux/icmpv6.h)."""
     if version == 4:
         mask = 0xFFFFFFFF & ~sum(1 << kind for kind in wanted)
         sock.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", mask))

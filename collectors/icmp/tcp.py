@@ -11,6 +11,7 @@ import socket
 import struct
 
 from collectors.clock import Clock
+from collectors.icmp.errqueue import MSG_ERRQUEUE, RECVERR
 from collectors.icmp.ledger import Ledger, new_key
 from collectors.icmp.peer import Echo, Peer
 from collectors.icmp.sockets import FAMILY
@@ -55,6 +56,7 @@ class TcpConnects:
         wall, mono = self._clock.utc_ns(), self._clock.monotonic_ns()
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+            sock.setsockopt(*RECVERR[peer.version], 1)
             sock.connect(address)
             result = 0
         except (BlockingIOError, ConnectionRefusedError) as soon:
@@ -76,7 +78,10 @@ class TcpConnects:
     def _ready(self, key: bytes, loop: asyncio.AbstractEventLoop) -> None:
         sock = self._open[key]
         loop.remove_writer(sock.fileno())
-        self._end(key, sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+        result = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if result == errno.ECONNREFUSED and _by_icmp(sock):
+            result = errno.EACCES
+        self._end(key, result)
 
     def _end(self, key: bytes, result: int) -> None:
         self._open.pop(key).close()
@@ -104,3 +109,12 @@ class TcpConnects:
         """Give up all."""
         for key in list(self._open):
             self.expire(key, loop)
+
+
+def _by_icmp(sock: socket.socket) -> bool:
+    """Whether a refusal is an ICMP error, which any firewall on the way sends, and not the target's own reset."""
+    try:
+        sock.recvmsg(0, 512, MSG_ERRQUEUE)
+    except OSError:
+        return False
+    return True

@@ -123,7 +123,9 @@ class Bench:
         self.sock = FakeSocket(self.clock)
         self.sink = Sink()
         self.mode = mode
-        self.engine = IcmpEngine(self.clock, sink or self.sink, opener=self._open)
+        self.spares: list[FakeSocket] = []
+        self.spares_left = 0
+        self.engine = IcmpEngine(self.clock, sink or self.sink, opener=self._open, spare_opener=self._spare)
         self.target = EchoTarget("t", "192.0.2.1")
 
     def _open(self, version: int) -> Channel | Closed:
@@ -131,6 +133,12 @@ class Bench:
             return Closed(6, "icmp_eafnosupport")
         identifier = IDENTIFIER if self.mode is Mode.RAW else 0
         return Channel(4, self.mode, self.sock, identifier, STAMP_OPTION, 2 << 20)
+
+    def _spare(self, full: Channel) -> Channel | None:
+        if len(self.spares) == self.spares_left:
+            return None
+        self.spares.append(FakeSocket(self.clock))
+        return Channel(4, full.mode, self.spares[-1], full.identifier, STAMP_OPTION, 2 << 20)
 
     def __enter__(self) -> Self:
         self.engine.__enter__()

@@ -3,13 +3,16 @@
 import asyncio
 import errno
 import os
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.icmp import EchoTarget, Mode
+from collectors.icmp.engine import MAX_SPARES
 from collectors.icmp.errqueue import IP_RECVERR, MSG_ERRQUEUE
+from collectors.icmp.packet import KEY
 from collectors.icmp.sockets import Closed
 from kpi.model import Metric, Outcome
 from tests.collectors.icmp.fakes import IDENTIFIER, Bench, Sink, count_of, reply_to
@@ -155,10 +158,18 @@ async def test_65536_echoes_later_the_same_sequence_is_another_echo() -> None:
         assert b.sink.ends() == [(OK, None)] * 2
 
 
-FORGERIES = {
+def rekeyed(data: bytes, by: int) -> bytes:
+    """The same for another echo, consistently."""
+    _, token, count = KEY.unpack(data[6:24])
+    return data[:6] + KEY.pack((count + by) & 0xFFFF, token, count + by) + data[24:]
+
+
+FORGERIES: dict[str, Callable[[bytes], bytes]] = {
     "another token": lambda data: data[:8] + os.urandom(8) + data[16:],
     "another count": lambda data: data[:23] + bytes([data[23] ^ 1]) + data[24:],
     "another sequence": lambda data: data[:7] + bytes([data[7] ^ 1]) + data[8:],
+    "an echo not sent yet": lambda data: rekeyed(data, +1),
+    "an echo from before the first": lambda data: rekeyed(data, -1),
     "no payload": lambda data: data[:8],
 }
 
@@ -251,6 +262,26 @@ async def test_pending_error_of_another_target_makes_a_send_fail_and_it_is_sent_
         assert b.sink.ends("u") == [(OK, None)]
 
 
+async def test_as_often_as_the_queue_held_something_the_failure_may_be_anothers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Bench() as b:
+        b.send()
+        b.send()
+        really, errors = b.sock.sendto, [0, 1]
+
+        def unlucky(data: bytes, address: tuple[str, int]) -> int:
+            if errors:  # one more arrives with each of the first two attempts
+                b.sock.complain(errors.pop(0), 3, 1)
+                raise OSError(errno.EHOSTUNREACH, "pending")
+            return really(data, address)
+
+        monkeypatch.setattr(b.sock, "sendto", unlucky)
+        b.engine.send(EchoTarget("u", "192.0.2.2"))
+        assert b.sink.ends("t") == [(NO_REPLY, "host_unreachable")] * 2
+        assert b.sock.sent[-1][1] == "192.0.2.2" and b.engine.counters.faults == {}
+
+
 @pytest.mark.parametrize("number", [errno.ENETUNREACH, errno.EPERM, errno.ENOBUFS, errno.ENETDOWN, errno.EHOSTUNREACH])
 async def test_a_send_that_fails_again_after_the_drain_is_our_own_fault(number: int) -> None:
     with Bench() as b:
@@ -260,6 +291,41 @@ async def test_a_send_that_fails_again_after_the_drain_is_our_own_fault(number: 
         assert b.sock.sent == [] and b.engine.counters.sent == 0
         await b.pass_time(3)
         assert len(b.sink.samples) == 1 and b.sink.overdues == []
+
+
+async def test_a_full_send_buffer_makes_room_in_a_spare_socket() -> None:
+    with Bench() as b:
+        b.spares_left = 2
+        b.sock.failures.extend([errno.EAGAIN] * 3)
+        b.send()
+        b.send()
+        assert [len(spare.sent) for spare in b.spares] == [2]
+        b.spares[0].failures.append(errno.EAGAIN)
+        b.send()
+        assert [len(spare.sent) for spare in b.spares] == [2, 1]
+        b.send()  # the first has room again
+        assert len(b.sock.sent) == 1
+        for sock in (*b.spares, b.sock):
+            sock.answer()
+        b.spares[0].drops = 3
+        await b.pass_time(2.1)
+        assert b.sink.ends() == [(OK, None)] * 3 + [(FAULT, "buffer_overflow")]
+    assert all(spare.closed for spare in b.spares)
+
+
+async def test_a_full_send_buffer_with_no_more_sockets_to_be_had_is_our_own_fault() -> None:
+    with Bench() as b:
+        b.sock.failures.append(errno.EAGAIN)
+        b.send()
+        assert b.sink.ends() == [(FAULT, "send_eagain")]
+        b.spares_left = 100
+        for _ in range(20):
+            b.sock.failures.append(errno.EAGAIN)
+            for spare in b.spares:
+                spare.failures.append(errno.EAGAIN)
+            b.send()
+        assert len(b.spares) == MAX_SPARES
+        assert b.sink.ends() == [(FAULT, "send_eagain")] * (1 + 20 - MAX_SPARES)
 
 
 async def test_reads_at_the_latest_after_100_sends() -> None:
@@ -289,7 +355,7 @@ async def test_dropped_answers_are_our_own_fault_not_loss() -> None:
 async def test_drops_are_seen_before_a_loss_is_given() -> None:
     """The reply of an echo that expires between two readings of the drop counter."""
     with Bench() as b:
-        await b.pass_time(1.0)
+        await b.pass_time(1.3)
         b.send()
         await b.pass_time(1.9)
         b.sock.drops = 1
@@ -398,6 +464,19 @@ async def test_forgetting_a_target_leaves_nothing_but_the_echoes_on_their_way() 
         assert not ledger._peers and not ledger._by_token and not ledger._by_host
         await b.pass_time(2)
         assert b.sink.ends() == [(NO_REPLY, "timeout")] and not ledger.waiting
+
+
+async def test_an_error_about_an_echo_never_sent_ends_nothing() -> None:
+    with Bench() as b:
+        b.send()
+        request = bytearray(b.sock.sent[0][0])
+        b.sock.complain(0, 3, 1)
+        for ahead in (1, 2, 0x8000, 0xFFFF):
+            request[6:8] = ((count_of(bytes(request)) + ahead) & 0xFFFF).to_bytes(2, "big")
+            b.sock.errors.appendleft((bytes(request), *b.sock.errors[-1][1:]))
+        b.engine.sweep()
+        assert b.engine.counters.unmatched_errors == 4
+        assert b.sink.ends() == [(NO_REPLY, "host_unreachable")]
 
 
 async def test_no_trouble_of_a_target_is_raised() -> None:

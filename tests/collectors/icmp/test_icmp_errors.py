@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from collectors.clock import SystemClock
-from collectors.icmp import EchoTarget, IcmpEngine, Mode
+from collectors.icmp import EchoTarget, IcmpEngine, Mode, sockets
 from collectors.icmp.sockets import open_channel
 from kpi.model import Outcome
 from tests.collectors.icmp.fakes import Sink
@@ -121,6 +121,26 @@ async def test_dead_neighbours_are_lost_and_disturb_nobody(site: Site) -> None:
             assert {outcome for outcome, _ in ends} == {NO_REPLY}
             assert 4 <= ends.count((NO_REPLY, "host_unreachable")) < rounds
         assert engine.counters.faults == {} and engine.counters.dropped == 0
+
+
+async def test_many_dead_neighbours_do_not_fill_the_send_buffer_for_the_living(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without CAP_NET_ADMIN, at the system's default limits: 500 dead echoes a second wait for ARP, 3 s each."""
+    monkeypatch.setattr(sockets, "_enlarge", lambda sock, _force, option: sock.setsockopt(1, option, 212992))
+    dead = [EchoTarget(f"dead {i}", f"10.1.0.{3 + i // 2}") for i in range(500)]
+    live = EchoTarget("live", "10.2.0.2")
+    with site.probe.inside():  # where spare sockets open
+        async with site.engine() as engine:
+            assert len(engine.mends()) == 1 and "net.core.rmem_max" in engine.mends()[0]
+            for tick in range(100):
+                for target in (*dead[tick % 25 :: 25], live):
+                    engine.send(target)
+                await asyncio.sleep(0.04)
+            await site.until(lambda: len(site.sink.samples) == 100 * 21)
+            assert site.sink.ends("live") == [(OK, None)] * 100
+            assert engine.counters.faults == {}
+            assert len(engine._sockets) >= 3  # one a family, and spares
 
 
 async def test_an_error_between_two_sends_does_not_cost_the_second(site: Site) -> None:

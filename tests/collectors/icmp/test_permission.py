@@ -29,8 +29,8 @@ NOBODY_WITH_RAW += ["--inh-caps=+net_raw", "--ambient-caps=+net_raw"]
 
 
 @pytest.fixture
-def probe() -> Iterator[Namespace]:
-    """A namespace with a live neighbour 10.9.0.2 and one that drops TCP, 10.9.0.3; ping_group_range as it is born."""
+def pair() -> Iterator[tuple[Namespace, Namespace]]:
+    """The probe's namespace, ping_group_range as it is born, and its neighbour: 10.9.0.2, and 10.9.0.3 that drops TCP."""
     need_lab("nft")
     with Network() as network:
         here, there = network.namespace("probe"), network.namespace("there")
@@ -39,7 +39,12 @@ def probe() -> Iterator[Namespace]:
         there.nft(
             "table ip t { chain i { type filter hook input priority 0; ip daddr 10.9.0.3 tcp dport 1-65535 drop; }; }"
         )
-        yield here
+        yield here, there
+
+
+@pytest.fixture
+def probe(pair: tuple[Namespace, Namespace]) -> Namespace:
+    return pair[0]
 
 
 def run(place: Namespace, who: list[str], *arguments: str) -> dict[str, Any]:
@@ -81,7 +86,8 @@ def test_tcp_connect_is_labelled_and_its_silence_is_no_loss(probe: Namespace) ->
     assert "net.ipv4.ping_group_range" in found["mends"][0]
 
 
-async def test_a_target_that_answered_a_connect_once_can_be_lost(probe: Namespace) -> None:
+async def test_a_target_that_answered_a_connect_once_can_be_lost(pair: tuple[Namespace, Namespace]) -> None:
+    probe, there = pair
     sink = Sink()
     target = EchoTarget("t", "10.9.0.2")
 
@@ -98,11 +104,12 @@ async def test_a_target_that_answered_a_connect_once_can_be_lost(probe: Namespac
         await ended(1)
         assert sink.ends() == [(Outcome.OK, "tcp")]
 
-        probe.nft("table ip t { chain o { type filter hook output priority 0; tcp dport 80 reject; }; }")
+        there.nft("table ip u { chain i { type filter hook input priority 0; reject; }; }")  # by ICMP, as a firewall
         engine.send(target)
         await ended(2)
-        probe.nft(
-            "delete table ip t; table ip t { chain i { type filter hook input priority 0; tcp sport 80 drop; }; }"
+        assert sink.ends()[1] == (Outcome.NO_REPLY, "admin_prohibited")
+        there.nft(
+            "delete table ip u; table ip u { chain i { type filter hook input priority 0; tcp dport 80 drop; }; }"
         )
         engine.send(target)
         await ended(3)
