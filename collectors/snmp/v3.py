@@ -19,9 +19,6 @@ INT31_MAX = 2**31 - 1
 ENGINE_ID_MAX = 32
 """RFC 3411, SnmpEngineID."""
 
-_ID_AT = 4
-"""Where the four octets of msgID stand in the global data."""
-
 
 class Header(NamedTuple):
     """What stands outside the encryption. ``auth_at`` is where the digest begins in the datagram."""
@@ -39,18 +36,16 @@ class Header(NamedTuple):
     stop: int
 
 
-def _global_data(flags: int) -> bytes:
-    return ber.element(
-        ber.SEQUENCE,
-        ber.element(ber.INTEGER, bytes(4))
-        + ber.encode_integer(MAX_SIZE)
-        + ber.element(ber.OCTET_STRING, bytes((flags,)))
-        + ber.encode_integer(USM),
+def _global_data(flags: int) -> tuple[bytes, bytes]:
+    """Version and global data: what stands before the four octets of msgID, and what after."""
+    after = ber.encode_integer(MAX_SIZE) + ber.element(ber.OCTET_STRING, bytes((flags,))) + ber.encode_integer(USM)
+    whole = ber.encode_integer(message.VERSIONS["3"]) + ber.element(
+        ber.SEQUENCE, ber.element(ber.INTEGER, bytes(4)) + after
     )
+    return whole[: -4 - len(after)], after
 
 
 _GLOBAL = tuple(_global_data(flags) for flags in range(8))
-_VERSION = ber.encode_integer(message.VERSIONS["3"])
 
 
 def security_head(engine_id: bytes, boots: int, engine_time: int, user: bytes) -> bytes:
@@ -68,20 +63,10 @@ def encode(
 ) -> tuple[bytes, int]:
     """(message with zeros for its digest, where the digest begins). ``msg_id`` between message.ID_MIN and ID_MAX;
     ``security`` from ``security_head``; ``body`` the scoped PDU, as it is or as the OCTET STRING of its ciphertext."""
-    data = _GLOBAL[flags]
-    parameters = ber.element(
-        ber.SEQUENCE,
-        security + bytes((ber.OCTET_STRING, auth_octets)) + bytes(auth_octets) + ber.element(ber.OCTET_STRING, salt),
-    )
-    whole = ber.element(
-        ber.SEQUENCE,
-        _VERSION
-        + data[:_ID_AT]
-        + msg_id.to_bytes(4, "big")
-        + data[_ID_AT + 4 :]
-        + ber.element(ber.OCTET_STRING, parameters)
-        + body,
-    )
+    head, tail = _GLOBAL[flags]
+    parameters = b"%b\x04%c%b\x04%c%b" % (security, auth_octets, bytes(auth_octets), len(salt), salt)
+    parameters = ber.element(ber.OCTET_STRING, ber.element(ber.SEQUENCE, parameters))
+    whole = ber.element(ber.SEQUENCE, b"".join((head, msg_id.to_bytes(4, "big"), tail, parameters, body)))
     return whole, len(whole) - len(body) - len(salt) - 2 - auth_octets
 
 

@@ -62,7 +62,7 @@ def test_keys_from_passwords_are_those_of_rfc_3414(protocol: AuthProtocol, ku: s
 
 @pytest.mark.parametrize(
     ("protocol", "key"),
-    [  # draft-reeder-snmpv3-usm-3desede-00 appendix B: the same password and engine, chained
+    [  # the sample of draft-reeder-snmpv3-usm-3desede-00: the same password and engine, chained
         (AuthProtocol.MD5, "526f5eed9fcce26f8964c2930787d82b79eff44a90650ee0a3a40abfac5acc12"),
         (AuthProtocol.SHA1, "6695febc9288e36282235fc7151f128497b38f3f9b8b6d78936ba6e7d19dfd9c"),
     ],
