@@ -1,7 +1,7 @@
 """Counters: vector 7, every way in which a delta is refused, and agents whose sysUpTime lies."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kpi.counters import WRAP, Delta, Refusal, Span, UptimeTracker, delta, line_rate, runs_on, span, uptime_drift_cs
@@ -166,6 +166,7 @@ def test_many_pdus_of_one_poll_are_one_reading() -> None:
     assert tracker.restarts == 1
 
 
+@settings(deadline=None)
 @given(UPTIME, st.floats(1, 86_400), st.integers(0, WRAP - 1), st.integers(0, 10**12))
 def test_an_agent_that_runs_on_never_loses_octets(uptime: int, probe_s: float, before: int, rise: int) -> None:
     after_uptime = (uptime + round(probe_s * 100)) % WRAP
@@ -178,6 +179,7 @@ def test_an_agent_that_runs_on_never_loses_octets(uptime: int, probe_s: float, b
         assert change == rise
 
 
+@settings(deadline=None)
 @given(UPTIME, UPTIME, st.floats(1, 86_400), UPTIME, UPTIME)
 def test_a_32_bit_delta_never_exceeds_the_line(u1: int, u2: int, probe_s: float, before: int, after: int) -> None:
     change = octets(before, after, 32, span(u1, u2, probe_s))

@@ -7,7 +7,7 @@ import time
 from functools import reduce
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kpi.echo import EchoAccumulator, EchoCounts, merge_echo
@@ -166,6 +166,7 @@ def test_a_hole_between_windows_gives_no_variation() -> None:
     assert merge_echo(a, counted([echo(2, 50)])).abs_d_ns == 45 * MS
 
 
+@settings(deadline=None)
 @given(SERIES, st.lists(st.integers(0, 60), max_size=6), st.randoms(use_true_random=False))
 def test_folding_windows_equals_one_window(series: list[Sample], cuts: list[int], rng: random.Random) -> None:
     edges = [0, *sorted(cuts), len(series)]
@@ -187,6 +188,7 @@ def _without_j(counts: EchoCounts) -> EchoCounts:
     return EchoCounts(**{name: getattr(counts, name) for name in EchoCounts.__slots__ if name != "j_ns"})
 
 
+@settings(deadline=None)
 @given(SERIES)
 def test_plain_form_comes_back(series: list[Sample]) -> None:
     counts = counted(series)

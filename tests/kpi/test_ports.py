@@ -392,7 +392,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(EVENTS)
 def test_folding_windows_conserves_everything(events: list[tuple[int, str, int]]) -> None:
     fine, coarse = port(), PortAccumulator(GE0, UptimeTracker(), 0.0, 6000.0)

@@ -4,7 +4,7 @@ import math
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kpi.sketch import ALPHA, EMPTY, Sketch, SketchBuilder
@@ -62,6 +62,7 @@ def test_rank_survives_binary_fractions() -> None:
     assert Sketch.of(range(1, 102)).quantile(0.29) == pytest.approx(30, rel=ALPHA)  # 0.29 * 100 = 28.999999999999996
 
 
+@settings(deadline=None)
 @given(VALUES, st.floats(min_value=0, max_value=1))
 def test_every_quantile_is_within_one_percent(values: list[float], q: float) -> None:
     value = Sketch.of(values).quantile(q)
@@ -72,6 +73,7 @@ def test_every_quantile_is_within_one_percent(values: list[float], q: float) -> 
     assert value == pytest.approx(true, rel=ALPHA + 1e-9, abs=1e-6)
 
 
+@settings(deadline=None)
 @given(VALUES, VALUES, VALUES)
 def test_merge_is_exact_in_any_order(a: list[float], b: list[float], c: list[float]) -> None:
     whole = Sketch.of([*c, *a, *b])
@@ -80,6 +82,7 @@ def test_merge_is_exact_in_any_order(a: list[float], b: list[float], c: list[flo
     assert EMPTY.merge(whole) == whole == whole.merge(EMPTY)
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_both_forms_come_back(values: list[float]) -> None:
     sketch = Sketch.of(values)

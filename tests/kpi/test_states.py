@@ -5,7 +5,7 @@ import json
 from functools import reduce
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kpi.model import State
@@ -163,6 +163,7 @@ CHANGES = st.lists(
 SPANS = st.lists(st.tuples(st.integers(-20, 220), st.integers(0, 60)).map(lambda s: (s[0], s[0] + s[1])), max_size=3)
 
 
+@settings(deadline=None)
 @given(CHANGES, SPANS, st.lists(st.integers(1, 199), max_size=6, unique=True))
 def test_folding_windows_equals_one_window(
     changes: list[Turn], spans: list[tuple[float, float]], cuts: list[int]
