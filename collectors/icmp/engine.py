@@ -153,7 +153,7 @@ class IcmpEngine:
             return
         if channel.unread >= SENDS_BETWEEN_READS:
             self._read(channel, READ_ALL)
-        key = new_key(peer)
+        key, count = new_key(peer), peer.count
         if channel.checksummed:
             message = packet.echo_request(channel.identifier, key)
         else:
@@ -174,7 +174,7 @@ class IcmpEngine:
         else:
             channel.unread += 1
         ledger.counters.sent += 1
-        ledger.waiting[key] = Echo(peer, peer.count, number, confirm, wall, mono, confirm)
+        ledger.waiting[key] = Echo(peer, count, number, confirm, wall, mono, confirm)
 
     def _send_otherwise(self, channel: Closed | None, peer: Peer, number: int, *, confirm: bool) -> None:
         if channel is not None and self._tcp is not None and self._loop and self._mode(channel) is Mode.TCP:

@@ -14,7 +14,7 @@ from collectors.icmp.engine import MAX_SPARES
 from collectors.icmp.errqueue import IP_RECVERR, MSG_ERRQUEUE
 from collectors.icmp.packet import KEY
 from collectors.icmp.sockets import Closed
-from kpi.model import Metric, Outcome
+from kpi.model import Metric, Outcome, Sample
 from tests.collectors.icmp.fakes import IDENTIFIER, Bench, Sink, count_of, reply_to
 
 OK, NO_REPLY, FAULT = Outcome.OK, Outcome.NO_REPLY, Outcome.AGENT_FAULT
@@ -512,6 +512,31 @@ async def test_a_sink_may_send_while_it_is_told() -> None:
         await b.pass_time(4.5)
         assert len(sink.overdues) == 3
         assert sink.ends(metric=Metric.ECHO) == sink.ends(metric=Metric.CONFIRM) == [(NO_REPLY, "timeout")] * 3
+
+
+async def test_a_sink_may_send_to_the_same_target_while_a_send_drains_the_error_queue() -> None:
+    class Eager(Sink):
+        bench: Bench | None = None
+
+        def take(self, sample: Sample) -> None:
+            super().take(sample)
+            if self.bench is not None and sample.metric == Metric.ECHO and sample.number == 0:
+                self.bench.send(confirm=True)
+
+    sink = Eager()
+    with Bench(sink=sink) as b:
+        sink.bench = b
+        b.send()
+        b.sock.complain(0, 3, 1)
+        b.sock.failures.append(errno.EHOSTUNREACH)
+        b.send()  # fails with the pending error, whose end makes the sink send a confirmation first
+        kinds = {echo.count: echo.confirm for echo in b.engine._ledger.waiting.values()}
+        assert [kinds[count_of(data)] for data, _ in b.sock.sent[1:]] == [True, False]
+        await b.pass_time(2.1)
+        b.sock.answer(1)
+        b.sock.answer(2)
+        b.engine.sweep()
+        assert len(sink.lates) == 2 and b.engine.counters.duplicates == 0
 
 
 async def test_each_send_ends_exactly_once() -> None:
