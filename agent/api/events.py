@@ -5,7 +5,7 @@ A page that does not read is dropped, never waited for.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from collectors.clock import Clock
@@ -59,7 +59,7 @@ class Broadcaster:
             if self._pages and not self._closed:
                 self._send(self._message())
 
-    async def stream(self) -> AsyncIterator[str]:
+    async def stream(self) -> AsyncGenerator[str, None]:
         """The events of one page."""
         page: asyncio.Queue[str | None] = asyncio.Queue(QUEUE)
         self._pages.add(page)

@@ -1,0 +1,248 @@
+"""The API, the page and /metrics: what they answer, who may ask, and what a browser may do with it."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from agent.api.app import create_app
+from agent.api.events import MAX_PAGES, Broadcaster
+from agent.api.guard import Access, host_allowed
+from agent.live import AgentNow, DeviceDetail, DeviceNow, IncidentNow, KpiNow, SiteNow
+from tests.doubles import ManualClock
+
+HOSTILE = '<script>alert("1")</script>\u202e'
+DEVICE = DeviceNow(
+    id="core", name=HOSTILE, role="switch", address="192.0.2.1", parents=(), state="up", reason="answered",
+    since="2026-01-01T00:00:00.000Z", rtt_ms=1.25, loss_pct=0.0, snmp=None,
+)  # fmt: skip
+INCIDENT = IncidentNow(
+    id="i", kind="device.down", entity="core", name=HOSTILE, cause="no_reply", opened="2026-01-01T00:00:00.000Z",
+    closed=None, seconds=5.0, hides=("a",),
+)  # fmt: skip
+SITE = SiteNow(
+    tenant="t", site="s", probe="p", name=HOSTILE, timezone="UTC", language="en", time="2026-01-01T00:00:05.000Z",
+    state="degraded", devices={"up": 1, "down": 0, "unknown": 0, "maintenance": 0}, incidents=(INCIDENT,),
+    window=None, figures=(),
+)  # fmt: skip
+AGENT = AgentNow(
+    version="1", boot="b", started="2026-01-01T00:00:00.000Z", uptime_s=5.0, clock={}, icmp={}, snmp={},
+    scheduler={"runs": 3, "overlaps": 0, "deadlines": 0, "missed": 0}, store={"bytes_used": 10},
+    broker={"backlog_messages": 2, "connected": False}, vitals={"cpu_s": 0.5, "rss_bytes": 9}, settings={},
+)  # fmt: skip
+
+
+class Known:
+    """A Live with one device."""
+
+    def __init__(self) -> None:
+        self.asked_since: list[float] = []
+        self.lacking: str | None = None
+
+    def site(self) -> SiteNow:
+        return SITE
+
+    def devices(self) -> Sequence[DeviceNow]:
+        return [DEVICE, replace(DEVICE, id="silent", state="down", rtt_ms=None, loss_pct=None, since=None)]
+
+    def device(self, device_id: str) -> DeviceDetail | None:
+        return DeviceDetail(DEVICE, {"name": None}, None, (), ()) if device_id == "core" else None
+
+    def kpis(self) -> Sequence[KpiNow]:
+        return []
+
+    async def incidents(self, since_utc: float) -> Sequence[IncidentNow]:
+        self.asked_since.append(since_utc)
+        return [INCIDENT]
+
+    async def agent(self) -> AgentNow:
+        return AGENT
+
+    def ready(self) -> str | None:
+        return self.lacking
+
+
+@asynccontextmanager
+async def client(
+    live: Known, access: Access | None = None, host: str = "localhost:8080"
+) -> AsyncIterator[httpx.AsyncClient]:
+    clock = ManualClock()
+    events = Broadcaster(clock, dict)
+    app = create_app(live, events, clock, "1.2.3", access or Access())
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as opened:
+        yield opened
+
+
+async def test_documents_and_their_description_agree() -> None:
+    async with client(Known()) as http:
+        described = (await http.get("/api/v1/openapi.json")).json()["paths"]
+        for path in ("site", "devices", "devices/core", "kpis", "incidents", "agent"):
+            answer = await http.get(f"/api/v1/{path}")
+            assert answer.status_code == 200, path
+            assert answer.json() is not None
+        assert {"/api/v1/site", "/api/v1/devices/{device_id}", "/metrics", "/livez", "/readyz", "/events"} <= set(
+            described
+        )
+        assert (await http.get("/api/v1/devices")).json()[1]["rtt_ms"] is None
+
+
+async def test_what_is_not_there_says_where_to_look() -> None:
+    async with client(Known()) as http:
+        answer = await http.get("/api/v1/devices/nobody")
+        assert (answer.status_code, answer.json()["detail"]) == (
+            404, "No device has this id; /api/v1/devices lists them.",
+        )  # fmt: skip
+        assert (await http.get("/nothing")).status_code == 404
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_nothing_can_be_changed(method: str) -> None:
+    async with client(Known()) as http:
+        for path in ("/api/v1/site", "/api/v1/devices/core", "/"):
+            assert (await http.request(method, path)).status_code == 405
+
+
+async def test_incidents_look_back_as_far_as_asked_and_no_further_than_they_may() -> None:
+    live = Known()
+    async with client(live) as http:
+        await http.get("/api/v1/incidents?hours=2")
+        assert live.asked_since == [ManualClock().utc() - 7200]
+        assert (await http.get("/api/v1/incidents?hours=-1")).status_code == 422
+        assert (await http.get("/api/v1/incidents?hours=nan")).status_code == 422
+
+
+async def test_hostile_names_are_text_everywhere() -> None:
+    async with client(Known()) as http:
+        for path in ("/", "/api"):
+            page = (await http.get(path)).text
+            assert "<script>alert" not in page
+        assert "&lt;script&gt;alert" in (await http.get("/")).text
+        assert (await http.get("/api/v1/site")).json()["name"] == HOSTILE
+
+
+async def test_a_browser_may_load_nothing_from_elsewhere() -> None:
+    async with client(Known()) as http:
+        answer = await http.get("/")
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        page = answer.text
+        assert "http://" not in page and "https://" not in page
+        assert "<style" not in page and "style=" not in page and "onclick" not in page
+        for path in ("/static/page.css", "/static/page.js"):
+            assert path in page
+            assert (await http.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("header", "allowed"),
+    [
+        ("localhost", True), ("127.0.0.1:8080", True), ("[::1]:8080", True), ("192.0.2.7", True),
+        ("probe.lan:8080", True), ("PROBE.lan", True), ("evil.example", False), ("evil.example:8080", False), ("", False),
+        ("localhost.evil.example", False), ("127.0.0.1.evil.example", False),
+    ],
+)  # fmt: skip
+async def test_only_our_own_names_are_answered(header: str, allowed: bool) -> None:
+    assert host_allowed(header, frozenset({"probe.lan"})) is allowed
+    async with client(Known(), Access(frozenset({"probe.lan"}))) as http:
+        answer = await http.get("/api/v1/site", headers={"host": header})
+        assert answer.status_code == (200 if allowed else 421)
+
+
+async def test_the_access_code_is_asked_for_everywhere_but_in_health_checks() -> None:
+    def basic(code: str) -> dict[str, str]:
+        return {"authorization": "Basic " + base64.b64encode(f"anybody:{code}".encode()).decode()}
+
+    async with client(Known(), Access(code="correct horse")) as http:
+        for path in ("/", "/api/v1/site", "/metrics", "/events", "/static/page.css", "/api/v1/openapi.json"):
+            answer = await http.get(path)
+            assert answer.status_code == 401, path
+            assert answer.headers["www-authenticate"].startswith("Basic")
+            assert "correct" not in answer.text
+        for headers in (basic("wrong"), basic(""), {"authorization": "Basic !!"}, {"authorization": "Bearer x"}):
+            assert (await http.get("/", headers=headers)).status_code == 401
+        assert (await http.get("/", headers=basic("correct horse"))).status_code == 200
+        assert (await http.get("/livez")).status_code == 200
+    assert "correct" not in repr(Access(code="correct horse"))
+
+
+async def test_health_tells_alive_from_ready() -> None:
+    live = Known()
+    async with client(live) as http:
+        assert (await http.get("/readyz")).status_code == 200
+        live.lacking = "The disk is full."
+        answer = await http.get("/readyz")
+        assert (answer.status_code, answer.text) == (503, "The disk is full.\n")
+        assert (await http.get("/livez")).status_code == 200
+
+
+async def test_metrics_are_prometheus_text_in_base_units() -> None:
+    async with client(Known()) as http:
+        answer = await http.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = answer.text.splitlines()
+    assert 'sonda_device_rtt_seconds{device="core"} 0.00125' in lines
+    assert not [line for line in lines if line.startswith('sonda_device_rtt_seconds{device="silent"}')]
+    assert 'sonda_device_state{device="silent",state="down"} 1' in lines
+    assert "sonda_backlog_messages 2" in lines
+    assert "sonda_broker_connected 0" in lines
+    names = [line.split()[2] for line in lines if line.startswith("# TYPE")]
+    assert len(names) == len(set(names))
+    assert HOSTILE not in answer.text
+
+
+async def test_a_page_hears_of_changes_at_once_and_every_two_seconds() -> None:
+    clock = ManualClock()
+    number = 0
+
+    def document() -> dict[str, int]:
+        nonlocal number
+        number += 1
+        return {"n": number}
+
+    events = Broadcaster(clock, document)
+    running = asyncio.create_task(events.run())
+    stream = events.stream()
+    first = await anext(stream)
+    assert json.loads(first.split("data: ")[1]) == {"n": 1}
+    events.changed()
+    await clock.advance(0)
+    assert json.loads((await anext(stream)).split("data: ")[1]) == {"n": 2}
+    await clock.advance(2.1)
+    assert json.loads((await anext(stream)).split("data: ")[1]) == {"n": 3}
+    events.close()
+    with pytest.raises(StopAsyncIteration):
+        await anext(stream)
+    await running
+
+
+async def test_a_page_that_does_not_read_is_dropped_and_asks_nothing_of_anybody() -> None:
+    clock = ManualClock()
+    events = Broadcaster(clock, dict)
+    running = asyncio.create_task(events.run())
+    deaf = events.stream()
+    await anext(deaf)
+    await clock.advance(60)
+    read = [message async for message in deaf]
+    assert len(read) < 10
+    events.close()
+    await running
+
+
+async def test_there_is_an_end_to_how_many_pages_may_be_open() -> None:
+    events = Broadcaster(ManualClock(), dict)
+    pages = [events.stream() for _ in range(MAX_PAGES)]
+    for page in pages:
+        await anext(page)
+    before = events.full
+    await pages[0].aclose()
+    assert (before, events.full) == (True, False)
+    for page in pages[1:]:
+        await page.aclose()
