@@ -50,7 +50,7 @@ class DeviceSettings:
     counters_s: float = 300.0
     static_s: float = 3600.0
     wanted: Callable[[PortIdentity], bool] | None = None
-    """Which ports are polled; None is all."""
+    """Which ports are polled; None is all. Settings with another function count as other settings."""
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
 """CPU a polled interface: ours against collectd's snmp plugin and Prometheus snmp_exporter, and v3 against v2c.
 
-``python -m tests.bench.snmp [--polls 20] [--rounds 3] [--ports 48]``
+``python -m tests.bench.snmp [--polls 40] [--rounds 3] [--ports 48]``
 
 All ask the same snmpd in a namespace, round by round in turn, for the same interfaces: what every poller's figure is
 divided by. Ten metrics an interface: octets, packets, errors and discards in and out, ifAdminStatus, ifOperStatus.
@@ -319,7 +319,7 @@ def agent(ports: int, folder: Path) -> Iterator[tuple[Namespace, int]]:
             yield probe, ports + 2
 
 
-def bench(polls: int = 20, *, rounds: int = 3, ports: int = 48, consumer: ConsumerMaker = discard) -> PollCost:
+def bench(polls: int = 40, *, rounds: int = 3, ports: int = 48, consumer: ConsumerMaker = discard) -> PollCost:
     """Alternating rounds of each poller on one agent."""
     v2c: list[float] = []
     v3: list[float] = []
@@ -348,7 +348,7 @@ def bench(polls: int = 20, *, rounds: int = 3, ports: int = 48, consumer: Consum
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--polls", type=int, default=20)
+    parser.add_argument("--polls", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--ports", type=int, default=48)
     options = parser.parse_args()
