@@ -175,7 +175,7 @@ class Agent:
             echo_target=lambda device: self._core.monitor[device].echo_target,
         )
         self._folds = Folds(
-            store, self._recorder, zone=lambda: self._settings.site.zone, hour_closed=self._core.hour_closed
+            store, self._recorder, zone=lambda: self._settings.site.zone, folded=self._core.window_folded
         )
         self._resolver = Resolver(clock, self._replan)
         self._vitals = VitalsReader(path.parent)

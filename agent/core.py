@@ -10,6 +10,7 @@ from agent.history import StateHistory
 from agent.incidents import KIND_FAULT, KIND_LINK, PROBE, Incidents
 from agent.messages import MessageDraft
 from agent.monitor import Monitor
+from agent.polled import PollOutcome
 from agent.recorder import Recorder
 from agent.site import SitePlan
 from agent.store.model import Batch, CountersRow, StateRow, WindowRow
@@ -21,7 +22,7 @@ from agent.windows import ALIVE, ECHO, FIVE_S, Five, Windows
 from collectors.clock import Clock
 from collectors.icmp.echo import EchoTarget
 from kpi.echo import EchoCounts
-from kpi.model import Incident, State
+from kpi.model import Incident, State, Window
 from kpi.ports import LastReading
 from kpi.reachability import StateChange
 from kpi.reboots import Restart
@@ -164,24 +165,26 @@ class Core:
     def _restarted(self, device: str, at: float, what: Restart) -> None:
         self.event("device.reboot", device=device, what=what.value, noticed=rfc3339(self.timeline.utc(at)))
 
-    def _network(self, start: float, end: float) -> StateSeconds | None:
+    def _network(self, start: float, end: float, checks: int) -> StateSeconds | None:
         gateway = self.history.of(self.plan.gateway) if self.plan.gateway else None
         changes = network_changes(
             self.history.of(LINK), gateway, [self.history.of(target) for target in self.plan.internet]
         )
-        return state_seconds(changes, start, end) if changes is not None else None
+        return state_seconds(changes, start, end, checks=checks) if changes is not None else None
 
     def _closed(self, five: Five, batch: Batch) -> Batch:
-        polls = {track.id: track.polled.last for track in self.monitor if track.polled is not None}
-        drafts = self.summaries.closed(five, polls)
+        drafts = self.summaries.closed(five, self._polls())
         if five.dated:
             self._five_closed(five.label)
         self._changed()
         return Batch(windows=batch.windows, counters=batch.counters, drafts=drafts if five.dated else ())
 
-    def hour_closed(self, start: int, folded: Mapping[str, Mapping[str, Any]]) -> Batch:
-        """The messages of one closed hour."""
-        return Batch(drafts=self.summaries.hour(start, folded))
+    def window_folded(self, window: Window, folded: Mapping[str, Mapping[str, Any]]) -> Sequence[MessageDraft]:
+        """A coarser window was folded: what statuses it gives, and the messages of an hour."""
+        return self.summaries.folded(window, folded, self.plan, self._polls())
+
+    def _polls(self) -> dict[str, PollOutcome | None]:
+        return {track.id: track.polled.last for track in self.monitor if track.polled is not None}
 
     def _clock_event(self, event: ClockEvent) -> None:
         if event is ClockEvent.JUMPED:

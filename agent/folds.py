@@ -12,11 +12,13 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+from agent.messages import MessageDraft
 from agent.recorder import Recorder
 from agent.store.model import DAY, FIVE_MINUTES, HOUR, MONTH, Batch, WindowRow
 from agent.windows import ECHO, PORTS, RESTARTS, STATE
 from kpi.echo import EchoCounts, merge_echo
 from kpi.merge import merge_port_maps
+from kpi.model import Window
 from kpi.port_counts import PortCounts, ports_window_from_plain, ports_window_to_plain
 from kpi.reboots import RestartCounts, merge_restarts
 from kpi.states import StateSeconds, merge_states
@@ -84,13 +86,14 @@ class Folds:
         recorder: Recorder,
         *,
         zone: Callable[[], ZoneInfo],
-        hour_closed: Callable[[int, Mapping[str, Mapping[str, Any]]], Batch],
+        folded: Callable[[Window, Mapping[str, Mapping[str, Any]]], Sequence[MessageDraft]],
     ) -> None:
-        """``hour_closed(start, plains by kind and entity)`` gives what else is to be written of an hour (messages)."""
+        """``folded(window, plains by kind and entity)`` gives the messages of an hour, a day, or the 30 days that end
+        with a day (which are only judged, not kept)."""
         self._store = store
         self._recorder = recorder
         self._zone = zone
-        self._hour_closed = hour_closed
+        self._folded = folded
         self._due: asyncio.Queue[int] = asyncio.Queue()
 
     def five_closed(self, label: int) -> None:
@@ -113,11 +116,12 @@ class Folds:
         folded = await self._fold(FIVE_MINUTES, HOUR, start, start + HOUR)
         if not folded:
             return
-        extra = self._hour_closed(start, folded)
-        self._recorder.put(Batch(windows=_rows(folded, HOUR, start), drafts=extra.drafts))
+        drafts = self._folded(Window(start, HOUR), folded)
+        self._recorder.put(Batch(windows=_rows(folded, HOUR, start), drafts=drafts))
         end = start + HOUR
         if end % DAY == 0:
             await self._longer(HOUR, DAY, end - DAY, end)
+            await self._judge_30_days(end)
         month, month_end = month_bounds(start, self._zone())
         if month_end == end:
             await self._longer(HOUR, MONTH, month, end)
@@ -125,7 +129,13 @@ class Folds:
     async def _longer(self, from_s: int, to_s: int, start: int, end: int) -> None:
         await self._recorder.settled()
         folded = await self._fold(from_s, to_s, start, end)
-        self._recorder.put(Batch(windows=_rows(folded, to_s, start)))
+        drafts = self._folded(Window(start, end - start), folded)
+        self._recorder.put(Batch(windows=_rows(folded, to_s, start), drafts=drafts))
+
+    async def _judge_30_days(self, end: int) -> None:
+        await self._recorder.settled()
+        start = end - 30 * DAY
+        self._folded(Window(start, end - start), await self._fold(DAY, MONTH, start, end))
 
     async def _fold(self, from_s: int, to_s: int, start: int, end: int) -> dict[str, dict[str, Any]]:
         folded: dict[str, dict[str, Any]] = {}

@@ -1,19 +1,26 @@
 """From closed windows to summaries: kept in memory for page and API, and said to the central servers.
 
 The arithmetic is kpi/summary.py's; here stands what is said when: site and devices every five minutes, ports hourly,
-and at once for a port that changed.
+and at once for a port that changed. A status is read on the window that the catalogue names for it (an hour, a day, 30
+days), and stands in every summary until the next such window.
 """
 
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from agent.messages import MessageDraft
 from agent.polled import PollOutcome
-from agent.windows import FIVE_S, PORTS, Five
-from kpi.model import Figure, NullReason, Outcome, Summary, Window
+from agent.site import SitePlan
+from agent.windows import ECHO, FIVE_S, NETWORK, PORTS, RESTARTS, STATE, Five
+from kpi.echo import EchoCounts
+from kpi.merge import DeviceWindow
+from kpi.model import Figure, NullReason, Outcome, Status, Summary, Window
 from kpi.port_counts import PortCounts, ports_window_from_plain
 from kpi.port_summary import port_figures, ports_to_plain
+from kpi.reboots import RestartCounts
+from kpi.states import StateSeconds
 from kpi.status import Reading
 from kpi.summary import SITE, device_summary, reading_of, site_summary, summary_to_plain
 
@@ -24,6 +31,8 @@ HOUR_S = 3600
 BEFORE = 2
 """Windows before the present one that a status looks at (KPI.md R10)."""
 
+Polls = Mapping[str, PollOutcome | None]
+
 
 class Summaries:
     """The figures of the last closed five minutes, and the messages made of them."""
@@ -33,50 +42,97 @@ class Summaries:
         """By entity: device ids, and "site"."""
         self.ports: dict[str, Mapping[str, Sequence[Figure]]] = {}
         """By device and port key."""
-        self._before: dict[tuple[str, str], deque[Reading]] = defaultdict(lambda: deque(maxlen=BEFORE))
+        self._before: dict[tuple[str, int, str], deque[Reading]] = defaultdict(lambda: deque(maxlen=BEFORE))
+        """By entity ("device" or "device/port"), length of the window and figure."""
+        self._status: dict[tuple[str, str], Status] = {}
 
-    def closed(self, five: Five, polls: Mapping[str, PollOutcome | None]) -> list[MessageDraft]:
+    def closed(self, five: Five, polls: Polls) -> list[MessageDraft]:
         """Summaries of five closed minutes; the messages carry the window, so they are for dated ones alone."""
         window = Window(five.label, FIVE_S)
         drafts = []
+        self._forget(five.devices)
         for device in five.devices.values():
-            unanswered = why_unanswered(polls.get(device.device))
-            summary = device_summary(device, window, history=self._history(device.device), unanswered=unanswered)
-            self._keep(summary)
-            self.ports[device.device] = port_figures(device.ports, window, unanswered=unanswered)
-            topic = f"summary/device/{device.device}"
-            drafts.append(MessageDraft(topic, DEVICE_SCHEMA, summary_to_plain(summary)))
-            changed = {key: counts for key, counts in device.ports.items() if counts.transitions}
+            summary = self._device(device, window, polls)
+            self.latest[device.device] = summary
+            drafts.append(MessageDraft(f"summary/device/{device.device}", DEVICE_SCHEMA, summary_to_plain(summary)))
+            ports = self._ports(device, window, polls)
+            self.ports[device.device] = ports
+            changed = {key: ports[key] for key, counts in device.ports.items() if counts.transitions}
             if changed:
-                drafts.append(_ports(device.device, window, changed))
-        self._forget(five)
-        site = site_summary(five.devices.values(), five.network, window, history=self._history(SITE))
-        self._keep(site)
+                drafts.append(_ports_message(device.device, window, changed))
+        site = self._site(five.devices.values(), five.network, window)
+        self.latest[SITE] = site
         flags = {"flags": list(five.flags)} if five.flags else {}
         drafts.append(MessageDraft("summary/site", SITE_SCHEMA, {**summary_to_plain(site), **flags}))
         return drafts
 
-    def hour(self, start: int, folded: Mapping[str, Mapping[str, Any]]) -> list[MessageDraft]:
-        """The ports of every device over one closed hour."""
-        window = Window(start, HOUR_S)
-        return [
-            _ports(device, window, ports_window_from_plain(plain)) for device, plain in folded.get(PORTS, {}).items()
-        ]
+    def folded(
+        self, window: Window, plains: Mapping[str, Mapping[str, Any]], plan: SitePlan, polls: Polls
+    ) -> list[MessageDraft]:
+        """A coarser window: judge what is read on it; of an hour, the ports are said."""
+        devices = _devices(plains, plan)
+        drafts = []
+        for device in devices:
+            self._device(device, window, polls)
+            ports = self._ports(device, window, polls)
+            if ports and window.length_s == HOUR_S:
+                drafts.append(_ports_message(device.device, window, ports))
+        network = plains.get(STATE, {}).get(NETWORK)
+        self._site(devices, StateSeconds.from_plain(network) if network is not None else None, window)
+        return drafts
 
-    def _history(self, entity: str) -> dict[str, Sequence[Reading]]:
-        return {kpi: tuple(readings) for (of, kpi), readings in self._before.items() if of == entity}
+    def _device(self, device: DeviceWindow, window: Window, polls: Polls) -> Summary:
+        summary = device_summary(
+            device,
+            window,
+            history=self._history(device.device, window),
+            unanswered=why_unanswered(polls.get(device.device)),
+        )
+        return replace(summary, figures=self._judged(device.device, window, summary.figures))
 
-    def _keep(self, summary: Summary) -> None:
-        self.latest[summary.entity] = summary
-        for figure in summary.figures:
-            self._before[summary.entity, figure.kpi].append(reading_of(figure))
+    def _site(self, devices: Iterable[DeviceWindow], network: StateSeconds | None, window: Window) -> Summary:
+        summary = site_summary(devices, network, window, history=self._history(SITE, window))
+        return replace(summary, figures=self._judged(SITE, window, summary.figures))
 
-    def _forget(self, five: Five) -> None:
-        for gone in self.latest.keys() - five.devices.keys() - {SITE}:
+    def _ports(self, device: DeviceWindow, window: Window, polls: Polls) -> dict[str, tuple[Figure, ...]]:
+        if not device.ports:
+            return {}
+        entities = {key: f"{device.device}/{key}" for key in device.ports}
+        judged_here = window.length_s != FIVE_S
+        found = port_figures(
+            device.ports,
+            window,
+            history={key: self._history(entity, window) for key, entity in entities.items()} if judged_here else None,
+            unanswered=why_unanswered(polls.get(device.device)),
+        )
+        return {key: self._judged(entities[key], window, figures) for key, figures in found.items()}
+
+    def _history(self, entity: str, window: Window) -> dict[str, Sequence[Reading]]:
+        return {
+            kpi: tuple(readings)
+            for (of, length_s, kpi), readings in self._before.items()
+            if of == entity and length_s == window.length_s
+        }
+
+    def _judged(self, entity: str, window: Window, figures: Iterable[Figure]) -> tuple[Figure, ...]:
+        """Remember what this window said; a figure that has no status of its own shows the one in force."""
+        judged = []
+        for figure in figures:
+            if figure.status is not Status.NONE:
+                self._status[entity, figure.kpi] = figure.status
+            if window.length_s != FIVE_S:
+                self._before[entity, window.length_s, figure.kpi].append(reading_of(figure))
+            judged.append(replace(figure, status=self._status.get((entity, figure.kpi), figure.status)))
+        return tuple(judged)
+
+    def _forget(self, devices: Mapping[str, DeviceWindow]) -> None:
+        for gone in self.latest.keys() - devices.keys() - {SITE}:
             del self.latest[gone]
             self.ports.pop(gone, None)
-        for entity, kpi in [k for k in self._before if k[0] not in five.devices and k[0] != SITE]:
-            del self._before[entity, kpi]
+            for readings in [k for k in self._before if k[0].partition("/")[0] == gone]:
+                del self._before[readings]
+            for status in [k for k in self._status if k[0].partition("/")[0] == gone]:
+                del self._status[status]
 
 
 def why_unanswered(poll: PollOutcome | None) -> NullReason:
@@ -86,8 +142,32 @@ def why_unanswered(poll: PollOutcome | None) -> NullReason:
     return NullReason.NO_DATA
 
 
-def _ports(device: str, window: Window, ports: Mapping[str, PortCounts]) -> MessageDraft:
-    figures = port_figures(ports, window)
+def _devices(plains: Mapping[str, Mapping[str, Any]], plan: SitePlan) -> list[DeviceWindow]:
+    """The devices of the plan that have anything in this window."""
+    found = []
+    for watchable in plan.devices:
+        device = watchable.device.id
+        states, echo = plains.get(STATE, {}).get(device), plains.get(ECHO, {}).get(device)
+        ports, restarts = plains.get(PORTS, {}).get(device), plains.get(RESTARTS, {}).get(device)
+        if states is not None:
+            found.append(
+                DeviceWindow(
+                    device=device,
+                    role=watchable.device.role,
+                    states=StateSeconds.from_plain(states),
+                    echo=EchoCounts.from_plain(echo) if echo is not None else None,
+                    ports=_port_counts(ports),
+                    restarts=RestartCounts.from_plain(restarts) if restarts is not None else None,
+                )
+            )
+    return found
+
+
+def _port_counts(plain: Any) -> dict[str, PortCounts]:
+    return ports_window_from_plain(plain) if plain is not None else {}
+
+
+def _ports_message(device: str, window: Window, figures: Mapping[str, Sequence[Figure]]) -> MessageDraft:
     span = {"start": window.start_utc, "length_s": window.length_s}
     body = {"entity": device, "window": span, **ports_to_plain(figures)}
     return MessageDraft(f"summary/ports/{device}", PORTS_SCHEMA, body)

@@ -70,12 +70,13 @@ class Windows:
         recorder: Recorder,
         boot: str,
         plan: Callable[[], SitePlan],
-        network: Callable[[float, float], StateSeconds | None],
+        network: Callable[[float, float, int], StateSeconds | None],
         closed: Callable[[Five, Batch], Batch],
         clock_event: Callable[[ClockEvent], None],
     ) -> None:
-        """``network(start, end)`` is the site's own state time; ``closed(five, batch)`` adds summaries and messages to
-        what is written; ``clock_event`` hears of jumps and of the first date."""
+        """``network(start, end, checks)`` is the site's own state time, ``checks`` those of the gateway;
+        ``closed(five, batch)`` adds summaries and messages to what is written; ``clock_event`` hears of jumps and of
+        the first date."""
         self._clock = clock
         self._timeline = timeline
         self._monitor = monitor
@@ -188,7 +189,7 @@ class Windows:
             start=block.start,
             end=end,
             devices=devices,
-            network=self._network(block.start, end),
+            network=self._network(block.start, end, _gateway_checks(plan, devices)),
             plan=plan,
             flags=tuple(sorted(block.flags)),
         )
@@ -249,3 +250,9 @@ class Windows:
             if readings:
                 rows.append(CountersRow(track.id, self._boot, at, utc, {"ports": readings}))
         return rows
+
+
+def _gateway_checks(plan: SitePlan, devices: Mapping[str, DeviceWindow]) -> int:
+    """How often the way to the internet was looked at: as often as its gateway, else its first internet target."""
+    first = plan.gateway or next(iter(plan.internet), "")
+    return devices[first].states.checks if first in devices else 0
