@@ -15,6 +15,7 @@ pytestmark = pytest.mark.lab
 
 IF_OPER, IF_ADMIN = "1.3.6.1.2.1.2.2.1.8", "1.3.6.1.2.1.2.2.1.7"
 IF_NAME, IF_ALIAS = "1.3.6.1.2.1.31.1.1.1.1", "1.3.6.1.2.1.31.1.1.1.18"
+IF_IN_DISCARDS = "1.3.6.1.2.1.2.2.1.13"
 HC_IN, HC_IN_UNICAST, HC_OUT, HC_OUT_UNICAST = (f"1.3.6.1.2.1.31.1.1.1.{n}" for n in (6, 7, 10, 11))
 
 
@@ -55,6 +56,7 @@ def test_counters_are_what_was_sent(switch: Switch) -> None:
     assert switch.send(7, frames=10, size=1514, direction="out") == 15_140
     assert switch.send(8, frames=3, size=60) == 180
     time.sleep(1.2)  # snmpd's cache of interfaces
+    assert set(switch.snmpd.column(IF_IN_DISCARDS).values()) == {ber.counter32(0)}
     for port, sent in ((7, Counted(500_000, 1000, 15_140, 10)), (8, Counted(180, 3, 0, 0)), (9, Counted(0, 0, 0, 0))):
         assert switch.counted(port) == sent
         assert figures(switch, port) == sent
