@@ -1,0 +1,114 @@
+"""Hours, days and months out of the store: pure folds, the same when done again, made up for after a pause."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from agent.folds import Folds, fold, month_bounds
+from agent.messages import MessageDraft
+from agent.recorder import Recorder
+from agent.store import Batch, Store, StoreSettings, WindowRow
+from agent.store.model import DAY, FIVE_MINUTES, HOUR, MONTH
+from agent.windows import STATE
+from kpi.model import Window
+from kpi.states import StateSeconds
+from tests.doubles import ManualClock
+
+ROME = ZoneInfo("Europe/Rome")
+START = 1_799_967_600
+"""2027-01-14 23:00:00 UTC, the last hour of a day."""
+
+
+def five(start: int, up_ms: int = 300_000) -> WindowRow:
+    plain = StateSeconds(up_ms=up_ms, down_ms=300_000 - up_ms, checks=300).to_plain()
+    return WindowRow("a", STATE, FIVE_MINUTES, "boot", float(start), start, plain)
+
+
+class Said:
+    def __init__(self) -> None:
+        self.windows: list[Window] = []
+
+    def __call__(self, window: Window, folded: Mapping[str, Mapping[str, Any]]) -> Sequence[MessageDraft]:
+        self.windows.append(window)
+        return []
+
+
+@asynccontextmanager
+async def folding(path: Path, said: Said, rows: Sequence[WindowRow], zone: ZoneInfo = ROME) -> AsyncIterator[Any]:
+    clock = ManualClock(utc=START + 2 * HOUR)
+    async with Store.open(path, StoreSettings(ballast_bytes=0), clock, probe_id="p", boot_id="boot") as store:
+        recorder = Recorder(store, clock, lambda: None)
+        writing = asyncio.create_task(recorder.run())
+        recorder.put(Batch(windows=rows))
+        await recorder.settled()
+        folds = Folds(store, recorder, zone=lambda: zone, folded=said)
+        yield folds, store, recorder
+        recorder.stop()
+        await writing
+
+
+async def test_an_hour_is_the_fold_of_its_five_minutes_and_again_the_same(tmp_path: Path) -> None:
+    said = Said()
+    rows = [five(START + 300 * i, up_ms=300_000 - 1000 * i) for i in range(12)]
+    rows.append(WindowRow("a", STATE, FIVE_MINUTES, "later", 5.0, START, StateSeconds(unknown_ms=7).to_plain()))
+    async with folding(tmp_path / "s.db", said, rows) as (folds, store, recorder):
+        for _ in range(2):
+            await folds.hour(START)
+            await recorder.settled()
+            (hour,) = await store.windows("a", STATE, HOUR, START, START + HOUR)
+            states = StateSeconds.from_plain(hour.plain)
+            assert (states.up_ms, states.down_ms, states.unknown_ms) == (3_600_000 - 66_000, 66_000, 7)
+        (day,) = await store.windows("a", STATE, DAY, START - 23 * HOUR, START + HOUR)
+        assert StateSeconds.from_plain(day.plain).down_ms == 66_000
+    assert {w.length_s for w in said.windows} == {HOUR, DAY, 30 * DAY}
+    assert Window(START, HOUR) in said.windows
+
+
+async def test_a_month_ends_by_the_sites_own_calendar(tmp_path: Path) -> None:
+    first, end = month_bounds(START, ROME)
+    last_hour = end - HOUR
+    said = Said()
+    async with folding(tmp_path / "s.db", said, [five(last_hour)]) as (folds, store, recorder):
+        await folds.hour(last_hour)
+        await recorder.settled()
+        (month,) = await store.windows("a", STATE, MONTH, first, first + 1)
+        assert month.start_utc == first
+    assert Window(first, end - first) in said.windows
+
+
+@pytest.mark.parametrize(
+    ("day", "hours"), [("2027-03-15", 31 * 24 - 1), ("2027-10-15", 31 * 24 + 1), ("2027-02-15", 28 * 24)]
+)
+def test_months_with_a_change_of_the_clock_are_an_hour_shorter_or_longer(day: str, hours: int) -> None:
+    noon = datetime.fromisoformat(f"{day}T12:00:00").replace(tzinfo=ROME).timestamp()
+    first, end = month_bounds(int(noon), ROME)
+    assert end - first == hours * HOUR
+    assert datetime.fromtimestamp(first, ROME).isoformat()[8:19] == "01T00:00:00"
+
+
+async def test_what_was_missed_is_made_up_for_and_only_that(tmp_path: Path) -> None:
+    said = Said()
+    rows = [five(START), five(START - 5 * HOUR)]
+    async with folding(tmp_path / "s.db", said, rows) as (folds, store, recorder):
+        await folds.hour(START)
+        await recorder.settled()
+        said.windows.clear()
+        making = asyncio.create_task(folds.run(START + HOUR + 60))
+        async with asyncio.timeout(10):
+            while not await store.windows("a", STATE, HOUR, START - 5 * HOUR, START - 4 * HOUR):  # noqa: ASYNC110 - the store has no event for it
+                await asyncio.sleep(0.01)
+        making.cancel()
+        assert [w for w in said.windows if w.length_s == HOUR] == [Window(START - 5 * HOUR, HOUR)]
+
+
+def test_there_is_no_fold_of_nothing_and_none_of_an_unknown_version() -> None:
+    with pytest.raises(ValueError, match="nothing"):
+        fold(STATE, [])
+    with pytest.raises(ValueError, match="version"):
+        fold(STATE, [[99, 1]])
