@@ -15,6 +15,7 @@ from agent.mqtt_settings import Pace
 from agent.publisher import Publisher
 from agent.publisher_state import Clash, RefusedTopic
 from collectors.clock import Clock, SystemClock
+from tests.doubles import ManualClock
 
 ROOT = "sonda/v1/acme/hq/pi-1"
 CLOCK = SystemClock()
@@ -257,14 +258,20 @@ def publisher(
 async def running(made: Publisher) -> AsyncIterator[asyncio.Task[None]]:
     """The publisher runs inside; on leaving it is stopped, or cancelled where it does not end."""
     task = asyncio.create_task(made.run(), name="publisher")
+    passed = False
     try:
         yield task
+        passed = True
     finally:
         await made.stop()
-        await asyncio.wait({task}, timeout=8)
+        if passed:
+            await asyncio.wait({task}, timeout=8)
         if not task.done():
             task.cancel()
-            await asyncio.wait({task})
+        while not task.done():
+            if isinstance(made._clock, ManualClock):  # a farewell on a clock that stands still waits for ever
+                await made._clock.advance(5)
+            await asyncio.wait({task}, timeout=0.2)
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error
 

@@ -262,10 +262,11 @@ async def test_stop_sends_what_is_live_then_offline_then_goodbye(clock: ManualCl
     assert not made.state.connected
 
 
+@pytest.mark.parametrize("receive_maximum", [5, 65535])
 async def test_a_farewell_that_nobody_acknowledges_is_bounded_and_leaves_the_word_to_the_last_will(
-    clock: ManualClock, outbox: MemoryOutbox
+    clock: ManualClock, outbox: MemoryOutbox, receive_maximum: int
 ) -> None:
-    broker = ScriptedBroker(answers=False, receive_maximum=5, clock=clock)
+    broker = ScriptedBroker(answers=False, receive_maximum=receive_maximum, clock=clock)
     made = publisher(outbox, broker, clock=clock, pace=PACE)
     task = asyncio.create_task(made.run())
     await clock.advance(3)

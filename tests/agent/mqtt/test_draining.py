@@ -294,6 +294,32 @@ async def test_a_new_stream_of_the_store_begins_anew_and_old_pubacks_do_not_coun
         await stop(clock, made)
 
 
+async def test_numbers_of_an_old_stream_that_are_acknowledged_late_do_not_hide_new_ones(
+    clock: ManualClock, outbox: MemoryOutbox
+) -> None:
+    broker = ScriptedBroker(answers=False, clock=clock)
+    made = publisher(outbox, broker, clock=clock, pace=PACE)
+    async with running(made):
+        await settle(clock)
+        broker.last.answer_all()
+        outbox.add(3, "a")
+        made.wake()
+        await settle(clock)
+        outbox.messages.clear()
+        outbox.begin_stream("stream-2")
+        made.wake()
+        await settle(clock)
+        broker.last.answer_all()
+        outbox.add(2, "a")
+        made.wake()
+        await settle(clock)
+        assert [said.json()["stream"] for said in broker.last.of("a")] == ["stream-1"] * 3 + ["stream-2"] * 2
+        broker.answers = True
+        broker.last.answer_all()
+        await stop(clock, made)
+    assert outbox.waits() == []
+
+
 async def test_a_full_disk_keeps_the_marks_for_later(clock: ManualClock, outbox: MemoryOutbox) -> None:
     broker = ScriptedBroker(clock=clock)
     made = publisher(outbox, broker, clock=clock, pace=PACE)

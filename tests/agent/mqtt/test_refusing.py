@@ -1,12 +1,18 @@
 """Topics that the broker refuses, in each of the ways in which brokers do; time stands still."""
 
+import asyncio
 import itertools
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from agent.mqtt_connection import Fault, LostError
 from agent.mqtt_settings import Pace
 from agent.publisher import Publisher
+from agent.publisher_dialling import Suspicion
+from agent.publisher_drain import Flight, Lane
 from tests.agent.mqtt.parts import MemoryOutbox, ScriptedBroker, Told, publisher, running
 from tests.doubles import ManualClock
 
@@ -195,4 +201,68 @@ async def test_a_broker_that_closes_without_a_word_shows_which_message_it_does_n
         assert outbox.waits() == [poison]
         assert [(r.topic, r.reason) for r in made.state.refused] == [("poison", None)]
         assert "closes the connection" in made.state.refused[0].text
+        await stop(clock, made)
+
+
+def test_one_end_with_a_message_alone_on_the_way_is_no_proof() -> None:
+    suspicion, closed = Suspicion(), LostError(Fault.CLOSED, "closed")
+    one, other = Flight(7, "s", "a", Lane.LIVE), Flight(8, "s", "b", Lane.LIVE)
+
+    def ended(*flights: Flight) -> Flight | None:
+        return suspicion.ended(closed, flights, held=False, explained=False)
+
+    careful = []
+    for _ in range(2):
+        assert ended(one, other) is None
+        careful.append(suspicion.careful)
+    assert careful == [False, True]
+    assert ended(one) is None
+    assert ended(other) is None, "another one: a broker that comes and goes"
+    assert ended(other) is other
+    assert suspicion.ended(LostError(Fault.SILENT, "x"), (one,), held=False, explained=False) is None
+
+
+async def test_what_is_mended_during_a_read_of_history_is_not_passed_over(
+    clock: ManualClock, outbox: MemoryOutbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The held messages lie before the place that is being read."""
+    broker = ScriptedBroker(answers=False, refuse={"a": 0x87}, clock=clock)
+    made = publisher(outbox, broker, clock=clock, pace=replace(PACE, refused_first_s=1.0))
+    held = list(outbox.add(2, "a"))
+    outbox.add(2000, "b")
+    read, gate, standing = outbox.waiting, asyncio.Event(), asyncio.Event()
+    gate.set()
+
+    async def waiting(above_seq: int, limit: int, up_to_seq: int | None = None) -> Any:
+        found = await read(above_seq, limit, up_to_seq)
+        if found and found[0].topic == "b" and not gate.is_set():
+            standing.set()
+            await gate.wait()
+        return found
+
+    monkeypatch.setattr(outbox, "waiting", waiting)
+
+    async def play(seconds: float, *, but: str = "") -> None:
+        for _ in range(round(seconds / 0.05)):
+            await clock.advance(0.05)
+            for said in list(broker.last.open.values()):
+                if said.topic != but:
+                    broker.last.answer(said.ticket)
+
+    async with running(made):
+        await play(0.8)
+        assert [refused.topic for refused in made.state.refused] == ["a"]
+        broker.refuse.clear()
+        await play(6.0, but="a")
+        (tried,) = [said for said in broker.last.open.values() if said.topic == "a"]
+        gate.clear()
+        await play(1.0, but="a")
+        assert standing.is_set()
+        broker.last.answer(tried.ticket)
+        assert made.state.refused == ()
+        gate.set()
+        await play(30)
+        assert outbox.waits() == []
+        assert held[1] in broker.last.seqs()
+        broker.answers = True
         await stop(clock, made)
