@@ -19,6 +19,7 @@
       item.textContent = `${i.name}: ${i.kind} since ${clock(i.opened)}${hides}`;
       return item;
     }));
+    byId("now").hidden = now.site.incidents.length === 0;
     const rows = new Map([...byId("devices").rows].map((row) => [row.dataset.id, row]));
     for (const d of now.devices) {
       const row = rows.get(d.id);
