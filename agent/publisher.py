@@ -174,10 +174,12 @@ class Publisher:
     async def _wait_after(self, error: BrokerError, session: Session, *, held: bool) -> None:
         in_flight = tuple(session.drain.in_flight.values()) if session.drain is not None else ()
         explained = session.drain is not None and self._refusals.connection_lost()
-        culprit = self._suspicion.ended(error, in_flight, held=held, explained=explained)
+        just_accepted = session.drain.just_accepted if session.drain is not None else None
+        culprit = self._suspicion.ended(error, in_flight, just_accepted, held=held, explained=explained)
         if culprit is not None:
             text = "the broker closes the connection whenever this is published"
-            self._refusals.refuse(culprit.topic, culprit.seq, None, text)
+            seq = None if culprit is just_accepted else culprit.seq
+            self._refusals.refuse(culprit.topic, seq, None, text)
             self._refusals.connection_lost()
         if error.fault is Fault.TAKEN_OVER:
             self._clash(None, "it took over our session at the broker")
@@ -223,8 +225,8 @@ class Publisher:
         drain.announce("status", self._words.status("online"))
         try:
             async with asyncio.TaskGroup() as group:
-                jobs = {"drain": drain.run, "pace": drain.pace, "retry": drain.retry, "watch": drain.watch}
-                tasks = [group.create_task(job(), name=f"mqtt.{name}") for name, job in jobs.items()]
+                jobs = (drain.run, drain.pace, drain.retry, drain.step, drain.watch)
+                tasks = [group.create_task(job(), name=f"mqtt.{job.__name__}") for job in jobs]
                 tasks.append(group.create_task(self._announce_info(drain, connection), name="mqtt.info"))
                 stopping = asyncio.create_task(self._stopping.wait(), name="mqtt.stop")
                 try:

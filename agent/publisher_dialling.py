@@ -76,8 +76,9 @@ class Backoff:
 
 
 class Suspicion:
-    """Finds a message at which a broker closes the connection without a word: after two such ends with messages on the
-    way, one at a time is sent; one that is alone on the way at two ends in a row is the culprit."""
+    """Finds a topic at which a broker closes the connection without a word: instead of a PUBACK, or right after it
+    (mosquitto under 3.1.1, which acknowledges what its ACL denies, and then closes). After two such ends one message at
+    a time is sent; what was alone before two ends in a row is the culprit."""
 
     def __init__(self) -> None:
         self._ends = 0
@@ -87,22 +88,33 @@ class Suspicion:
     def careful(self) -> bool:
         return self._ends >= 2
 
-    def ended(self, error: BrokerError, in_flight: Collection[Flight], *, held: bool, explained: bool) -> Flight | None:
-        """``explained``: a refusal of just before says why. The culprit, where it is found."""
+    def ended(
+        self,
+        error: BrokerError,
+        in_flight: Collection[Flight],
+        just_accepted: Flight | None,
+        *,
+        held: bool,
+        explained: bool,
+    ) -> Flight | None:
+        """``just_accepted`` was acknowledged a moment before; ``explained``: a refusal of just before says why. The
+        culprit, where it is found."""
         if not isinstance(error, LostError):
             return None
         quiet_end = error.fault in {Fault.CLOSED, Fault.NOT_AUTHORISED, Fault.BROKER}
-        if explained or not quiet_end or not in_flight:
+        if explained or not quiet_end or not (in_flight or just_accepted):
             self._ends = 0 if held or not quiet_end else self._ends
             self._suspect = None
             return None
         self._ends = 1 if held and error.fault is not Fault.NOT_AUTHORISED else self._ends + 1
-        if len(in_flight) != 1:
-            self._suspect = None
-            return None
-        (alone,) = in_flight
-        before, self._suspect = self._suspect, (alone.topic, alone.seq)
-        if before != self._suspect:
+        before, alone, self._suspect = self._suspect, None, None
+        if len(in_flight) == 1:
+            (alone,) = in_flight
+            self._suspect = (alone.topic, alone.seq)
+        elif not in_flight and just_accepted is not None and just_accepted.seq is not None:
+            alone = just_accepted
+            self._suspect = (alone.topic, None)
+        if before is None or before != self._suspect:
             return None
         self._suspect = None
         return alone

@@ -27,6 +27,10 @@ FETCH = 50
 """Messages read ahead a lane; with 128 kB a message at the most, 6.4 MB."""
 CAREFUL_UNTIL = 100
 """So many messages accepted one at a time end the search for the one that ends connections."""
+JUST_S = 0.5
+"""An end so soon after a PUBACK may have to do with what was acknowledged."""
+PROBATION_S = 1.0
+CAREFUL_GAP_S = 0.1
 PACKET_EXTRA = 64
 """Octets of a PUBLISH beside topic and payload: header, packet id, properties; rounded up."""
 NO_MATCHING_SUBSCRIBERS = 0x10
@@ -55,7 +59,7 @@ class Flight:
 
 
 class Drain:
-    """Lives as long as its connection. ``run``, ``pace``, ``retry`` and ``watch`` are tasks of the session."""
+    """Lives as long as its connection; ``run``, ``pace``, ``retry``, ``step`` and ``watch`` are its tasks."""
 
     def __init__(
         self,
@@ -78,6 +82,8 @@ class Drain:
         self.full_window = max(1, min(pace.window, connection.receive_maximum))
         self.careful = careful
         self.accepted = 0
+        self._last_accepted: tuple[float, Flight] | None = None
+        self._on_probation: list[tuple[float, Refusal]] = []
         self.in_flight: dict[int, Flight] = {}
         self._in_flight_seqs: set[int] = set()
         self._history_in_flight = 0
@@ -102,6 +108,12 @@ class Drain:
     @property
     def window(self) -> int:
         return 1 if self.careful else self.full_window
+
+    @property
+    def just_accepted(self) -> Flight | None:
+        """What was acknowledged a moment ago."""
+        last = self._last_accepted
+        return last[1] if last is not None and self._clock.monotonic() - last[0] <= JUST_S else None
 
     async def begin(self) -> None:
         """What is committed by now is history."""
@@ -171,7 +183,15 @@ class Drain:
         while True:
             for refusal in self._refusals.due():
                 await self._try_again(refusal)
-            await self._clock.sleep(min(5.0, max(0.1, self._refusals.next_in_s() or 5.0)))
+            self._end_probation()
+            soonest = self._refusals.next_in_s()
+            await self._clock.sleep(0.25 if self._on_probation else min(5.0, max(0.1, soonest or 5.0)))
+
+    async def step(self) -> None:
+        """While one at a time is sent, each waits a moment after the PUBACK of the one before."""
+        while self.careful:
+            self._signal.set()
+            await self._clock.sleep(CAREFUL_GAP_S / 2)
 
     async def watch(self) -> None:
         """A broker that accepts and never acknowledges is left, and dialled anew."""
@@ -202,10 +222,27 @@ class Drain:
         self._counters.unheard += reason == NO_MATCHING_SUBSCRIBERS
         if flight.seq is not None:
             self._acks.add(flight.stream, flight.seq)
+        now = self._clock.monotonic()
+        self._last_accepted = (now, flight)
         if (refusal := self._refusals.accept(flight.topic)) is not None:
-            self._sweep(refusal)
+            if refusal.closes:
+                self._on_probation.append((now + PROBATION_S, refusal))
+            else:
+                self._mend(refusal)
         if self.careful and self.accepted >= CAREFUL_UNTIL:
             self.careful = False
+
+    def _mend(self, refusal: Refusal) -> None:
+        if self._refusals.mend(refusal):
+            self._sweep(refusal)
+
+    def _end_probation(self) -> None:
+        """A topic that ended connections is trusted once one stands for a while after its message was accepted."""
+        now = self._clock.monotonic()
+        for until, refusal in self._on_probation:
+            if until <= now:
+                self._mend(refusal)
+        self._on_probation = [(until, refusal) for until, refusal in self._on_probation if until > now]
 
     def _sweep(self, refusal: Refusal) -> None:
         """What a topic held goes again, as history."""
@@ -224,18 +261,18 @@ class Drain:
             if found:
                 refusal.trying = True
                 self._retries.extend(found)
-            else:  # acknowledged meanwhile, or given up for lack of space
-                self._refusals.forget(refusal)
+            else:  # acknowledged meanwhile, or given up for lack of space: the sweep finds the next one
                 self._sweep(refusal)
+                refusal.first_seq = None
         elif refusal.topic in self._held_announcements:
             refusal.trying = True
             self._announcements[refusal.topic] = self._held_announcements.pop(refusal.topic)
-        else:
-            self._refusals.forget(refusal)
         self._signal.set()
 
     def _free(self) -> int:
-        return 0 if self._over else self.window - len(self.in_flight)
+        if self._over or (self.careful and self._clock.monotonic() - self._progress < CAREFUL_GAP_S):
+            return 0
+        return self.window - len(self.in_flight)
 
     async def _fill(self) -> bool:
         """Hands over what may go now; True where there may be more."""

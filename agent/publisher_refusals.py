@@ -8,7 +8,8 @@ connection. Brokers differ in how they refuse (measured, or read in their tracke
   each new connection, or every connection would end at once;
 - the connection is closed without a word (AWS IoT, HiveMQ under 3.1.1): publisher_drain.py finds the message by
   sending one at a time;
-- not at all: under MQTT 3.1.1 mosquitto acknowledges what its ACL denies. That cannot be seen from here.
+- not at all: under MQTT 3.1.1 mosquitto acknowledges what its ACL denies. That cannot be seen from here, unless it
+  closes the connection after it, which is noticed after a few messages.
 
 Where three topics of one family ("summary/device/...") are refused and none is accepted, the family is paused as one.
 """
@@ -101,20 +102,20 @@ class Refusals:
         found.trying = False
 
     def accept(self, topic: str) -> Refusal | None:
-        """A message of this topic was accepted; what is paused no more by it."""
+        """A message of this topic was accepted; what of it is paused, and may be mended."""
         if family := _family(topic):
             self._accepted_at[family] = self._clock.monotonic()
         if not self._paused:
             return None
-        found = self._find(topic)
-        if found is not None:
-            del self._paused[found.topic]
-            self._on_mended(found)
-        return found
+        return self._find(topic)
 
-    def forget(self, refusal: Refusal) -> None:
-        """What it held is no more."""
-        self._paused.pop(refusal.topic, None)
+    def mend(self, refusal: Refusal) -> bool:
+        """The broker takes it again; False where it was mended before."""
+        if self._paused.get(refusal.topic) is not refusal:
+            return False
+        del self._paused[refusal.topic]
+        self._on_mended(refusal)
+        return True
 
     def due(self) -> list[Refusal]:
         """Those to be tried again now."""
@@ -144,8 +145,16 @@ class Refusals:
     def connection_lost(self) -> bool:
         """True where a refusal of just now may have ended it."""
         now = self._clock.monotonic()
-        guilty = [found for found in self._paused.values() if now - found.refused_at <= CLOSED_WITHIN_S]
+        guilty = [
+            found
+            for found in self._paused.values()
+            if now - found.refused_at <= CLOSED_WITHIN_S or (found.trying and found.closes)
+        ]
         for found in guilty:
+            if found.trying:
+                found.wait_s = min(found.wait_s * 2, self._cap_s)
+                found.times += 1
+                found.trying = False
             found.closes = True
             found.retry_at = max(found.retry_at, now + found.wait_s)
         return bool(guilty)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import resource
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -145,6 +146,35 @@ async def test_a_denied_topic_is_seen_under_mqtt_5_and_flows_once_the_rule_is_me
             return {seq for m in recorder.messages if (seq := m.json().get("seq")) is not None}
 
         await until(lambda: arrived() == wanted)
+
+
+async def test_a_denied_topic_under_the_older_version_costs_a_few_of_its_messages_and_no_others(
+    mosquitto: Start,
+) -> None:
+    """mosquitto acknowledges what it denies and closes: the first few are lost unseen, the rest is kept."""
+    broker, outbox = mosquitto(acl=f"topic deny {ROOT}/event/#\ntopic readwrite #\n"), MemoryOutbox()
+    with broker.recorder(f"{ROOT}/#") as recorder:
+        made = publisher(outbox, at(broker.port), pace=replace(QUICK, refused_first_s=3.0), protocol="3.1.1")
+        async with running(made):
+            await until(lambda: made.state.connected)
+            denied: list[int] = []
+            others: list[int] = []
+            for _ in range(20):
+                denied += outbox.add(1, "event/link.flap")
+                others += outbox.add(5, "summary/site")
+            made.wake()
+            await until(lambda: [refused.topic for refused in made.state.refused] == ["event/link.flap"], 20)
+            await until(lambda: not set(others) & set(outbox.waits()), 20, "the others flow")
+            assert 10 <= len(outbox.waits()) < 20
+            assert "closes the connection" in made.state.refused[0].text
+            await asyncio.to_thread(broker.allow_all)
+            await until(lambda: not outbox.waits(), 20, "flows after the rule is mended")
+
+        def arrived() -> set[int]:
+            return {seq for m in recorder.messages if (seq := m.json().get("seq")) is not None}
+
+        await until(lambda: set(others) <= arrived())
+        assert len(set(denied) & arrived()) >= 10
 
 
 async def test_a_whole_denied_subtree_costs_a_few_connections_and_not_one_a_topic(mosquitto: Start) -> None:

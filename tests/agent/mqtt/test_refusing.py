@@ -209,7 +209,7 @@ def test_one_end_with_a_message_alone_on_the_way_is_no_proof() -> None:
     one, other = Flight(7, "s", "a", Lane.LIVE), Flight(8, "s", "b", Lane.LIVE)
 
     def ended(*flights: Flight) -> Flight | None:
-        return suspicion.ended(closed, flights, held=False, explained=False)
+        return suspicion.ended(closed, flights, None, held=False, explained=False)
 
     careful = []
     for _ in range(2):
@@ -219,7 +219,7 @@ def test_one_end_with_a_message_alone_on_the_way_is_no_proof() -> None:
     assert ended(one) is None
     assert ended(other) is None, "another one: a broker that comes and goes"
     assert ended(other) is other
-    assert suspicion.ended(LostError(Fault.SILENT, "x"), (one,), held=False, explained=False) is None
+    assert suspicion.ended(LostError(Fault.SILENT, "x"), (one,), None, held=False, explained=False) is None
 
 
 async def test_what_is_mended_during_a_read_of_history_is_not_passed_over(
