@@ -3,11 +3,15 @@
 import asyncio
 import gc
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""A test run in the background of a script inherits an ignored Ctrl-C; the programs that tests start must not."""
 
 BLOCKED_S = 0.5
 """One callback may hold the loop this long; two noisy cores stall a thread for 0.2 s at times (measured)."""
