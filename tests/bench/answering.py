@@ -1,0 +1,95 @@
+"""Simulated SNMP agents for a load: hundreds of addresses behind one socket, in a process of their own.
+
+``python -m tests.bench.answering PORT PORTS KEEP_S``, until SIGTERM. Every address of 127.0.0.0/8 at that UDP port is
+a device with PORTS interfaces. tests/lab/responder.py makes the answers; those to GETs are kept for KEEP_S seconds and
+given again with another request id, so that one core of answering keeps one core of asking busy. Counters move.
+"""
+
+import math
+import signal
+import socket
+import struct
+import sys
+import time
+
+from tests.bench.site_plan import ACTIVE, PORTS
+from tests.lab import ber
+from tests.lab.ber import Value
+from tests.lab.responder import Agent, Moving, healthy
+
+_IP_PKTINFO = 8  # linux/in.h
+_BUFFER = 4 << 20
+KEPT = 50_000
+"""Answers, at most."""
+
+
+def device(ports: int) -> Agent:
+    """A switch whose traffic goes up and down, port by port."""
+    agent = healthy(ports)
+    for index in range(1, ports + 1):
+        rate = 10.0 ** (3 + index % 5) if index <= max(1, ports * ACTIVE // PORTS) else 0.0
+        for column, share in (("6", 1.0), ("10", 0.2), ("7", 1 / 811), ("11", 1 / 433)):
+            agent.values[ber.oid(f"1.3.6.1.2.1.31.1.1.1.{column}.{index}")] = _moving(rate * share, index)
+    return agent
+
+
+def _moving(rate: float, index: int) -> Moving:
+    return lambda s: Value(ber.COUNTER64, int(rate * (s + 40 * math.sin(s / 90 + index)) + 40 * rate) & (2**64 - 1))
+
+
+class Kept:
+    """Answers by address and question."""
+
+    def __init__(self, agent: Agent, keep_s: float) -> None:
+        self._agent, self._keep_s = agent, keep_s
+        self._answers: dict[tuple[bytes, bytes, bytes], tuple[float, bytes]] = {}
+
+    def answer(self, data: bytes, address: bytes) -> bytes | None:
+        """The whole answer to a v1 or v2c request, None where there is none."""
+        _, body, _ = ber.unpack(data, 0)
+        _, _, after_version = ber.unpack(body, 0)
+        _, _, after_community = ber.unpack(body, after_version)
+        kind, content, _ = ber.unpack(body, after_community)
+        _, _, after_id = ber.unpack(content, 0)
+        head, number, rest = body[:after_community], content[:after_id], content[after_id:]
+        if kind != ber.GET:
+            return self._fresh(data)
+        now = time.monotonic()
+        key = (address, head, rest)
+        known = self._answers.get(key)
+        if known is None or known[0] < now:
+            fresh = self._fresh(data)
+            if fresh is None:
+                return None
+            _, answered, _ = ber.unpack(fresh, 0)
+            _, content, _ = ber.unpack(answered, after_community)
+            if len(self._answers) >= KEPT:
+                self._answers.clear()
+            known = self._answers[key] = (now + self._keep_s, content[ber.unpack(content, 0)[2] :])
+        return ber.pack(ber.SEQUENCE, head + ber.pack(ber.RESPONSE, number + known[1]))
+
+    def _fresh(self, data: bytes) -> bytes | None:
+        answer = self._agent.answer(ber.unpack_message(data))
+        self._agent.asked.clear()
+        return None if answer is None else ber.pack_message(answer)
+
+
+def serve(port: int, ports: int, keep_s: float) -> None:
+    """Until the process is ended."""
+    kept = Kept(device(ports), keep_s)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+        taken.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        taken.bind(("0.0.0.0", port))
+        while True:
+            data, notes, _, peer = taken.recvmsg(65535, 64)
+            asked = struct.unpack_from("i4s4s", notes[0][2])[2]  # struct in_pktinfo: index, local, destination
+            answer = kept.answer(data, asked)
+            if answer is not None:
+                source = struct.pack("i4s4s", 0, asked, bytes(4))
+                taken.sendmsg([answer], [(socket.IPPROTO_IP, _IP_PKTINFO, source)], 0, peer)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    serve(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))

@@ -1,0 +1,195 @@
+"""CPU an echo, whole, against fping; and no false loss, nor a false round trip, while SNMP polling fills a core."""
+
+import contextlib
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kpi.model import Role
+from tests.bench.echo import FPING_SPACING_MS
+from tests.bench.report import Effort, Row, Say, missing
+from tests.bench.site_plan import COMMUNITY, COMMUNITY_ENV, PORTS, address, name, settings
+from tests.bench.snmp import _cpu_of as cpu_of
+from tests.lab.agent import SondaRun
+from tests.lab.capture import Capture, CapturedTrip
+from tests.lab.daemon import Daemon, free_port
+from tests.lab.network import Namespace, Network
+from tests.programs import PACKAGES, find
+
+TARGETS = 500
+WARM_S = 8.0
+LOAD_DEVICES = 100
+LOAD_SHARE = 0.85
+"""How much of a core SNMP polling is to fill, with echoes beside it. Beyond it polls would be skipped, not made."""
+PORT_US = 110.0
+"""CPU a polled interface, roughly: from this follows how often is polled; the share reached is said."""
+COST = "CPU an echo (sent, timed, KPI'd, stored) against fping"
+
+
+def cost(effort: Effort, say: Say) -> list[Row]:
+    """Both at once, each in a namespace of its own: the same minutes, the same neighbours."""
+    if find("fping") is None:
+        return [missing(COST, 4, 2, "x", f"needs fping: apt-get install {PACKAGES['fping']}")]
+    minutes = 1 if effort.quick else 5
+    with tempfile.TemporaryDirectory(dir=effort.folder) as folder, Network() as network:
+        ours, theirs = network.namespace("ours"), network.namespace("fping")
+        ours.ping_group_range()
+        with SondaRun(Path(folder), settings([Role.SERVER] * TARGETS), place=ours) as sonda:
+            time.sleep(WARM_S)
+            say(f"echoes to {TARGETS} targets, ours and fping side by side, {minutes} min")
+            pid = sonda.daemon.pid
+            sent, before = _icmp(sonda)["sent"], cpu_of(pid)
+            began = time.monotonic()
+            rounds = [_fping(theirs, 60) for _ in range(minutes)]
+            spent = cpu_of(pid) - before
+            seconds = time.monotonic() - began
+            counted = _icmp(sonda)
+            sent = counted["sent"] - sent
+    ours_us = spent / sent * 1e6
+    fping_us = sum(cpu for cpu, _ in rounds) / sum(n for _, n in rounds) * 1e6
+    return [
+        Row(
+            COST, ours_us / fping_us, 4, 2, "x",
+            f"sonda run whole, {sent} echoes in {seconds:.0f} s with {minutes} minute closes"
+            f"{'' if effort.quick else ' and a five-minute close'}: {ours_us:.1f} us, against {fping_us:.1f} us "
+            f"({minutes} x 60 s at the same time); ours lost {sent - counted['answered'] if sent == counted['sent'] else 0}",
+        )
+    ]  # fmt: skip
+
+
+def _icmp(sonda: SondaRun) -> dict[str, Any]:
+    found: dict[str, Any] = sonda.json("/api/v1/agent")["icmp"]
+    return found
+
+
+def _fping(place: Namespace, seconds: int) -> tuple[float, int]:
+    """CPU seconds and echoes sent."""
+    command = ["fping", "-q", "-C", str(seconds), "-p", "1000", "-i", str(FPING_SPACING_MS)]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with place.inside():
+        subprocess.run([*command, *map(address, range(TARGETS))], capture_output=True, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime, seconds * TARGETS
+
+
+@contextlib.contextmanager
+def answering(place: Namespace, folder: Path, ports: int = PORTS, keep_s: float = 5.0) -> Iterator[tuple[int, Daemon]]:
+    """Simulated SNMP agents at every loopback address of a namespace, in a process of their own: their port."""
+    port = free_port(place=place)
+    command = [sys.executable, "-m", "tests.bench.answering", str(port), str(ports), str(keep_s)]
+    daemon = Daemon(command, log=folder / "answering.log", place=place)
+    daemon.start()
+    try:
+        yield port, daemon
+    finally:
+        daemon.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """One run under load. Differences are ours minus the capture's, in microseconds, of echoes both have seen."""
+
+    sent: int
+    lost: int
+    seen: int
+    differences_us: list[float]
+    ours_us: list[float]
+    captured_us: list[float]
+    share: float
+    """Of a core, that our process took."""
+    varbinds_s: float
+    """Varbinds asked a second."""
+    dropped: int
+    counters: dict[str, Any]
+
+
+def loaded(seconds: int, folder: Path) -> Loaded:
+    """500 targets at 1 Hz beside polls of 100 devices as fast as one core goes, with a capture of the same."""
+    poll_s = round(LOAD_DEVICES * (PORTS + 2) * PORT_US / 1e6 / LOAD_SHARE, 2)
+    trips = folder / "trips.json"
+    with Network() as network:
+        place = network.namespace("load")
+        place.ping_group_range()
+        with answering(place, folder) as (port, _):
+            roles = [Role.SERVER] * TARGETS
+            text = settings(roles, snmp=range(LOAD_DEVICES), snmp_port=port)
+            command = [sys.executable, "-m", "tests.bench.loaded", str(folder / "sonda.toml"), str(poll_s), str(trips)]
+            env = {COMMUNITY_ENV: COMMUNITY}
+            with SondaRun(folder, text, place=place, command=command, env=env) as sonda:
+                time.sleep(20.0)  # first contact with all of them
+                pid = sonda.daemon.pid
+                before, tally = cpu_of(pid), sonda.json("/api/v1/agent")
+                offset = time.time() - time.monotonic()
+                start = time.monotonic()
+                with Capture(place, "lo") as capture:
+                    time.sleep(seconds + 3.0)
+                end = start + seconds
+                after = sonda.json("/api/v1/agent")
+                share = (cpu_of(pid) - before) / (time.monotonic() - start)
+    taken = [t for t in json.loads(trips.read_text()) if start + 0.5 <= t[1] < end - 0.5]
+    matched = _match(taken, capture.trips(), offset)
+    polls = after["snmp"]["tally"]["varbinds"] - tally["snmp"]["tally"]["varbinds"]
+    return Loaded(
+        sent=len(taken),
+        lost=sum(t[2] is None for t in taken),
+        seen=len(matched),
+        differences_us=sorted(a - b for a, b in matched),
+        ours_us=sorted(a for a, _ in matched),
+        captured_us=sorted(b for _, b in matched),
+        share=share,
+        varbinds_s=polls / (time.monotonic() - start),
+        dropped=capture.dropped,
+        counters={"tally": after["snmp"]["tally"], "icmp": after["icmp"], "scheduler": after["scheduler"]},
+    )
+
+
+def _match(taken: list[Any], captured: list[CapturedTrip], offset: float) -> list[tuple[float, float]]:
+    """Round trips of the same echo, ours and the capture's, in us: same target, sent at the same time."""
+    targets = {f"{name(number)}/icmp": address(number) for number in range(TARGETS)}
+    by_address: dict[str, list[CapturedTrip]] = defaultdict(list)
+    for trip in captured:
+        by_address[trip.request.target].append(trip)
+    pairs = []
+    for target, at, rtt_ms in taken:
+        sent = at + offset
+        nearest = min(by_address[targets[target]], key=lambda t: abs(t.request.at_ns / 1e9 - sent), default=None)
+        if nearest is None or rtt_ms is None or nearest.rtt_ms is None:
+            continue
+        if abs(nearest.request.at_ns / 1e9 - sent) < 0.1:
+            pairs.append((rtt_ms * 1e3, nearest.rtt_ms * 1e3))
+    return pairs
+
+
+def quantile(ordered: list[float], q: float) -> float:
+    return ordered[min(len(ordered) - 1, int(q * len(ordered)))]
+
+
+def under_load(effort: Effort, say: Say) -> list[Row]:
+    """Three rows: loss, median, 99th percentile."""
+    seconds = 60 if effort.quick else 120
+    say(f"{TARGETS} targets under full SNMP load, {seconds} s")
+    with tempfile.TemporaryDirectory(dir=effort.folder) as folder:
+        run = loaded(seconds, Path(folder))
+    how = f"{run.sent} echoes at 1 Hz, SNMP of {LOAD_DEVICES} devices beside them, our process at {100 * run.share:.0f} % of a core"
+    seen = f"{run.seen} echoes in a capture of the same run that dropped {run.dropped}"
+    medians = quantile(run.ours_us, 0.5), quantile(run.captured_us, 0.5)
+    tails = quantile(run.ours_us, 0.99), quantile(run.captured_us, 0.99)
+    return [
+        Row("false loss, 500 targets at 1 Hz with SNMP at full load", run.lost, 0, 0, "", how),
+        Row(
+            "round trip under that load against a packet capture, median", abs(medians[0] - medians[1]), 30, 30, "us",
+            f"{seen}: {medians[0]:.1f} against {medians[1]:.1f} us",
+        ),
+        Row(
+            "the same, 99th percentile", abs(tails[0] - tails[1]), 300, 300, "us",
+            f"{tails[0]:.1f} against {tails[1]:.1f} us; echo by echo {quantile(run.differences_us, 0.99):.1f} us",
+        ),
+    ]  # fmt: skip
