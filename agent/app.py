@@ -99,6 +99,7 @@ class Agent:
         self._boot = uuid.uuid4().hex[:16]
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
+        self._date_known = asyncio.Event()
         self._publisher: Publisher | None = None
         self._publishing: asyncio.Task[None] | None = None
         self._last_reload: str | None = None
@@ -226,6 +227,7 @@ class Agent:
             make(self._folds.run(now_utc), name="folds"),
             make(self._resolver.run(), name="resolver"),
             make(self._follow_routes(), name="routes"),
+            make(self._follow_first_date(), name="first date"),
             make(self._follow_signals(group), name="reload"),
         ]
         serving = []
@@ -304,9 +306,15 @@ class Agent:
 
     def _first_date(self) -> None:
         self._dated = True
-        self._relabelling = asyncio.get_running_loop().create_task(
-            self._store.relabel(self._boot, self._timeline.offset_s), name="relabel"
-        )
+        self._date_known.set()
+
+    async def _follow_first_date(self) -> None:
+        """The clock is set for the first time: what was measured until then gets its dates, and is said."""
+        await self._date_known.wait()
+        await self._recorder.settled()
+        windows = await self._store.relabel(self._boot, self._timeline.offset_s)
+        log.info("The clock is set: %d windows got their dates.", windows)
+        await self._folds.dated(self._timeline.utc(self._timeline.began), self._clock.utc())
 
     async def _follow_routes(self) -> None:
         while True:

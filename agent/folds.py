@@ -102,6 +102,15 @@ class Folds:
         if end % HOUR == 0:
             self._due.put_nowait(end - HOUR)
 
+    async def dated(self, first_utc: float, now_utc: float) -> None:
+        """The clock was set, and the store has dated what was measured since ``first_utc``: say it, and fold it."""
+        first, last = (int(utc) // FIVE_MINUTES * FIVE_MINUTES for utc in (first_utc, now_utc))
+        for start in range(first, last, FIVE_MINUTES):
+            plains = await self._fold(FIVE_MINUTES, FIVE_MINUTES, start, start + FIVE_MINUTES)
+            if plains:
+                self._recorder.put(Batch(drafts=self._folded(Window(start, FIVE_MINUTES), plains)))
+                self.five_closed(start)
+
     async def run(self, now_utc: int | None) -> None:
         """Until cancelled. ``now_utc`` is None where the clock is not set: then there is nothing to make up for."""
         if now_utc is not None:

@@ -54,7 +54,7 @@ class Summaries:
         for device in five.devices.values():
             summary = self._device(device, window, polls)
             self.latest[device.device] = summary
-            drafts.append(MessageDraft(f"summary/device/{device.device}", DEVICE_SCHEMA, summary_to_plain(summary)))
+            drafts.append(_device_message(summary))
             ports = self._ports(device, window, polls)
             self.ports[device.device] = ports
             changed = {key: ports[key] for key, counts in device.ports.items() if counts.transitions}
@@ -69,16 +69,22 @@ class Summaries:
     def folded(
         self, window: Window, plains: Mapping[str, Mapping[str, Any]], plan: SitePlan, polls: Polls
     ) -> list[MessageDraft]:
-        """A coarser window: judge what is read on it; of an hour, the ports are said."""
+        """A window out of the store: judge what is read on it. Of an hour, the ports are said; of five minutes that
+        got their date only now, what would have been said of them."""
         devices = _devices(plains, plan)
+        late = window.length_s == FIVE_S
         drafts = []
         for device in devices:
-            self._device(device, window, polls)
+            summary = self._device(device, window, polls)
+            if late:
+                drafts.append(_device_message(summary))
             ports = self._ports(device, window, polls)
             if ports and window.length_s == HOUR_S:
                 drafts.append(_ports_message(device.device, window, ports))
         network = plains.get(STATE, {}).get(NETWORK)
-        self._site(devices, StateSeconds.from_plain(network) if network is not None else None, window)
+        site = self._site(devices, StateSeconds.from_plain(network) if network is not None else None, window)
+        if late and devices:
+            drafts.append(MessageDraft("summary/site", SITE_SCHEMA, summary_to_plain(site)))
         return drafts
 
     def _device(self, device: DeviceWindow, window: Window, polls: Polls) -> Summary:
@@ -165,6 +171,10 @@ def _devices(plains: Mapping[str, Mapping[str, Any]], plan: SitePlan) -> list[De
 
 def _port_counts(plain: Any) -> dict[str, PortCounts]:
     return ports_window_from_plain(plain) if plain is not None else {}
+
+
+def _device_message(summary: Summary) -> MessageDraft:
+    return MessageDraft(f"summary/device/{summary.entity}", DEVICE_SCHEMA, summary_to_plain(summary))
 
 
 def _ports_message(device: str, window: Window, figures: Mapping[str, Sequence[Figure]]) -> MessageDraft:

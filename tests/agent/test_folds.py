@@ -112,3 +112,21 @@ def test_there_is_no_fold_of_nothing_and_none_of_an_unknown_version() -> None:
         fold(STATE, [])
     with pytest.raises(ValueError, match="version"):
         fold(STATE, [[99, 1]])
+
+
+async def test_what_got_its_date_late_is_said_and_folded(tmp_path: Path) -> None:
+    said = Said()
+    rows = [
+        WindowRow("a", STATE, FIVE_MINUTES, "boot", 1000.0 + 300 * i, None, StateSeconds(up_ms=300_000).to_plain())
+        for i in range(14)
+    ]
+    async with folding(tmp_path / "s.db", said, rows) as (folds, store, _):
+        assert await store.relabel("boot", START - 1000.0) == 14
+        making = asyncio.create_task(folds.run(None))
+        await folds.dated(START, START + 14 * 300)
+        fives = [w for w in said.windows if w.length_s == FIVE_MINUTES]
+        assert fives == [Window(START + 300 * i, FIVE_MINUTES) for i in range(14)]
+        async with asyncio.timeout(10):
+            while not await store.windows("a", STATE, HOUR, START, START + HOUR):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+        making.cancel()
