@@ -26,13 +26,12 @@ from agent.folds import Folds
 from agent.live import AgentNow
 from agent.logs import set_up
 from agent.measuring import Measuring
-from agent.mqtt import BrokerDialler, client_id
-from agent.publisher import Publisher
+from agent.publishing import Publishing
 from agent.recorder import Recorder
 from agent.resolve import Resolver
 from agent.scheduler import Scheduler
 from agent.settings import Fault, Overrides, Settings, load
-from agent.settings.convert import broker, store_limits
+from agent.settings.convert import store_limits
 from agent.settings.reload import Reloaded, reload
 from agent.site import host_names, plan_site
 from agent.store.errors import StoreError
@@ -43,7 +42,7 @@ from agent.vitals import VitalsReader, who_listens
 from agent.windows import ALIVE, ECHO, MINUTE_S
 from collectors.clock import Clock, SystemClock, clock_trust
 from collectors.icmp import EchoTarget, IcmpEngine, Mode, permission_help
-from collectors.link import Links, read_routes
+from collectors.link import Links, read_routes, remembering
 from collectors.snmp.client import SnmpClient
 from collectors.snmp.collector import SnmpCollector
 
@@ -100,8 +99,6 @@ class Agent:
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self._date_known = asyncio.Event()
-        self._publisher: Publisher | None = None
-        self._publishing: asyncio.Task[None] | None = None
         self._last_reload: str | None = None
 
     async def run(self) -> None:
@@ -178,6 +175,7 @@ class Agent:
         self._folds = Folds(
             store, self._recorder, zone=lambda: self._settings.site.zone, folded=self._core.window_folded
         )
+        self._publishing = Publishing(store, clock, boot=self._boot, info=self._info, event=self._core.event)
         self._resolver = Resolver(clock, self._replan)
         self._vitals = VitalsReader(path.parent)
         self._view = View(
@@ -205,6 +203,8 @@ class Agent:
         self._say_opened()
         await self._resolver.want(frozenset(host_names(self._settings)))
         self._replan()
+        if self._routes:  # else the network is not there yet, and devices that go by its routes are missing
+            self._core.forget_strangers()
         now = self._clock.utc()
         five = int(now) // 300 * 300
         self._core.resume(
@@ -233,7 +233,7 @@ class Agent:
         serving = []
         if self._server is not None:
             serving = [make(self._server.run(), name="http"), make(self._events.run(), name="events")]
-        self._start_publisher(group)
+        self._publishing.start(self._settings, group)
         self._say_started()
         await self._stop.wait()
         log.info("Stopping.")
@@ -243,7 +243,7 @@ class Agent:
         self._core.windows.finish()
         self._recorder.stop()
         await asyncio.wait([recording], timeout=WRITE_S)
-        await self._stop_publisher()
+        await self._publishing.stop()
         self._events.close()
         if self._server is not None:
             self._server.stop()
@@ -251,39 +251,6 @@ class Agent:
         for task in [recording, *serving, *endless]:
             task.cancel()
         log.info("Stopped.")
-
-    def _start_publisher(self, group: asyncio.TaskGroup) -> None:
-        settings = broker(self._settings.mqtt)
-        if settings is None:
-            return
-        site = self._settings.site
-        self._publisher = Publisher(
-            outbox=self._store,
-            dialler=BrokerDialler(settings, client_id(site.tenant, site.site, site.probe)),
-            clock=self._clock,
-            root=f"sonda/v1/{site.tenant}/{site.site}/{site.probe}",
-            boot=self._boot,
-            info=self._info,
-            protocol=settings.protocol,
-            on_rolled_back=self._rolled_back,
-            on_clash=lambda clash: self._core.event(
-                "probe.fault", cause="identity_clash", boot=clash.boot, how=clash.how
-            ),
-            on_refused=lambda topic: log.warning("The broker refuses %s (%s); it is kept.", topic.topic, topic.text),
-        )
-        self._publishing = group.create_task(self._publisher.run(), name="publisher")
-
-    async def _stop_publisher(self) -> None:
-        publisher, task, self._publisher, self._publishing = self._publisher, self._publishing, None, None
-        if publisher is not None and task is not None:
-            await publisher.stop()
-            await asyncio.wait([task])
-
-    async def _rolled_back(self, last_seq: int) -> None:
-        log.warning(
-            "The broker knows numbers up to %d of this stream, the database fewer: a new stream begins.", last_seq
-        )
-        await self._store.new_stream(self._store.stream, "rolled_back")
 
     # The core calls these; what they call is made after it.
 
@@ -301,8 +268,7 @@ class Agent:
         self._folds.five_closed(label)
 
     def _committed(self) -> None:
-        if self._publisher is not None:
-            self._publisher.wake()
+        self._publishing.committed()
 
     def _first_date(self) -> None:
         self._dated = True
@@ -319,7 +285,7 @@ class Agent:
     async def _follow_routes(self) -> None:
         while True:
             await self._clock.sleep(ROUTES_S)
-            routes = await asyncio.to_thread(read_routes)
+            routes = remembering(self._routes, await asyncio.to_thread(read_routes))
             if routes != self._routes:
                 self._routes = routes
                 self._replan()
@@ -349,8 +315,8 @@ class Agent:
         await self._resolver.want(frozenset(host_names(self._settings)))
         self._replan()
         if "mqtt" in answer.difference.sections:
-            await self._stop_publisher()
-            self._start_publisher(group)
+            await self._publishing.stop()
+            self._publishing.start(self._settings, group)
 
     def _say_opened(self) -> None:
         opened = self._store.opened
@@ -404,7 +370,7 @@ class Agent:
             monitor=self._core.monitor,
             report=await self._store.report(),
             backlog=await self._store.backlog(),
-            publisher=self._publisher.state if self._publisher is not None else None,
+            publisher=self._publishing.state,
             vitals=self._vitals.read(),
             reload_faults=self._last_reload,
         )

@@ -1,0 +1,86 @@
+"""The publisher's life within the agent's: begun from settings, ended and begun anew when a reload changes them."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from agent.mqtt import BrokerDialler, client_id
+from agent.publisher import Publisher
+from agent.publisher_state import Clash, PublisherState, RefusedTopic
+from agent.settings.convert import broker
+from agent.settings.models import Settings
+from agent.store.store import Store
+from collectors.clock import Clock
+
+log = logging.getLogger("sonda.mqtt")
+
+
+class Publishing:
+    """At most one publisher at a time; none where the settings name no broker."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        boot: str,
+        info: Callable[[], Mapping[str, Any]],
+        event: Callable[..., None],
+    ) -> None:
+        """``info`` gives what the retained info says of the agent; ``event(kind, **body)`` says something at once."""
+        self._store = store
+        self._clock = clock
+        self._boot = boot
+        self._info = info
+        self._event = event
+        self._publisher: Publisher | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def state(self) -> PublisherState | None:
+        """None where nothing is published."""
+        return self._publisher.state if self._publisher is not None else None
+
+    def committed(self) -> None:
+        """Messages were committed."""
+        if self._publisher is not None:
+            self._publisher.wake()
+
+    def start(self, settings: Settings, group: asyncio.TaskGroup) -> None:
+        """Publish by these settings from now on."""
+        to = broker(settings.mqtt)
+        if to is None:
+            return
+        site = settings.site
+        self._publisher = Publisher(
+            outbox=self._store,
+            dialler=BrokerDialler(to, client_id(site.tenant, site.site, site.probe)),
+            clock=self._clock,
+            root=f"sonda/v1/{site.tenant}/{site.site}/{site.probe}",
+            boot=self._boot,
+            info=self._info,
+            protocol=to.protocol,
+            on_rolled_back=self._rolled_back,
+            on_clash=self._clash,
+            on_refused=self._refused,
+        )
+        self._task = group.create_task(self._publisher.run(), name="publisher")
+
+    async def stop(self) -> None:
+        """Say goodbye, bounded in time."""
+        publisher, task, self._publisher, self._task = self._publisher, self._task, None, None
+        if publisher is not None and task is not None:
+            await publisher.stop()
+            await asyncio.wait([task])
+
+    async def _rolled_back(self, last_seq: int) -> None:
+        log.warning("The broker knows numbers up to %d of this stream, the database fewer: a new one begins.", last_seq)
+        await self._store.new_stream(self._store.stream, "rolled_back")
+
+    def _clash(self, clash: Clash) -> None:
+        self._event("probe.fault", cause="identity_clash", boot=clash.boot, how=clash.how)
+
+    @staticmethod
+    def _refused(topic: RefusedTopic) -> None:
+        log.warning("The broker refuses %s (%s); what belongs there is kept.", topic.topic, topic.text)
