@@ -161,7 +161,7 @@ def end(process: subprocess.Popen[bytes], grace_s: float = 5) -> None:
                 pipe.close()
 
 
-def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 10, every_s: float = 0.02) -> None:
+def wait_until(condition: Callable[[], object], what: str, timeout_s: float = 10, every_s: float = 0.02) -> None:
     """Asks until it holds; NotReadyError names ``what``. Blocking: in `async def`, use asyncio.to_thread."""
     deadline = time.monotonic() + timeout_s
     while not condition():
