@@ -289,6 +289,7 @@ class Agent:
             if routes != self._routes:
                 self._routes = routes
                 self._replan()
+                self._publishing.network_changed()
 
     def _replan(self) -> None:
         plan = plan_site(self._settings, self._routes, self._resolver.addresses)

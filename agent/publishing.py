@@ -7,7 +7,7 @@ from typing import Any
 
 from agent.mqtt import BrokerDialler, client_id
 from agent.publisher import Publisher
-from agent.publisher_state import Clash, PublisherState, RefusedTopic
+from agent.publisher_state import Clash, PublisherState
 from agent.settings.convert import broker
 from agent.settings.models import Settings
 from agent.store.store import Store
@@ -47,6 +47,11 @@ class Publishing:
         if self._publisher is not None:
             self._publisher.wake()
 
+    def network_changed(self) -> None:
+        """There may be a way to the broker now: dial at once."""
+        if self._publisher is not None:
+            self._publisher.redial()
+
     def start(self, settings: Settings, group: asyncio.TaskGroup) -> None:
         """Publish by these settings from now on."""
         to = broker(settings.mqtt)
@@ -63,7 +68,6 @@ class Publishing:
             protocol=to.protocol,
             on_rolled_back=self._rolled_back,
             on_clash=self._clash,
-            on_refused=self._refused,
         )
         self._task = group.create_task(self._publisher.run(), name="publisher")
 
@@ -80,7 +84,3 @@ class Publishing:
 
     def _clash(self, clash: Clash) -> None:
         self._event("probe.fault", cause="identity_clash", boot=clash.boot, how=clash.how)
-
-    @staticmethod
-    def _refused(topic: RefusedTopic) -> None:
-        log.warning("The broker refuses %s (%s); what belongs there is kept.", topic.topic, topic.text)
