@@ -4,10 +4,11 @@ app.py gives it the parts that touch the world and keeps it running; tests give 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from agent.history import StateHistory
-from agent.incidents import KIND_FAULT, KIND_LINK, PROBE, Incidents
+from agent.incidents import KIND_DOWN, KIND_FAULT, KIND_LINK, PROBE, Incidents
 from agent.messages import MessageDraft
 from agent.monitor import Monitor
 from agent.polled import PollOutcome
@@ -33,7 +34,7 @@ DEVICE = "device"
 """The aspect of a device's states in the store."""
 LINK = "link"
 """The entity whose states are those of the probe's own link."""
-STOPPED = "agent_stopped"
+STOPPED, REMOVED = "agent_stopped", "removed"
 
 
 class Core:
@@ -61,7 +62,7 @@ class Core:
         self.timeline = timeline
         self.history = StateHistory()
         self.watch = Watch(clock, running=running, changed=self._state_changed, link_changed=self._link_changed)
-        self.monitor = Monitor(clock, self.watch, confirm=send_confirm, ask_again=ask_again, restarted=self._restarted)
+        self.monitor = Monitor(clock, self.watch, confirm=send_confirm, ask_again=ask_again, notices=self)
         self.incidents = Incidents(
             still_open, utc=timeline.utc, ancestors=self.watch.ancestors, write=self._incident_written
         )
@@ -88,9 +89,15 @@ class Core:
         self._was_down: set[str] = {i.entity for i in still_open}
 
     def apply(self, plan: SitePlan) -> None:
-        """Watch what the plan says from now on."""
+        """Watch what the plan says from now on. Of whom it does not name nothing is known any more."""
+        gone = self.plan.by_id().keys() - plan.by_id().keys()
         self.plan = plan
         self.monitor.apply(plan)
+        at = self._clock.monotonic()
+        for device in sorted(gone):
+            self.history.forget(device)
+            self._recorder.note(self._state_row(device, at, State.UNKNOWN, REMOVED))
+            self._forget(device, at)
         self._changed()
 
     def resume(
@@ -125,6 +132,16 @@ class Core:
                 ports = {k: LastReading.from_plain(p).moved(at) for k, p in reading.plain["ports"].items()}
                 track.polled.resume(ports, None)
 
+    def forget_strangers(self) -> None:
+        """Incidents of devices that were taken out of the settings while the agent was stopped end."""
+        for incident in tuple(self.incidents):
+            if incident.kind == KIND_DOWN and incident.entity not in self.plan.by_id():
+                self._forget(incident.entity, self._clock.monotonic())
+
+    def _forget(self, device: str, at: float) -> None:
+        self._was_down.discard(device)
+        self.incidents.forget(device, at)
+
     def event(self, kind: str, **body: Any) -> None:
         """Say something to the central servers, at once."""
         told = {"type": kind, "at": rfc3339(self._clock.utc()), **body}
@@ -157,13 +174,20 @@ class Core:
 
     def _incident_written(self, incident: Incident) -> None:
         self._recorder.note(incident)
-        if incident.kind in {KIND_LINK, KIND_FAULT} and len(incident.hides) == 1 and incident.entity == PROBE:
+        began_or_ended = incident.closed_utc is not None or len(incident.hides) == 1
+        if incident.kind in {KIND_LINK, KIND_FAULT} and incident.entity == PROBE and began_or_ended:
             state = "open" if incident.closed_utc is None else "closed"
             self.event("probe.fault", cause=incident.cause, state=state, since=rfc3339(incident.opened_utc))
         self._changed()
 
-    def _restarted(self, device: str, at: float, what: Restart) -> None:
+    # agent.polled.Notices
+
+    def restarted(self, device: str, at: float, what: Restart) -> None:
         self.event("device.reboot", device=device, what=what.value, noticed=rfc3339(self.timeline.utc(at)))
+
+    def flapping(self, device: str, at: float, port: str, merit: float, *, on: bool) -> None:
+        told = {"device": device, "port": port, "merit": round(merit), "state": "flapping" if on else "steady"}
+        self.event("link.flap", **told, noticed=rfc3339(self.timeline.utc(at)))
 
     def _network(self, start: float, end: float, checks: int) -> StateSeconds | None:
         gateway = self.history.of(self.plan.gateway) if self.plan.gateway else None
@@ -174,6 +198,7 @@ class Core:
 
     def _closed(self, five: Five, batch: Batch) -> Batch:
         drafts = self.summaries.closed(five, self._polls())
+        self._say_crossings()
         if five.dated:
             self._five_closed(five.label)
         self._changed()
@@ -181,7 +206,13 @@ class Core:
 
     def window_folded(self, window: Window, folded: Mapping[str, Mapping[str, Any]]) -> Sequence[MessageDraft]:
         """A coarser window was folded: what statuses it gives, and the messages of an hour."""
-        return self.summaries.folded(window, folded, self.plan, self._polls())
+        drafts = self.summaries.folded(window, folded, self.plan, self._polls())
+        self._say_crossings()
+        return drafts
+
+    def _say_crossings(self) -> None:
+        for crossing in self.summaries.crossings():
+            self.event("threshold", **asdict(crossing))
 
     def _polls(self) -> dict[str, PollOutcome | None]:
         return {track.id: track.polled.last for track in self.monitor if track.polled is not None}

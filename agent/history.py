@@ -1,6 +1,6 @@
 """The states of each entity as far back as an open window or an open outage needs them; the rest is in the store."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from kpi.model import State
 from kpi.states import Turn
@@ -30,11 +30,9 @@ class StateHistory:
             if last > 0:
                 self._turns[entity] = turns[last:]
 
-    def forget(self, kept: Iterable[str]) -> None:
-        """Only these entities are still watched."""
-        wanted = set(kept)
-        for entity in [e for e in self._turns if e not in wanted]:
-            del self._turns[entity]
+    def forget(self, entity: str) -> None:
+        """It is watched no more; should it come back, nothing is known of the time between."""
+        self._turns.pop(entity, None)
 
 
 def _last_up_before(turns: Sequence[Turn], at: float) -> int:

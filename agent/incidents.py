@@ -33,8 +33,8 @@ class Incidents:
         self._utc = utc
         self._ancestors = ancestors
         self._write = write
-        self._hidden: dict[str, str] = {}
-        """Devices whose state is unknown, with the reason."""
+        self._hidden = {d: i.cause for i in self._open.values() if i.kind == KIND_FAULT for d in i.hides}
+        """Devices whose state is unknown, with the reason; what a fault hid when the agent stopped is hidden still."""
 
     def __iter__(self) -> Iterator[Incident]:
         return iter(sorted(self._open.values(), key=lambda i: i.opened_utc))
@@ -42,16 +42,22 @@ class Incidents:
     def state_changed(self, change: StateChange) -> None:
         """Take one change of a device's state into account."""
         self._hidden.pop(change.device, None)
+        at = self._utc(change.at)
         if change.state is State.DOWN:
             hides = tuple(d for d, why in sorted(self._hidden.items()) if why == "parent" and self._behind(d, change))
-            self.begin(KIND_DOWN, change.device, change.reason, self._utc(change.at), hides)
+            self.begin(KIND_DOWN, change.device, change.reason, at, hides)
         elif change.state is State.UP:
-            at = self._utc(change.at)
             self.end(KIND_DOWN, change.device, at)
             self.end(KIND_LINK, PROBE, at)
-            self.end(KIND_FAULT, PROBE, at)
         elif change.state is State.UNKNOWN:
             self._hide(change)
+        self._end_fault(at)
+
+    def forget(self, device: str, at: float) -> None:
+        """It is watched no more: what is open with it ends."""
+        self._hidden.pop(device, None)
+        self.end(KIND_DOWN, device, self._utc(at))
+        self._end_fault(self._utc(at))
 
     def begin(self, kind: str, entity: str, cause: str, opened_utc: float, hides: tuple[str, ...] = ()) -> None:
         """Open an incident, or let an open one hide more."""
@@ -69,6 +75,11 @@ class Incidents:
         old = self._open.pop((kind, entity), None)
         if old is not None:
             self._write(replace(old, closed_utc=max(closed_utc, old.opened_utc)))
+
+    def _end_fault(self, closed_utc: float) -> None:
+        """A fault of ours is over once it hides nobody any more; another device's answer proves nothing."""
+        if all(why in _NOT_A_FAULT for why in self._hidden.values()):
+            self.end(KIND_FAULT, PROBE, closed_utc)
 
     def _behind(self, device: str, change: StateChange) -> bool:
         return change.device in self._ancestors(device)

@@ -58,3 +58,28 @@ def test_an_incident_open_before_a_restart_goes_on() -> None:
     assert written == []
     known.state_changed(change("a", 200.0, State.UP, "answered"))
     assert [(i.id, i.opened_utc, i.closed_utc) for i in written] == [("x", 5.0, 1e6 + 200.0)]
+
+
+def test_a_fault_of_the_probe_lasts_as_long_as_it_hides_somebody() -> None:
+    written: list[Incident] = []
+    known = incidents(written)
+    known.state_changed(change("a", 2.0, State.UNKNOWN, "name_not_resolved"))
+    known.state_changed(change("b", 3.0, State.UP, "answered"))
+    assert [i.kind for i in known] == [KIND_FAULT], "that another device answers proves nothing"
+    again = incidents(written, *known)
+    again.state_changed(change("b", 4.0, State.UP, "answered"))
+    assert [i.id for i in again] == [i.id for i in known], "nor after a restart"
+    again.state_changed(change("a", 5.0, State.UP, "answered"))
+    assert list(again) == []
+    assert written[-1].closed_utc == 1e6 + 5.0
+
+
+def test_with_a_device_that_is_watched_no_more_its_incidents_end() -> None:
+    written: list[Incident] = []
+    known = incidents(written)
+    known.state_changed(change("a", 2.0, State.DOWN, "no_reply"))
+    known.state_changed(change("b", 2.0, State.UNKNOWN, "icmp_permission"))
+    known.forget("a", 7.0)
+    assert [(i.entity, i.closed_utc) for i in written if i.closed_utc is not None] == [("a", 1e6 + 7.0)]
+    known.forget("b", 8.0)
+    assert list(known) == []
