@@ -19,8 +19,9 @@ from kpi.model import Incident
 
 log = logging.getLogger("sonda.recorder")
 
-KEPT_BATCHES = 60
-"""An hour of minutes: 200 devices take some 100 kB each."""
+KEPT_BATCHES = 120
+"""An hour of minutes, and of what happened in each: 200 devices take some 100 kB a minute."""
+NOTES_A_BATCH = 500
 KEPT_DRAFTS = 20_000
 AGAIN_S = 5.0
 LOST_SCHEMA = "sonda.event.v1"
@@ -119,12 +120,16 @@ class Recorder:
     def _flush(self) -> None:
         if self._now:
             entries, self._now = self._now, []
-            self._append(_batch(entries))
+            last = self._waiting[-1] if len(self._waiting) > 1 else None  # the first is being tried
+            if last is not None and _is_notes(last) and _entries(last) + len(entries) <= NOTES_A_BATCH:
+                self._waiting[-1] = _batch([*last.states, *last.incidents, *last.drafts, *entries])
+            else:
+                self._append(_batch(entries))
 
     def _append(self, batch: Batch) -> None:
         if len(self._waiting) >= KEPT_BATCHES:  # the first is being tried: the next oldest goes
             gone = self._waiting[1]
-            self._dropped += len(gone.windows) + len(gone.drafts) + len(gone.states) + len(gone.incidents)
+            self._dropped += _entries(gone)
             del self._waiting[1]
         self._waiting.append(batch)
         self._idle.clear()
@@ -137,6 +142,14 @@ def _batch(entries: Sequence[StateRow | Incident | MessageDraft]) -> Batch:
         incidents=[e for e in entries if isinstance(e, Incident)],
         drafts=[e for e in entries if isinstance(e, MessageDraft)],
     )
+
+
+def _is_notes(batch: Batch) -> bool:
+    return not (batch.windows or batch.counters or batch.devices)
+
+
+def _entries(batch: Batch) -> int:
+    return len(batch.windows) + len(batch.drafts) + len(batch.states) + len(batch.incidents)
 
 
 def _lost(entries: int) -> MessageDraft:

@@ -77,6 +77,24 @@ async def test_a_full_disk_is_waited_out_and_nothing_that_fits_is_lost(caplog: p
     assert [b.windows[0].start_utc for b in store.committed] == list(range(10))
 
 
+async def test_what_happens_on_a_full_disk_takes_few_places() -> None:
+    store, clock = Store(), ManualClock()
+    async with recording(store, clock, []) as recorder:
+        store.error = DiskFull("full")
+        recorder.put(window(0))
+        for n in range(1, 400):
+            recorder.note(draft(n))
+            await clock.advance(AGAIN_S)
+            if n == 200:
+                recorder.put(window(1))
+        assert recorder.waiting <= 5
+        store.error = None
+        await clock.advance(AGAIN_S + 1)
+    assert [d.body["n"] for b in store.committed for d in b.drafts] == list(range(1, 400)), "in order, none missing"
+    first = next(i for i, b in enumerate(store.committed) if b.windows and b.windows[0].start_utc == 1)
+    assert [d.body["n"] for b in store.committed[:first] for d in b.drafts] == list(range(1, 201))
+
+
 async def test_what_must_be_given_up_is_counted_and_said() -> None:
     store, clock = Store(), ManualClock()
     async with recording(store, clock, []) as recorder:
