@@ -1,5 +1,6 @@
 """The one file that imports sqlite3 and sqlite_utils: connections, their settings, and what their errors mean."""
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -99,8 +100,13 @@ def translated(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         raise _meaning(error, path) from error
     except OSError as error:
-        if error.errno in {28, 122}:  # ENOSPC, EDQUOT
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise disk_full(path) from error
+        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            raise StoreFault(
+                f"{error.filename or path} may not be written ({error.strerror}): give the folder {path.parent} to the "
+                "agent's user, or set `path` in [store] elsewhere."
+            ) from error
         raise StoreFault(f"{error.strerror or error}: {error.filename or path}") from error
 
 
