@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from agent.polled import Polled
+from agent.polled import Notices, Polled
 from agent.site import SitePlan, Watchable
 from agent.watch import Watch
 from collectors.clock import Clock
@@ -16,7 +16,6 @@ from collectors.icmp.echo import EchoTarget
 from kpi.echo import EchoAccumulator, EchoCounts
 from kpi.model import Metric, Outcome, Sample
 from kpi.reachability import CHECK_AGAIN_S, Reachability
-from kpi.reboots import Restart
 from kpi.sketch import Sketch
 
 log = logging.getLogger("sonda.monitor")
@@ -71,15 +70,14 @@ class Monitor:
         *,
         confirm: Callable[[EchoTarget], None],
         ask_again: Callable[[str], None],
-        restarted: Callable[[str, float, Restart], None],
+        notices: Notices,
     ) -> None:
-        """``confirm(target)`` sends one confirmation echo; ``ask_again(device)`` polls it once more by SNMP;
-        ``restarted(device, at, what)`` hears of restarts."""
+        """``confirm(target)`` sends one confirmation echo; ``ask_again(device)`` polls it once more by SNMP."""
         self._clock = clock
         self._watch = watch
         self._confirm = confirm
         self._ask_again = ask_again
-        self._restarted = restarted
+        self._notices = notices
         self._five = (clock.monotonic(), clock.monotonic() + 300.0)
         self._tracks: dict[str, Track] = {}
         self._by_target: dict[str, Track] = {}
@@ -129,7 +127,13 @@ class Monitor:
         if plan is None:
             track.polled = None
         elif track.polled is None:
-            track.polled = Polled(*self._five, status_s=plan.status_s, ports=track.watchable.ports)
+            track.polled = Polled(
+                track.id,
+                *self._five,
+                status_s=plan.status_s,
+                ports=track.watchable.ports,
+                notices=self._notices,
+            )
         else:
             track.polled.configure(plan.status_s, track.watchable.ports)
 
@@ -152,7 +156,7 @@ class Monitor:
         elif metric == Metric.CONFIRM:
             self._judge(track, sample)
         elif track.polled is not None:
-            track.polled.take(sample, lambda at, what: self._restarted(track.id, at, what))
+            track.polled.take(sample)
             if metric == Metric.SNMP and track.watchable.echo_s is None:
                 self._check(track, track.polled, sample)
 

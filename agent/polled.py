@@ -3,8 +3,9 @@
 SNMP silent while ICMP answers is the SNMP agent's trouble: the device stays up, its SNMP figures are unknown (R1).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from agent.settings.models import PortsSettings
 from agent.site import matches
@@ -27,11 +28,25 @@ class PollOutcome:
     seconds: float | None
 
 
+class Notices(Protocol):
+    """Who hears of what is said at once."""
+
+    def restarted(self, device: str, at: float, what: Restart) -> None:
+        """The device, or its SNMP agent alone, began anew; ``at`` is when it was noticed."""
+
+    def flapping(self, device: str, at: float, port: str, merit: float, *, on: bool) -> None:
+        """A port began to flap, or has settled (RFC 2439's figure of merit)."""
+
+
 class Polled:
     """One device's SNMP side. Times are monotonic seconds."""
 
-    def __init__(self, start: float, end: float, *, status_s: float, ports: PortsSettings) -> None:
+    def __init__(
+        self, device: str, start: float, end: float, *, status_s: float, ports: PortsSettings, notices: Notices
+    ) -> None:
         """[start, end) is the open five-minute window."""
+        self._device = device
+        self._notices = notices
         self.restarts = RestartTracker()
         self.ports: dict[str, PortAccumulator] = {}
         self.oper: dict[str, PortStatus] = {}
@@ -55,8 +70,8 @@ class Polled:
         if system is not None:
             self.restarts.resume(*system)
 
-    def take(self, sample: Sample, restarted: Callable[[float, Restart], None]) -> None:
-        """One sample of the SNMP collector; ``restarted(at, what)`` is called where one shows."""
+    def take(self, sample: Sample) -> None:
+        """One sample of the SNMP collector."""
         value = sample.value
         if sample.metric == Metric.SNMP:
             seconds = value if isinstance(value, float | int) else None
@@ -68,17 +83,23 @@ class Polled:
             if what is not None:
                 self._seen = [(at, w) for at, w in self._seen if at > sample.at - REMEMBERED_S]
                 self._seen.append((sample.at, what))
-                restarted(sample.at, what)
+                self._notices.restarted(self._device, sample.at, what)
         elif isinstance(value, PortIdentity):
             self._identify(sample.at, value)
         elif sample.metric == Metric.PORT_IDENTITY:
             self.ports.pop(sample.instance, None)
             self.oper.pop(sample.instance, None)
         elif isinstance(value, PortStatus) and sample.instance in self.ports:
-            self.ports[sample.instance].take_status(sample.at, value)
+            self._take_status(self.ports[sample.instance], sample.at, value)
             self.oper[sample.instance] = value
         elif isinstance(value, PortCounters) and sample.instance in self.ports:
             self.ports[sample.instance].take_counters(sample.at, value)
+
+    def _take_status(self, port: PortAccumulator, at: float, status: PortStatus) -> None:
+        before = port.flapping
+        port.take_status(at, status)
+        if port.flapping is not before:
+            self._notices.flapping(self._device, at, port.identity.key, port.merit, on=port.flapping)
 
     def _identify(self, at: float, identity: PortIdentity) -> None:
         known = self.ports.get(identity.key)

@@ -7,7 +7,7 @@ days), and stands in every summary until the next such window.
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agent.messages import MessageDraft
@@ -34,6 +34,18 @@ BEFORE = 2
 Polls = Mapping[str, PollOutcome | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A figure's status has changed. ``entity`` is a device, "device/port" or "site"."""
+
+    entity: str
+    kpi: str
+    was: str
+    status: str
+    value: float | None
+    window_s: int
+
+
 class Summaries:
     """The figures of the last closed five minutes, and the messages made of them."""
 
@@ -45,6 +57,7 @@ class Summaries:
         self._before: dict[tuple[str, int, str], deque[Reading]] = defaultdict(lambda: deque(maxlen=BEFORE))
         """By entity ("device" or "device/port"), length of the window and figure."""
         self._status: dict[tuple[str, str], Status] = {}
+        self._crossings: list[Crossing] = []
 
     def closed(self, five: Five, polls: Polls) -> list[MessageDraft]:
         """Summaries of five closed minutes; the messages carry the window, so they are for dated ones alone."""
@@ -87,6 +100,11 @@ class Summaries:
             drafts.append(MessageDraft("summary/site", SITE_SCHEMA, summary_to_plain(site)))
         return drafts
 
+    def crossings(self) -> list[Crossing]:
+        """The changes of status since this was asked last. What was never judged counts as good before."""
+        crossings, self._crossings = self._crossings, []
+        return crossings
+
     def _device(self, device: DeviceWindow, window: Window, polls: Polls) -> Summary:
         summary = device_summary(
             device,
@@ -125,6 +143,11 @@ class Summaries:
         judged = []
         for figure in figures:
             if figure.status is not Status.NONE:
+                was = self._status.get((entity, figure.kpi), Status.GOOD)
+                if was is not figure.status:
+                    self._crossings.append(
+                        Crossing(entity, figure.kpi, was.value, figure.status.value, figure.value, window.length_s)
+                    )
                 self._status[entity, figure.kpi] = figure.status
             if window.length_s != FIVE_S:
                 self._before[entity, window.length_s, figure.kpi].append(reading_of(figure))

@@ -1,0 +1,122 @@
+"""What is said when: statuses on the windows the catalogue names, crossings once, ports that changed at once."""
+
+import pytest
+
+from agent.polled import Polled, PollOutcome
+from agent.settings.models import PortsSettings
+from agent.site import SitePlan, Watchable
+from agent.summaries import Summaries, why_unanswered
+from agent.windows import ECHO, STATE, Five
+from kpi.echo import EchoCounts
+from kpi.merge import DeviceWindow
+from kpi.model import (
+    Device,
+    Metric,
+    NullReason,
+    Outcome,
+    PortIdentity,
+    PortStatus,
+    Role,
+    Sample,
+    Status,
+    SystemReading,
+    Window,
+)
+from kpi.port_counts import PortCounts
+from kpi.reboots import Restart
+from kpi.states import StateSeconds
+
+DEVICE = Device("core", "Core", Role.SWITCH, "192.0.2.1")
+PLAN = SitePlan((Watchable(DEVICE, "192.0.2.1", "eth0", 1.0, None, PortsSettings()),), None, (), ())
+HOUR = Window(1_800_000_000, 3600)
+
+
+def hour(lost: int) -> dict[str, dict[str, object]]:
+    echo = EchoCounts(sent=3600, lost=lost, longest_run=1 if lost else 0)
+    return {STATE: {"core": StateSeconds(up_ms=3_600_000, checks=3600).to_plain()}, ECHO: {"core": echo.to_plain()}}
+
+
+def five(**ports: PortCounts) -> Five:
+    states = StateSeconds(up_ms=300_000, checks=300)
+    device = DeviceWindow("core", Role.SWITCH, states, EchoCounts(sent=300), ports)
+    return Five(1_800_003_600, dated=True, start=0.0, end=300.0, devices={"core": device}, network=None, plan=PLAN)
+
+
+def status(summaries: Summaries, kpi: str) -> Status:
+    return next(f.status for f in summaries.latest["core"].figures if f.kpi == kpi)
+
+
+def test_loss_is_judged_on_the_hour_and_stands_in_the_five_minutes_after_it() -> None:
+    summaries = Summaries()
+    summaries.closed(five(), {})
+    assert status(summaries, "loss_ratio") is Status.NONE
+    summaries.folded(HOUR, hour(lost=200), PLAN, {})
+    summaries.closed(five(), {})
+    assert status(summaries, "loss_ratio") is Status.BAD
+
+
+def test_a_crossing_is_said_once_and_again_when_it_is_mended() -> None:
+    summaries = Summaries()
+    for number, lost in enumerate((0, 200, 200, 0, 0, 0)):
+        summaries.folded(Window(HOUR.start_utc + 3600 * number, 3600), hour(lost), PLAN, {})
+    said = [(c.entity, c.was, c.status) for c in summaries.crossings() if c.kpi == "loss_ratio"]
+    assert said == [("core", "good", "bad"), ("core", "bad", "good")]
+    assert summaries.crossings() == []
+
+
+def test_a_port_that_changed_is_said_with_its_window_and_no_other_is() -> None:
+    drafts = Summaries().closed(
+        five(ge1=PortCounts(transitions=2, downs=1, up_ms=300_000, speed_bps=0), ge2=PortCounts(up_ms=300_000)), {}
+    )
+    (ports,) = [d for d in drafts if d.topic == "summary/ports/core"]
+    assert ports.body["port"] == ["ge1"]
+    assert ports.body["window"] == {"start": 1_800_003_600, "length_s": 300}
+    assert [d.topic for d in drafts if d.topic.startswith("summary/")][-1] == "summary/site"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "expected"),
+    [
+        (Outcome.REFUSED, "unknown_user", NullReason.AUTH),
+        (Outcome.REFUSED, "port_unreachable", NullReason.NO_DATA),
+        (Outcome.NO_REPLY, "timeout", NullReason.NO_DATA),
+        (Outcome.OK, None, NullReason.NO_DATA),
+    ],
+)
+def test_a_refused_credential_is_why_there_are_no_figures(
+    outcome: Outcome, reason: str | None, expected: NullReason
+) -> None:
+    assert why_unanswered(PollOutcome(1.0, outcome, reason, None)) is expected
+    assert why_unanswered(None) is NullReason.NO_DATA
+
+
+class Heard:
+    def __init__(self) -> None:
+        self.flaps: list[tuple[str, str, bool]] = []
+        self.restarts: list[Restart] = []
+
+    def restarted(self, device: str, at: float, what: Restart) -> None:
+        self.restarts.append(what)
+
+    def flapping(self, device: str, at: float, port: str, merit: float, *, on: bool) -> None:
+        self.flaps.append((device, port, on))
+
+
+def test_flapping_and_restarts_are_said_as_they_are_seen() -> None:
+    heard = Heard()
+    polled = Polled("core", 0.0, 300.0, status_s=60.0, ports=PortsSettings(), notices=heard)
+
+    def give(metric: str, at: float, value: PortIdentity | PortStatus | SystemReading) -> None:
+        instance = "" if isinstance(value, SystemReading) else "ge1"
+        polled.take(Sample("core/snmp", metric, instance, at, value, Outcome.OK))
+
+    give(Metric.PORT_IDENTITY, 0.0, PortIdentity("ge1", 1, "ge1", "", "", 6, 1500, 10**9, None))
+    for i in range(7):
+        oper = "down" if i % 2 else "up"
+        give(Metric.PORT_STATUS, 10.0 * (i + 1), PortStatus("up", oper, None, 100_000 + 1000 * (i + 1)))
+    assert heard.flaps == [("core", "ge1", True)]
+    give(Metric.PORT_STATUS, 3600.0, PortStatus("up", "up", None, 100_000 + 360_000))
+    assert heard.flaps[-1] == ("core", "ge1", False)
+    give(Metric.SYSTEM, 3660.0, SystemReading(uptime_cs=466_000))
+    give(Metric.SYSTEM, 3720.0, SystemReading(uptime_cs=500))
+    assert heard.restarts == [Restart.DEVICE]
