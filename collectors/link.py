@@ -60,6 +60,16 @@ def default_gateway(routes: list[Route]) -> str | None:
     return None
 
 
+def remembering(before: list[Route], now: list[Route]) -> list[Route]:
+    """The routes of now, and behind them those that went with their interface, or with the last default route: a cable
+    that was pulled does not move what lies behind it."""
+    left = {(r.interface, r.net.version) for r in now}
+    kept = [r for r in before if r not in now and (r.interface, r.net.version) not in left]
+    if default_gateway(now + kept) is None:
+        kept += [r for r in before if r.net.prefixlen == 0 and r.gateway is not None and r not in kept]
+    return sorted(now + kept, key=lambda r: (-r.net.prefixlen, r in kept, r.metric))
+
+
 class Links:
     """Asks the kernel whether an interface is up and running (has carrier). Holds one descriptor; a context manager."""
 

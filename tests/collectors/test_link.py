@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from collectors.link import Links, default_gateway, read_routes, route_to
+from collectors.link import Links, default_gateway, read_routes, remembering, route_to
 
 ROUTE4 = """Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
 eth0\t00000000\t010200C0\t0003\t0\t0\t100\t00000000\t0\t0\t0
@@ -59,3 +59,24 @@ def test_the_kernel_says_what_runs() -> None:
     with Links() as links:
         assert links.running("lo")
         assert not links.running("no-such-if")
+
+
+def test_what_lay_behind_a_cable_lies_there_while_it_is_out(tmp_path: Path) -> None:
+    before = read_routes(tables(tmp_path))
+    eth0_out = "".join(line for line in ROUTE4.splitlines(keepends=True) if not line.startswith("eth0"))
+    now = remembering(before, read_routes(tables(tmp_path, eth0_out, "")))
+    near, far = route_to(now, "192.0.2.77"), route_to(now, "203.0.113.9")
+    assert near is not None and near.interface == "eth0", "its own link is down, it is not somewhere else"
+    assert far is not None and (far.interface, str(far.gateway)) == ("wlan0", "198.51.100.1"), (
+        "the other way out counts"
+    )
+    assert default_gateway(now) == "198.51.100.1"
+    assert remembering(now, before) == before, "as soon as it is in again"
+
+
+def test_the_gateway_stays_while_there_is_no_other(tmp_path: Path) -> None:
+    before = read_routes(tables(tmp_path, "".join(ROUTE4.splitlines(keepends=True)[i] for i in (0, 1, 2)), ""))
+    no_default = "".join(ROUTE4.splitlines(keepends=True)[i] for i in (0, 2))
+    now = remembering(before, read_routes(tables(tmp_path, no_default, "")))
+    assert default_gateway(now) == "192.0.2.1"
+    assert remembering([], []) == []
