@@ -25,6 +25,7 @@ PACKAGES = {
     "ip": "iproute2",
     "ping": "iputils-ping",
     "nsenter": "util-linux",
+    "setpriv": "util-linux",
     "sysctl": "procps",
 }
 """Program to the Debian package that holds it."""
