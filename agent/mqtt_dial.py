@@ -6,12 +6,27 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from agent.mqtt_connection import DialError, Fault
 from agent.mqtt_settings import BrokerSettings, TlsSettings
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
+
 ADDRESS_S = 5.0
 """For one address of several, so that a dead IPv6 does not use up the dial."""
+
+
+class ReadFirstSocket(socket.socket):
+    """A closed connection shows at reading alone. A broker that refuses a message and closes (mosquitto) resets what we
+    still write; paho would close at that error, with the PUBACK that says why unread in the kernel."""
+
+    def send(self, data: "Buffer", flags: int = 0, /) -> int:
+        try:
+            return super().send(data, flags)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise BlockingIOError(errno.EAGAIN, "closed: the reader will find it") from error
 
 
 class TlsContext(ssl.SSLContext):
@@ -81,7 +96,7 @@ async def open_socket(settings: BrokerSettings, addresses: list[tuple[int, tuple
     failure: OSError = OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
     for number, (family, address) in enumerate(addresses, 1):
         done = False
-        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        sock = ReadFirstSocket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
             sock.setblocking(False)
             # PUBLISH packets are small and many; Nagle would hold each behind the ACK of the one before.

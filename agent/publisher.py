@@ -25,11 +25,12 @@ from agent.mqtt_connection import (
 )
 from agent.mqtt_settings import Pace, ProtocolSetting
 from agent.publisher_acks import Acknowledger
-from agent.publisher_dialling import Backoff, Suspicion, VersionChoice
+from agent.publisher_dialling import Backoff, VersionChoice
 from agent.publisher_drain import Drain
 from agent.publisher_refusals import Refusal, Refusals
 from agent.publisher_session import Session
 from agent.publisher_state import Clash, Counters, PublisherState, RefusedTopic
+from agent.publisher_suspicion import Suspicion
 from agent.publisher_words import Words
 from collectors.clock import Clock
 
@@ -175,7 +176,7 @@ class Publisher:
         in_flight = tuple(session.drain.in_flight.values()) if session.drain is not None else ()
         explained = session.drain is not None and self._refusals.connection_lost()
         just_accepted = session.drain.just_accepted if session.drain is not None else None
-        culprit = self._suspicion.ended(error, in_flight, just_accepted, held=held, explained=explained)
+        culprit = self._suspicion.ended(error, in_flight, just_accepted, explained=explained)
         if culprit is not None:
             text = "the broker closes the connection whenever this is published"
             seq = None if culprit is just_accepted else culprit.seq
@@ -214,7 +215,7 @@ class Publisher:
             acknowledger=self._acks,
             counters=self._counters,
             rng=self._rng,
-            careful=self._suspicion.careful,
+            suspicion=self._suspicion,
             give_up=session.lost,
         )
         await self._acks.flush()

@@ -1,11 +1,9 @@
-"""When to dial, in which version, and how carefully: what a connection's end means for the next one."""
+"""When to dial, and in which version."""
 
 import random
-from collections.abc import Collection
 
-from agent.mqtt_connection import SLOW, BrokerError, DialError, Fault, LostError, Version
+from agent.mqtt_connection import SLOW, BrokerError, DialError, Fault, Version
 from agent.mqtt_settings import Pace, ProtocolSetting
-from agent.publisher_drain import Flight
 from collectors.clock import Clock
 
 WEAK_S = 600.0
@@ -73,48 +71,3 @@ class Backoff:
         if isinstance(error, DialError) and error.fault in SLOW:
             return self._rng.uniform(pace.slow_floor_s, min(pace.slow_cap_s, 2 * pace.slow_floor_s * doubled))
         return self._rng.uniform(0, min(pace.backoff_cap_s, pace.backoff_base_s * doubled))
-
-
-class Suspicion:
-    """Finds a topic at which a broker closes the connection without a word: instead of a PUBACK, or right after it
-    (mosquitto under 3.1.1, which acknowledges what its ACL denies, and then closes). After two such ends one message at
-    a time is sent; what was alone before two ends in a row is the culprit."""
-
-    def __init__(self) -> None:
-        self._ends = 0
-        self._suspect: tuple[str, int | None] | None = None
-
-    @property
-    def careful(self) -> bool:
-        return self._ends >= 2
-
-    def ended(
-        self,
-        error: BrokerError,
-        in_flight: Collection[Flight],
-        just_accepted: Flight | None,
-        *,
-        held: bool,
-        explained: bool,
-    ) -> Flight | None:
-        """``just_accepted`` was acknowledged a moment before; ``explained``: a refusal of just before says why. The
-        culprit, where it is found."""
-        if not isinstance(error, LostError):
-            return None
-        quiet_end = error.fault in {Fault.CLOSED, Fault.NOT_AUTHORISED, Fault.BROKER}
-        if explained or not quiet_end or not (in_flight or just_accepted):
-            self._ends = 0 if held or not quiet_end else self._ends
-            self._suspect = None
-            return None
-        self._ends = 1 if held and error.fault is not Fault.NOT_AUTHORISED else self._ends + 1
-        before, alone, self._suspect = self._suspect, None, None
-        if len(in_flight) == 1:
-            (alone,) = in_flight
-            self._suspect = (alone.topic, alone.seq)
-        elif not in_flight and just_accepted is not None and just_accepted.seq is not None:
-            alone = just_accepted
-            self._suspect = (alone.topic, None)
-        if before is None or before != self._suspect:
-            return None
-        self._suspect = None
-        return alone

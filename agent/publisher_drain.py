@@ -10,8 +10,6 @@ import logging
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import Enum, auto
 
 from agent.messages import Message, Outbox
 from agent.mqtt_connection import REFUSED_FROM, Connection, Fault, LostError
@@ -19,14 +17,13 @@ from agent.mqtt_settings import Pace
 from agent.publisher_acks import Acknowledger
 from agent.publisher_refusals import Refusal, Refusals
 from agent.publisher_state import Counters
+from agent.publisher_suspicion import Flight, Lane, Suspicion
 from collectors.clock import Clock
 
 log = logging.getLogger("sonda.mqtt")
 
 FETCH = 50
 """Messages read ahead a lane; with 128 kB a message at the most, 6.4 MB."""
-CAREFUL_UNTIL = 100
-"""So many messages accepted one at a time end the search for the one that ends connections."""
 JUST_S = 0.5
 """An end so soon after a PUBACK may have to do with what was acknowledged."""
 PROBATION_S = 1.0
@@ -36,26 +33,7 @@ PACKET_EXTRA = 64
 NO_MATCHING_SUBSCRIBERS = 0x10
 
 
-class Lane(Enum):
-    """Where a message comes from."""
-
-    ANNOUNCEMENT = auto()
-    RETRY = auto()
-    LIVE = auto()
-    HISTORY = auto()
-
-
 DELIVERY = {Lane.RETRY: "backlog", Lane.LIVE: "live", Lane.HISTORY: "backlog"}
-
-
-@dataclass(frozen=True, slots=True)
-class Flight:
-    """A message on the way. ``seq`` is None for announcements."""
-
-    seq: int | None
-    stream: str
-    topic: str
-    lane: Lane
 
 
 class Drain:
@@ -73,15 +51,14 @@ class Drain:
         acknowledger: Acknowledger,
         counters: Counters,
         rng: random.Random,
-        careful: bool,
+        suspicion: Suspicion,
         give_up: Callable[[LostError], None],
     ) -> None:
         self._outbox, self._connection, self._clock, self._pace, self._root = outbox, connection, clock, pace, root
         self._refusals, self._acks, self._counters, self._rng = refusals, acknowledger, counters, rng
         self._give_up = give_up
         self.full_window = max(1, min(pace.window, connection.receive_maximum))
-        self.careful = careful
-        self.accepted = 0
+        self._suspicion = suspicion
         self._last_accepted: tuple[float, Flight] | None = None
         self._on_probation: list[tuple[float, Refusal]] = []
         self.in_flight: dict[int, Flight] = {}
@@ -104,6 +81,11 @@ class Drain:
         self._finishing = False
         self._over = False
         self._quiet = asyncio.Event()
+
+    @property
+    def careful(self) -> bool:
+        """One at a time is sent."""
+        return self._suspicion.careful
 
     @property
     def window(self) -> int:
@@ -190,8 +172,12 @@ class Drain:
     async def step(self) -> None:
         """While one at a time is sent, each waits a moment after the PUBACK of the one before."""
         while self.careful:
+            last = self._last_accepted
+            if last is not None and self._clock.monotonic() - last[0] >= CAREFUL_GAP_S:
+                self._suspicion.clear(last[1].topic)
             self._signal.set()
             await self._clock.sleep(CAREFUL_GAP_S / 2)
+        self._signal.set()
 
     async def watch(self) -> None:
         """A broker that accepts and never acknowledges is left, and dialled anew."""
@@ -217,7 +203,6 @@ class Drain:
             await self._signal.wait()
 
     def _accepted(self, flight: Flight, reason: int) -> None:
-        self.accepted += 1
         self._counters.acknowledged += 1
         self._counters.unheard += reason == NO_MATCHING_SUBSCRIBERS
         if flight.seq is not None:
@@ -229,8 +214,6 @@ class Drain:
                 self._on_probation.append((now + PROBATION_S, refusal))
             else:
                 self._mend(refusal)
-        if self.careful and self.accepted >= CAREFUL_UNTIL:
-            self.careful = False
 
     def _mend(self, refusal: Refusal) -> None:
         if self._refusals.mend(refusal):

@@ -6,7 +6,9 @@ The brokers are a few lines of bytes (MQTT 5.0 and 3.1.1, OASIS), so that each c
 import asyncio
 import inspect
 import os
+import socket
 import ssl
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import pytest
 
 from agent.mqtt import BrokerDialler
 from agent.mqtt_connection import DialError, Fault, LostError, Version, Will
+from agent.mqtt_dial import ReadFirstSocket
 from agent.mqtt_settings import BrokerSettings, TlsSettings
 from tests.agent.mqtt.parts import Talk, Watching, listening, until
 from tests.lab.certificates import Authority
@@ -236,3 +239,19 @@ async def test_tls_handshakes_that_fail_leave_no_socket(tmp_path: Path) -> None:
             assert (await refused(port, tls=TlsSettings())).fault is Fault.TLS_UNKNOWN_CA
         await asyncio.sleep(0.05)
         assert len(os.listdir("/proc/self/fd")) <= before
+
+
+def test_what_a_broker_said_before_it_closed_is_read_before_the_end_is_noticed() -> None:
+    """Debian's mosquitto 2.0.11 answers a denied publish with 0x87 and closes, with more of ours unread: a reset."""
+    with socket.create_server(("127.0.0.1", 0)) as server, ReadFirstSocket() as ours:
+        ours.connect(server.getsockname())
+        broker, _ = server.accept()
+        assert ours.send(b"denied, and more") == 16
+        broker.sendall(b"\x40\x03\x00\x01\x87")
+        broker.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        broker.close()
+        for _ in range(3):
+            with pytest.raises(BlockingIOError):
+                ours.send(b"more")
+        assert ours.recv(100) == b"\x40\x03\x00\x01\x87"
+        assert ours.recv(100) == b""

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from agent.mqtt_connection import Fault, LostError
+from agent.mqtt_connection import DialError, Fault, LostError
 from agent.mqtt_settings import Pace
 from agent.publisher import Publisher
-from agent.publisher_dialling import Suspicion
-from agent.publisher_drain import Flight, Lane
+from agent.publisher_suspicion import Flight, Lane, Suspicion
 from tests.agent.mqtt.parts import MemoryOutbox, ScriptedBroker, Told, publisher, running
 from tests.doubles import ManualClock
 
@@ -204,22 +203,65 @@ async def test_a_broker_that_closes_without_a_word_shows_which_message_it_does_n
         await stop(clock, made)
 
 
+CLOSED = LostError(Fault.CLOSED, "closed")
+
+
+def flight(topic: str, seq: int | None = 1) -> Flight:
+    return Flight(seq, "s", topic, Lane.LIVE)
+
+
 def test_one_end_with_a_message_alone_on_the_way_is_no_proof() -> None:
-    suspicion, closed = Suspicion(), LostError(Fault.CLOSED, "closed")
-    one, other = Flight(7, "s", "a", Lane.LIVE), Flight(8, "s", "b", Lane.LIVE)
-
-    def ended(*flights: Flight) -> Flight | None:
-        return suspicion.ended(closed, flights, None, held=False, explained=False)
-
+    suspicion = Suspicion()
     careful = []
     for _ in range(2):
-        assert ended(one, other) is None
+        assert suspicion.ended(CLOSED, [flight("a"), flight("b")], None, explained=False) is None
         careful.append(suspicion.careful)
     assert careful == [False, True]
-    assert ended(one) is None
-    assert ended(other) is None, "another one: a broker that comes and goes"
-    assert ended(other) is other
-    assert suspicion.ended(LostError(Fault.SILENT, "x"), (one,), None, held=False, explained=False) is None
+    assert suspicion.ended(CLOSED, [flight("a", 7)], None, explained=False) is None
+    assert suspicion.ended(CLOSED, [flight("a", 8)], None, explained=False) is None, "a broker that comes and goes"
+    assert suspicion.ended(CLOSED, [flight("a", 8)], None, explained=False) == flight("a", 8)
+
+
+def test_what_was_just_acknowledged_is_suspect_too_and_announcements_are_not() -> None:
+    suspicion = Suspicion()
+    for seq in (1, 2, 3):
+        assert suspicion.ended(CLOSED, [flight("b", seq)], flight("a", seq), explained=False) is None
+    assert suspicion.careful
+    assert suspicion.ended(CLOSED, [], flight("a", 4), explained=False) is None
+    assert suspicion.ended(CLOSED, [], flight("a", 5), explained=False) == flight("a", 5)
+    for _ in range(5):
+        assert suspicion.ended(CLOSED, [], flight("info", None), explained=False) is None
+    assert not suspicion.careful
+
+
+def test_topics_that_are_accepted_or_not_always_there_are_cleared() -> None:
+    suspicion = Suspicion()
+    for topics in ("abc", "bcd"):
+        suspicion.ended(CLOSED, [flight(topic) for topic in topics], None, explained=False)
+    careful = [suspicion.careful]
+    for topic in "ab":
+        suspicion.clear(topic)
+        careful.append(suspicion.careful)
+    suspicion.clear("c")
+    careful.append(suspicion.careful)
+    for topics in ("ab", "cd", "ef"):
+        suspicion.ended(CLOSED, [flight(topic) for topic in topics], None, explained=False)
+        careful.append(suspicion.careful)
+    assert careful == [True, True, True, False, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("error", "explained"),
+    [(LostError(Fault.SILENT, "x"), False), (LostError(Fault.TAKEN_OVER, "x"), False), (CLOSED, True)],
+)
+def test_ends_that_are_explained_end_the_search(error: LostError, explained: bool) -> None:
+    suspicion = Suspicion()
+    for _ in range(2):
+        suspicion.ended(CLOSED, [flight("a"), flight("b")], None, explained=False)
+    suspicion.ended(DialError(Fault.REFUSED, "x"), [], None, explained=False)
+    assert suspicion.careful, "a failed dial says nothing"
+    suspicion.ended(error, [flight("a")], None, explained=explained)
+    assert suspicion.careful is False
 
 
 async def test_what_is_mended_during_a_read_of_history_is_not_passed_over(
