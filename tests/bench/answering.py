@@ -37,41 +37,39 @@ def _moving(rate: float, index: int) -> Moving:
     return lambda s: Value(ber.COUNTER64, int(rate * (s + 40 * math.sin(s / 90 + index)) + 40 * rate) & (2**64 - 1))
 
 
+def _request_id_at(data: bytes) -> int:
+    """Where the request id's tag stands in a v1 or v2c message: behind version, community and the PDU's head."""
+    at = 2 + (data[1] & 0x7F if data[1] & 0x80 else 0)
+    at += 2 + data[at + 1]
+    at += 2 + data[at + 1]
+    return at + 2 + (data[at + 1] & 0x7F if data[at + 1] & 0x80 else 0)
+
+
 class Kept:
-    """Answers by address and question."""
+    """Answers by address and question: all but the request id, which is as long in the answer as it was asked."""
 
     def __init__(self, agent: Agent, keep_s: float) -> None:
         self._agent, self._keep_s = agent, keep_s
-        self._answers: dict[tuple[bytes, bytes, bytes], tuple[float, bytes]] = {}
+        self._answers: dict[tuple[bytes, bytes, bytes], tuple[float, bytes, bytes]] = {}
 
     def answer(self, data: bytes, address: bytes) -> bytes | None:
         """The whole answer to a v1 or v2c request, None where there is none."""
-        _, body, _ = ber.unpack(data, 0)
-        _, _, after_version = ber.unpack(body, 0)
-        _, _, after_community = ber.unpack(body, after_version)
-        kind, content, _ = ber.unpack(body, after_community)
-        _, _, after_id = ber.unpack(content, 0)
-        head, number, rest = body[:after_community], content[:after_id], content[after_id:]
-        if kind != ber.GET:
-            return self._fresh(data)
+        start = _request_id_at(data)
+        end = start + 2 + data[start + 1]
+        key = (address, data[:start], data[end:])
         now = time.monotonic()
-        key = (address, head, rest)
         known = self._answers.get(key)
         if known is None or known[0] < now:
-            fresh = self._fresh(data)
+            fresh = self._agent.answer(ber.unpack_message(data))
+            self._agent.asked.clear()
             if fresh is None:
                 return None
-            _, answered, _ = ber.unpack(fresh, 0)
-            _, content, _ = ber.unpack(answered, after_community)
+            packed = ber.pack_message(fresh)
             if len(self._answers) >= KEPT:
                 self._answers.clear()
-            known = self._answers[key] = (now + self._keep_s, content[ber.unpack(content, 0)[2] :])
-        return ber.pack(ber.SEQUENCE, head + ber.pack(ber.RESPONSE, number + known[1]))
-
-    def _fresh(self, data: bytes) -> bytes | None:
-        answer = self._agent.answer(ber.unpack_message(data))
-        self._agent.asked.clear()
-        return None if answer is None else ber.pack_message(answer)
+            at = _request_id_at(packed)
+            known = self._answers[key] = (now + self._keep_s, packed[:at], packed[at + 2 + packed[at + 1] :])
+        return known[1] + data[start:end] + known[2]
 
 
 def serve(port: int, ports: int, keep_s: float) -> None:

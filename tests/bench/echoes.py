@@ -29,7 +29,7 @@ WARM_S = 8.0
 LOAD_DEVICES = 100
 LOAD_SHARE = 0.85
 """How much of a core SNMP polling is to fill, with echoes beside it. Beyond it polls would be skipped, not made."""
-PORT_US = 110.0
+PORT_US = 55.0
 """CPU a polled interface, roughly: from this follows how often is polled; the share reached is said."""
 COST = "CPU an echo (sent, timed, KPI'd, stored) against fping"
 
@@ -118,7 +118,7 @@ def loaded(seconds: int, folder: Path) -> Loaded:
     with Network() as network:
         place = network.namespace("load")
         place.ping_group_range()
-        with answering(place, folder) as (port, _):
+        with answering(place, folder, keep_s=30.0) as (port, _):
             roles = [Role.SERVER] * TARGETS
             text = settings(roles, snmp=range(LOAD_DEVICES), snmp_port=port)
             command = [sys.executable, "-m", "tests.bench.loaded", str(folder / "sonda.toml"), str(poll_s), str(trips)]
