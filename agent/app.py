@@ -8,8 +8,8 @@ import asyncio
 import logging
 import signal
 import uuid
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -41,12 +41,14 @@ from agent.view import View
 from agent.vitals import VitalsReader, who_listens
 from agent.windows import ALIVE, ECHO, MINUTE_S
 from collectors.clock import Clock, SystemClock, clock_trust
-from collectors.icmp import EchoTarget, IcmpEngine, Mode, permission_help
+from collectors.icmp import EchoEngine, EchoSink, EchoTarget, IcmpEngine, Mode, permission_help
 from collectors.link import Links, read_routes, remembering
 from collectors.snmp.client import SnmpClient
 from collectors.snmp.collector import SnmpCollector
 
 log = logging.getLogger("sonda")
+
+MakeEngine = Callable[[Clock, EchoSink], AbstractContextManager[EchoEngine]]
 
 DRAIN_S = 3.0
 """How long polls under way may go on when the agent stops."""
@@ -90,7 +92,11 @@ def agent_version() -> str:
 class Agent:
     """One run of the daemon."""
 
-    def __init__(self, settings: Settings, paths: Sequence[Path], overrides: Overrides) -> None:
+    def __init__(
+        self, settings: Settings, paths: Sequence[Path], overrides: Overrides, *, engine: MakeEngine = IcmpEngine
+    ) -> None:
+        """``engine`` makes the echo engine: the seam at which a simulated wire stands in."""
+        self._make_engine = engine
         self._settings = settings
         self._paths = paths
         self._overrides = overrides
@@ -163,7 +169,7 @@ class Agent:
             five_closed=self._five_closed,
             dated=self._first_date,
         )
-        self._engine = stack.enter_context(IcmpEngine(clock, self._core.monitor))
+        self._engine = stack.enter_context(self._make_engine(clock, self._core.monitor))
         self._measuring = Measuring(
             clock=clock,
             scheduler=self._scheduler,
