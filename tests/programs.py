@@ -27,6 +27,7 @@ PACKAGES = {
     "nsenter": "util-linux",
     "setpriv": "util-linux",
     "sysctl": "procps",
+    "systemd-analyze": "systemd",
 }
 """Program to the Debian package that holds it."""
 

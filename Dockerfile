@@ -1,0 +1,32 @@
+# Sonda in a container. What it needs of the host:
+#   --network host                     it measures the host's network; a bridge would put Docker's own between
+#   --cap-add NET_RAW                  or --sysctl net.ipv4.ping_group_range="0 2147483647" where the network is its own
+#   -v /etc/sonda:/etc/sonda:ro        sonda.toml; secrets by { file = ... } or { env = ... }
+#   -v sonda:/var/lib/sonda            measurements and what is not sent yet
+# docker run -d --name sonda --network host --cap-drop ALL --cap-add NET_RAW --read-only \
+#   -v /etc/sonda:/etc/sonda:ro -v sonda:/var/lib/sonda sonda
+FROM python:3.11-slim-bookworm AS build
+WORKDIR /src
+COPY requirements.lock pyproject.toml README.md ./
+COPY agent agent
+COPY collectors collectors
+COPY kpi kpi
+COPY config config
+RUN python -m venv /opt/sonda \
+ && /opt/sonda/bin/pip install --no-cache-dir --disable-pip-version-check --constraint requirements.lock . \
+ && /opt/sonda/bin/pip uninstall --yes pip setuptools
+
+FROM python:3.11-slim-bookworm
+RUN useradd --system --uid 900 --user-group --home-dir /var/lib/sonda --create-home sonda \
+ && apt-get update && apt-get install --yes --no-install-recommends libcap2-bin \
+ && setcap cap_net_raw+ep "$(readlink -f /usr/local/bin/python3)" \
+ && apt-get purge --yes --auto-remove libcap2-bin && rm -rf /var/lib/apt/lists/*
+COPY --from=build /opt/sonda /opt/sonda
+ENV PATH=/opt/sonda/bin:$PATH PYTHONUNBUFFERED=1
+USER sonda
+VOLUME /var/lib/sonda
+EXPOSE 8080
+HEALTHCHECK --interval=60s --timeout=5s --start-period=30s \
+  CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/readyz', timeout=4)"]
+ENTRYPOINT ["sonda"]
+CMD ["run", "--config", "/etc/sonda/sonda.toml"]
