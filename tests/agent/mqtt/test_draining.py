@@ -35,6 +35,32 @@ async def stop(clock: ManualClock, made: Publisher) -> None:
         await clock.advance(1)
 
 
+async def test_a_message_that_the_broker_passed_over_is_sent_again(clock: ManualClock, outbox: MemoryOutbox) -> None:
+    broker = ScriptedBroker(answers=False, clock=clock)
+    made = publisher(outbox, broker, clock=clock, pace=PACE)
+    async with running(made):
+        await settle(clock)
+        broker.last.answer_all()
+        outbox.add(1)
+        made.wake()
+        await settle(clock, 1)
+        for _ in range(10):  # others go on, and are acknowledged
+            outbox.add(1)
+            made.wake()
+            await settle(clock, 5)
+            for said in broker.last.unanswered()[1:]:
+                broker.last.answer(said)
+        await settle(clock, 5)
+        assert len(broker.connections) == 2, "left and dialled anew"
+        assert "not one sent 20 s before it" in str(made.state.last_error)
+        assert 1 in outbox.waits()
+        broker.last.answer_all()
+        await settle(clock, 3)
+        broker.last.answer_all()
+        await stop(clock, made)
+    assert outbox.waits() == []
+
+
 async def test_live_messages_go_at_once_and_are_marked_by_their_puback(
     clock: ManualClock, outbox: MemoryOutbox
 ) -> None:
