@@ -44,19 +44,18 @@ async def test_a_message_that_the_broker_passed_over_is_sent_again(clock: Manual
         outbox.add(1)
         made.wake()
         await settle(clock, 1)
-        for _ in range(10):  # others go on, and are acknowledged
+        first = broker.last
+        (passed_over,) = first.open
+        for _ in range(6):  # others go on, and are acknowledged
             outbox.add(1)
             made.wake()
             await settle(clock, 5)
-            for said in broker.last.unanswered()[1:]:
-                broker.last.answer(said)
-        await settle(clock, 5)
+            for ticket in [ticket for ticket in first.open if ticket != passed_over]:
+                first.answer(ticket)
+        broker.answers = True
+        await settle(clock, 30)
         assert len(broker.connections) == 2, "left and dialled anew"
         assert "not one sent 20 s before it" in str(made.state.last_error)
-        assert 1 in outbox.waits()
-        broker.last.answer_all()
-        await settle(clock, 3)
-        broker.last.answer_all()
         await stop(clock, made)
     assert outbox.waits() == []
 
