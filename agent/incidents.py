@@ -35,6 +35,8 @@ class Incidents:
         self._utc = utc
         self._ancestors = ancestors
         self._write = write
+        self.written: deque[Incident] = deque(maxlen=WRITTEN_KEPT)
+        """What was written last, oldest first: the store may be a moment behind."""
         self._hidden = {d: i.cause for i in self._open.values() if i.kind == KIND_FAULT for d in i.hides}
         """Devices whose state is unknown, with the reason; what a fault hid when the agent stopped is hidden still."""
 
