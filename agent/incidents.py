@@ -4,6 +4,7 @@ A dead gateway is one incident, not one for each device behind it; so is the pro
 what is wrong and with whom, so that the same trouble after a restart of the agent is the same incident.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from kpi.reachability import StateChange
 PROBE = "probe"
 """The entity of incidents that are the probe's own."""
 KIND_DOWN, KIND_LINK, KIND_FAULT = "device.down", "probe.link", "probe.fault"
+WRITTEN_KEPT = 256
 _NOT_A_FAULT = ("starting", "not_checked", "agent_stopped", "parent", "own_link")
 
 
@@ -33,6 +35,8 @@ class Incidents:
         self._utc = utc
         self._ancestors = ancestors
         self._write = write
+        self.written: deque[Incident] = deque(maxlen=WRITTEN_KEPT)
+        """What was written last, oldest first: the store may be a moment behind."""
         self._hidden = {d: i.cause for i in self._open.values() if i.kind == KIND_FAULT for d in i.hides}
         """Devices whose state is unknown, with the reason; what a fault hid when the agent stopped is hidden still."""
 
@@ -68,13 +72,17 @@ class Incidents:
             new = replace(old, hides=tuple(sorted({*old.hides, *hides})))
         if new != old:
             self._open[kind, entity] = new
-            self._write(new)
+            self._put(new)
 
     def end(self, kind: str, entity: str, closed_utc: float) -> None:
         """Close it, where it is open."""
         old = self._open.pop((kind, entity), None)
         if old is not None:
-            self._write(replace(old, closed_utc=max(closed_utc, old.opened_utc)))
+            self._put(replace(old, closed_utc=max(closed_utc, old.opened_utc)))
+
+    def _put(self, incident: Incident) -> None:
+        self.written.append(incident)
+        self._write(incident)
 
     def _end_fault(self, closed_utc: float) -> None:
         """A fault of ours is over once it hides nobody any more; another device's answer proves nothing."""

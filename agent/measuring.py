@@ -109,4 +109,5 @@ def device_settings(plan: SnmpPlan, ports: PortsSettings) -> DeviceSettings:
         status_s=plan.status_s,
         counters_s=plan.counters_s,
         wanted=PortFilter(ports.include, ports.exclude) if ports.include or ports.exclude else None,
+        fast=PortFilter(ports.fast) if ports.fast else None,
     )

@@ -46,8 +46,8 @@ DELIVERIES = ("live", "backlog")
 _CONNACK: dict[int, tuple[Fault, str]] = {
     0x84: (Fault.VERSION, "does not speak this version of MQTT"),
     0x85: (Fault.BROKER, "refuses our client id"),
-    0x86: (Fault.CREDENTIALS, "refuses the user name or password"),
-    0x87: (Fault.NOT_AUTHORISED, "does not let this user in"),
+    0x86: (Fault.CREDENTIALS, "refuses the user name or password: check them in [mqtt]"),
+    0x87: (Fault.NOT_AUTHORISED, "does not let this user in: check `username`, `password` and certificate in [mqtt]"),
     0x88: (Fault.BROKER, "is unavailable"),
     0x89: (Fault.BROKER, "is busy"),
     0x8A: (Fault.NOT_AUTHORISED, "has banned this client"),

@@ -6,13 +6,10 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
 from agent.mqtt_connection import DialError, Fault
 from agent.mqtt_settings import BrokerSettings, TlsSettings
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer as Buffer
 
 ADDRESS_S = 5.0
 """For one address of several, so that a dead IPv6 does not use up the dial."""
@@ -22,7 +19,7 @@ class ReadFirstSocket(socket.socket):
     """A closed connection shows at reading alone. A broker that refuses a message and closes (mosquitto) resets what we
     still write; paho would close at that error, with the PUBACK that says why unread in the kernel."""
 
-    def send(self, data: "Buffer", flags: int = 0, /) -> int:
+    def send(self, data: Any, flags: int = 0, /) -> int:
         try:
             return super().send(data, flags)
         except (BrokenPipeError, ConnectionResetError) as error:

@@ -64,7 +64,7 @@ class Drain:
         self.in_flight: dict[int, Flight] = {}
         self._in_flight_seqs: set[int] = set()
         self._history_in_flight = 0
-        self._progress = clock.monotonic()
+        self._progress = self._youngest_sent_at = clock.monotonic()
         self._signal = asyncio.Event()
         self._announcements: dict[str, bytes] = {}
         self._held_announcements: dict[str, bytes] = {}
@@ -129,6 +129,7 @@ class Drain:
         if flight is None:
             return
         self._progress = self._clock.monotonic()
+        self._youngest_sent_at = max(self._youngest_sent_at, flight.sent_at)
         self._counters.last_puback_utc = self._clock.utc()
         self._history_in_flight -= flight.lane is Lane.HISTORY
         if flight.seq is not None and flight.stream == self._stream:
@@ -180,12 +181,18 @@ class Drain:
         self._signal.set()
 
     async def watch(self) -> None:
-        """A broker that accepts and never acknowledges is left, and dialled anew."""
+        """A broker that accepts and never acknowledges is left, and dialled anew; so is one that has passed over a
+        message: PUBACKs come in the order of the messages (MQTT 5.0, 4.6), so its own will not come any more."""
         limit = self._pace.puback_timeout_s
         while True:
             quiet = self._clock.monotonic() - self._progress if self.in_flight else 0.0
             if quiet >= limit:
                 self._give_up(LostError(Fault.SILENT, f"the broker acknowledged nothing for {limit:g} s"))
+                return
+            oldest = min((flight.sent_at for flight in self.in_flight.values()), default=self._youngest_sent_at)
+            if self._youngest_sent_at - oldest >= limit:
+                why = f"the broker acknowledged a message and not one sent {limit:g} s before it"
+                self._give_up(LostError(Fault.SILENT, why))
                 return
             await self._clock.sleep(max(limit - quiet, 0.05))
 
@@ -352,10 +359,11 @@ class Drain:
         return True
 
     def _publish(self, topic: str, payload: bytes, seq: int | None, lane: Lane, *, retain: bool) -> None:
+        now = self._clock.monotonic()
         if not self.in_flight:
-            self._progress = self._clock.monotonic()
+            self._progress = now
         ticket = self._connection.publish(f"{self._root}/{topic}", payload, retain=retain, delivery=DELIVERY.get(lane))
-        self.in_flight[ticket] = Flight(seq, self._stream, topic, lane)
+        self.in_flight[ticket] = Flight(seq, self._stream, topic, lane, now)
         self._counters.published += 1
         if seq is not None:
             self._in_flight_seqs.add(seq)

@@ -28,6 +28,8 @@ class Flight:
     stream: str
     topic: str
     lane: Lane
+    sent_at: float = 0.0
+    """Monotonic seconds."""
 
 
 class Suspicion:

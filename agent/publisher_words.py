@@ -1,6 +1,7 @@
 """What the publisher itself says: the retained ``status`` and ``info`` (DESIGN section 7). Neither has a number."""
 
 import json
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 from agent.messages import Backlog
 from agent.mqtt_connection import Will
 from collectors.clock import Clock
+
+log = logging.getLogger("sonda.mqtt")
 
 CONTRACT = 1
 """Version of the MQTT contract."""
@@ -43,7 +46,11 @@ class Words:
             "acked_to": backlog.acked_to,
             "unsent": unsent,
         }
-        return self._render(INFO_SCHEMA, {**body, **own})
+        try:
+            return self._render(INFO_SCHEMA, {**body, **own})
+        except (TypeError, ValueError) as error:  # not worth a connection: what the contract needs is in ``own``
+            log.error("the agent's info is no JSON (%s): only numbers are published", error)  # noqa: TRY400 - no trace needed
+            return self._render(INFO_SCHEMA, own)
 
     def _render(self, schema: str, body: Mapping[str, Any], moment: str = "made_at") -> bytes:
         probe = self._root.rpartition("/")[2]

@@ -178,10 +178,11 @@ def _maintenance(settings: Settings, ids: Mapping[str, str]) -> tuple[tuple[froz
 
 @dataclass(frozen=True, slots=True)
 class PortFilter:
-    """Which ports are polled: patterns against ifName, ifDescr and ifAlias, whatever the case."""
+    """Picks ports by patterns against ifName, ifDescr and ifAlias, whatever the case: those polled, those fast."""
 
     include: tuple[str, ...]
-    exclude: tuple[str, ...]
+    """Empty: all."""
+    exclude: tuple[str, ...] = ()
 
     def __call__(self, port: PortIdentity) -> bool:
         return (not self.include or matches(port, self.include)) and not matches(port, self.exclude)

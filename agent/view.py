@@ -141,6 +141,7 @@ class View:
 
     async def incidents(self, since_utc: float) -> Sequence[IncidentNow]:
         found = {i.id: i for i in await self._history.incidents(since_utc, self._clock.utc() + 1)}
+        found |= {i.id: i for i in self._incidents.written if i.closed_utc is None or i.closed_utc >= since_utc}
         found |= {i.id: i for i in self._incidents}
         newest_first = sorted(found.values(), key=lambda i: i.opened_utc, reverse=True)
         return [self._incident(i) for i in newest_first]

@@ -216,8 +216,14 @@ def own_bins(row: PortCounts) -> tuple[Bin, ...]:
     """The bin of a 5-minute window out of its sums; none where it has no interval. The speed is 0 where it changed."""
     if not row.polls:
         return ()
-    steady = row.in_capacity_octets == row.in_octets and row.out_capacity_octets == row.out_octets
-    speed = (row.speed_bps or 0) if steady else 0
+    speed = row.speed_bps or 0
+    for octets, ms, capacity_octets, capacity in (
+        (row.in_octets, row.in_ms, row.in_capacity_octets, row.in_capacity_bits),
+        (row.out_octets, row.out_ms, row.out_capacity_octets, row.out_capacity_bits),
+    ):
+        # each interval is rounded down by less than a bit; an idle one at another speed shows in the capacity alone
+        if capacity_octets != octets or abs(capacity_bits(speed, ms) - capacity) > row.polls:
+            speed = 0
     return ((average_bps(row.in_octets, row.in_ms), average_bps(row.out_octets, row.out_ms), speed),)
 
 

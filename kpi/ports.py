@@ -4,9 +4,11 @@ Feed a PortAccumulator what SNMP answered with the monotonic time at which it wa
 
 A counter interval counts in the window in which it ends, whole. Polls lie anywhere in their window, so that a bin of
 300 s shows the 300 s up to its last poll; to share an interval out would mean to open a closed window again. Totals are
-conserved, and no bin exceeds its window by more than half: a longer interval (silence in between) gives totals only,
-as does one over a restart of the probe (KPI.md R5, R8). An answer that comes after its window was closed counts in the
-one that is open.
+conserved, and no interval longer than a window and a half (silence in between) is in a bin: it gives totals only, as
+does one over a restart of the probe (KPI.md R5, R8). Nothing knows how often a port is polled: whatever intervals end
+in a window make its one bin, one of 300 s or five of 60 s. After silence a bin of short intervals spans that interval
+and its own window; it is an average over more than 5 minutes, never a peak. An answer that comes after its window was
+closed counts in the one that is open.
 """
 
 from collections import defaultdict

@@ -173,6 +173,11 @@ class PortsSettings(Section):
     access: tuple[Pattern, ...] = Field(
         (), description="Ports of desks and guests: they come and go, which is not counted as flapping."
     )
+    fast: tuple[Pattern, ...] = Field(
+        (),
+        description="Uplinks and the like: their counters are read as often as status (`status_s`), not every "
+        "`counters_s`.",
+    )
 
 
 DeviceName = Annotated[str, Expects("the name of a device")]

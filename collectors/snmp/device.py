@@ -51,6 +51,8 @@ class DeviceSettings:
     static_s: float = 3600.0
     wanted: Callable[[PortIdentity], bool] | None = None
     """Which ports are polled; None is all. Settings with another function count as other settings."""
+    fast: Callable[[PortIdentity], bool] | None = None
+    """Ports whose counters are read in every poll, however long ``counters_s`` is; None is none."""
 
 
 @dataclass(slots=True)
@@ -80,7 +82,9 @@ class Device:
     counters_at: float | None = None
     learned_at: float = 0.0
     _status: tuple[Batch, ...] | None = None
-    _counters: tuple[Batch, ...] | None = None
+    _counters: tuple[Batch, ...] = ()
+    _fast: tuple[Batch, ...] = ()
+    """The counters of fast ports alone, for the polls in which the others' are not due."""
     _planned: tuple[int, int] = (0, 0)
     _uptime: int = 0
     """sysUpTime at the beginning of this poll."""
@@ -123,13 +127,14 @@ class Device:
                 self.poisons.clear()
             await self._learn(asker, samples)
         await self._statuses(asker, samples)
-        if self._counters_due(now):
-            await self._read_counters(asker, samples)
+        due = self._counters_due(now)
+        if due or self.settings.fast is not None:
+            await self._read_counters(asker, samples, every=due)
         if now >= self.static_at or self.walk is not None:
             await self._learn(asker, samples)
 
     def _counters_due(self, now: float) -> bool:
-        """Whether counters are read in this poll: at fixed steps from the first, taken at the nearest poll."""
+        """Whether every port's counters are read now: at fixed steps from the first poll, taken at the nearest one."""
         step = self.settings.counters_s
         early = min(self.settings.status_s, step) / 2
         if self.counters_at is None:
@@ -207,16 +212,23 @@ class Device:
         clock, version, skip = asker.contact.clock, asker.contact.version, self._skip(asker.contact.clock)
         uptime = "sysUpTime" in self.scalars
         shared: Shared = {}
+        is_fast = self.settings.fast or _never
         status: list[Batch] = []
         counters: list[Batch] = []
+        fast: list[Batch] = []
+        held: list[Group] = []
         for at in range(0, len(self.ports), GROUPS_AT_ONCE):
             some = self.ports[at : at + GROUPS_AT_ONCE]
             groups = [status_group(port, skip, shared) for port in some]
             status += batches(version, groups, self.size.limit, with_uptime=uptime)
             groups = [counter_group(port, skip, shared) for port in some]
             counters += batches(version, groups, self.size.limit, with_uptime=uptime)
+            held += (group for port, group in zip(some, groups, strict=True) if is_fast(port.identity))
+            if len(held) >= GROUPS_AT_ONCE or at + GROUPS_AT_ONCE >= len(self.ports):
+                fast += batches(version, held, self.size.limit, with_uptime=uptime)
+                held.clear()
             await clock.sleep(0)
-        self._status, self._counters, self._planned = tuple(status), tuple(counters), fits
+        self._status, self._counters, self._fast, self._planned = tuple(status), tuple(counters), tuple(fast), fits
         self._by_index = {port.index: port for port in self.ports}
 
     async def _statuses(self, asker: Asker, samples: list[Sample]) -> None:
@@ -266,11 +278,15 @@ class Device:
             if len(found.get(group.key, {})) == len(group.oids):
                 self.identities[group.key] = identity_of(group.key, found[group.key])
         self.identities = with_keys(self.identities)
+        is_fast = self.settings.fast or _never
         for port in self.ports:
-            port.identity = self.identities[port.index]
+            before, port.identity = port.identity, self.identities[port.index]
+            if before != port.identity and is_fast(before) != is_fast(port.identity):
+                self._status = None
         self._tell(samples, asker.contact.clock.monotonic())
 
-    async def _read_counters(self, asker: Asker, samples: list[Sample]) -> None:
+    async def _read_counters(self, asker: Asker, samples: list[Sample], *, every: bool) -> None:
+        """The counters of every port, or of the fast ones alone."""
         await self._plan(asker)
         odd = asker.contact.tally.odd
 
@@ -291,8 +307,8 @@ class Device:
                 if port.short_at and not undecided(port):
                     decided.append(port)
 
-        assert self._counters is not None
-        await self._ask_all(asker, self._counters, samples, Metric.PORT_COUNTERS, take)
+        todo = self._counters if every else self._fast
+        await self._ask_all(asker, todo, samples, Metric.PORT_COUNTERS, take)
         if decided:
             self._status = None
 
@@ -360,3 +376,7 @@ class Device:
         reason: str | None = None,
     ) -> Sample:
         return Sample(self.target, metric, instance, at, value, outcome, reason, self.polls)
+
+
+def _never(_port: PortIdentity) -> bool:
+    return False

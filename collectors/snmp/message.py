@@ -87,7 +87,7 @@ class Request:
     ``first`` and ``second`` are error-status and error-index, or non-repeaters and max-repetitions of a GETBULK.
     """
 
-    __slots__ = ("_for", "_head", "_tail", "_wanted", "kind", "oids", "pdu_head", "pdu_tail")
+    __slots__ = ("_for", "_head", "_names", "_sizes", "kind", "oids", "pdu_head", "pdu_tail")
 
     def __init__(self, kind: int, oids: Sequence[bytes], first: int = 0, second: int = 0) -> None:
         self.kind = kind
@@ -98,7 +98,8 @@ class Request:
         self.pdu_tail = ber.encode_integer(first) + ber.encode_integer(second) + varbinds
         whole = ber.element(kind, bytes((ber.INTEGER, 4, 0, 0, 0, 0)) + self.pdu_tail)
         self.pdu_head = whole[: -4 - len(self.pdu_tail)]
-        self._wanted = tuple((tail, len(tail) + 2) for tail in tails)
+        self._names = tuple(tails)
+        self._sizes = bytes(min(len(tail) + 2, 255) for tail in tails)  # a longer one matches nothing
         self._for: tuple[str | bytes, bytes] | None = None
         self._head = b""
 
@@ -138,7 +139,7 @@ class Request:
         unsigned, empty, limits = _UNSIGNED, _EMPTY, ber.UNSIGNED_MAX
         number = int.from_bytes
         try:
-            for wanted, size in self._wanted:
+            for wanted, size in zip(self._names, self._sizes, strict=True):
                 begin = at + size
                 tag = data[begin]
                 length = data[begin + 1]

@@ -3,10 +3,14 @@
 import ipaddress
 from pathlib import Path
 
+import pytest
+
+from agent.measuring import device_settings
 from agent.settings import Settings, load
-from agent.site import SitePlan, host_names, plan_site
+from agent.site import PortFilter, SitePlan, host_names, plan_site
 from collectors.link import Route
-from kpi.model import Role
+from collectors.snmp.device import DeviceSettings
+from kpi.model import PortIdentity, Role
 
 ROUTES = [
     Route(ipaddress.ip_network("192.0.2.0/24"), "eth0", None, 0),
@@ -102,3 +106,40 @@ def test_maintenance_names_devices_or_the_whole_site(tmp_path: Path) -> None:
     assert first == (frozenset({"a"}), 1772359200.0, 1772362800.0)
     assert second[0] >= {"a", "b", "gateway"}
     assert second[1] == 1772442000.0
+
+
+def asked(tmp_path: Path, ports: str) -> DeviceSettings:
+    """How the collector asks a switch with these ``[device.ports]``."""
+    text = (
+        '[[credential]]\nname = "c"\nversion = "2c"\ncommunity = { env = "C" }\n'
+        f'[[device]]\nname = "sw"\nrole = "switch"\naddress = "192.0.2.5"\nsnmp = "c"\n{ports}'
+    )
+    watchable = plan_site(settings(tmp_path, text), ROUTES, {}).by_id()["sw"]
+    assert watchable.snmp is not None
+    return device_settings(watchable.snmp, watchable.ports)
+
+
+def test_patterns_of_ports_reach_the_collector_and_equal_ones_are_equal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("C", "wald-und-wiese")
+    plain = asked(tmp_path, "")
+    assert (plain.wanted, plain.fast, plain.counters_s) == (None, None, 300.0)
+    uplinks = '[device.ports]\nexclude = ["vlan*"]\nfast = ["TenGig*", "*to core*"]\n'
+    found = asked(tmp_path, uplinks)
+    assert found.wanted == PortFilter((), ("vlan*",))
+    assert found.fast == PortFilter(("TenGig*", "*to core*"))
+    assert found == asked(tmp_path, uplinks)
+    assert found != asked(tmp_path, uplinks.replace("TenGig", "TwentyFiveGig"))
+    assert asked(tmp_path, '[device.ports]\nexclude = ["vlan*"]\n').fast is None
+
+
+def test_patterns_fit_any_name_of_a_port_in_any_case() -> None:
+    pick = PortFilter(("tengig*", "*TO CORE*"), ("*/2",))
+    ports = [
+        ("Te1/1", "TenGigabitEthernet1/1", ""),
+        ("ge7", "Port 7", "link to core 2"),
+        ("TenGig1/2", "", ""),
+        ("ge8", "", ""),
+    ]
+    assert [pick(PortIdentity(n, 1, n, d, a, 6, 1500, None, None)) for n, d, a in ports] == [True, True, False, False]

@@ -22,6 +22,7 @@ GROUPS = {
     "load": echoes.under_load,
     "days": days.rows,
     "scale": sites.scale,
+    "growth": days.scale,
     "site": sites.rows,
 }
 

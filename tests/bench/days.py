@@ -12,12 +12,15 @@ from tests.bench.site_plan import LARGE, MIDDLE, Shape
 
 LIMIT_BYTES = 4e9
 FULL_HOURS, QUICK_HOURS = 24.0, 2.0
+SCALE_HOURS = 2.1
+"""Two hours' ends: figures are judged by windows before them."""
+SMALL, BIG = Shape(50, 0, 0, 8), Shape(500, 0, 0, 8)
 
 
 def _start(shape: Shape, hours: float, folder: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.bench.simulated", "--hours", str(hours), "--folder", str(folder)]
     command += ["--switches", str(shape.switches), "--access-points", str(shape.access_points)]
-    command += ["--endpoints", str(shape.endpoints)]
+    command += ["--endpoints", str(shape.endpoints), "--ports", str(shape.ports)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -54,4 +57,22 @@ def rows(effort: Effort, say: Say) -> list[Row]:
             f"MB a day: {kinds}",
             extrapolated=partly,
         ),
+    ]  # fmt: skip
+
+
+def scale(effort: Effort, say: Say) -> list[Row]:
+    """The heart alone, whose work of a window's end must not grow faster than the site."""
+    say(f"{SCALE_HOURS} simulated hours of {SMALL.devices} and of {BIG.devices} devices")
+    costs = {}
+    with tempfile.TemporaryDirectory(dir=effort.folder) as folder:
+        for shape in (SMALL, BIG):  # one after the other: they are compared by their CPU
+            found = _result(_start(shape, SCALE_HOURS, Path(folder)))
+            costs[shape.devices] = found["cpu_s"] / found["hours"] / 3600 / shape.devices * 1e6
+    small, big = costs[SMALL.devices], costs[BIG.devices]
+    return [
+        Row(
+            "the same for accumulators, windows, summaries and store", big / small, 1.1, 1.0, "x",
+            f"{SCALE_HOURS} simulated hours with their folds, {SMALL.ports} ports each: {small:.1f} us a device and second at "
+            f"{SMALL.devices}, {big:.1f} us at {BIG.devices}",
+        )
     ]  # fmt: skip

@@ -16,7 +16,7 @@ from typing import Any
 from agent.app import Agent
 from agent.logs import set_up
 from agent.settings import Overrides, load
-from collectors.icmp import EchoSink
+from collectors.icmp import EchoSink, IcmpEngine
 from kpi.model import Metric, Sample
 
 
@@ -46,6 +46,7 @@ class LoadedAgent(Agent):
 
     async def _open(self, stack: AsyncExitStack) -> None:
         await super()._open(stack)
+        assert isinstance(self._engine, IcmpEngine)
         ledger = self._engine._ledger
         self.tap = ledger._sink = Tap(ledger._sink)
 

@@ -164,24 +164,21 @@ class Relay:
                 int.from_bytes(data[at + 4 : at + 6], "big"),
                 int.from_bytes(data[at + 6 : at + 8], "big"),
             ]
-        json.dump(
-            {
-                "t": packet.wall,
-                "mono": packet.mono,
-                "left": left,
-                "way": packet.way,
-                "source": self._name(source),
-                "target": self._name(target),
-                "bytes": len(data),
-                "dropped": dropped,
-                "copy": packet.copy,
-                "meant_ms": packet.meant / 1e6,
-                "delay_ms": None if left is None else (left - packet.mono) / 1e6,
-                "icmp": icmp,
-            },
-            self._log,
-        )
-        self._log.write("\n")
+        line = {
+            "t": packet.wall,
+            "mono": packet.mono,
+            "left": left,
+            "way": packet.way,
+            "source": self._name(source),
+            "target": self._name(target),
+            "bytes": len(data),
+            "dropped": dropped,
+            "copy": packet.copy,
+            "meant_ms": packet.meant / 1e6,
+            "delay_ms": None if left is None else (left - packet.mono) / 1e6,
+            "icmp": icmp,
+        }
+        self._log.write(json.dumps(line) + "\n")
 
     def _name(self, address: bytes) -> str:
         name = self._names.get(address)
@@ -198,7 +195,7 @@ def main(arguments: list[str]) -> None:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
     except PermissionError:
         print("no real-time priority: delays will be less exact", file=sys.stderr)
-    gc.disable()  # nothing here makes cycles
+    gc.disable()  # nothing here makes cycles (json.dump would)
     with open(log_path, "w", encoding="ascii", buffering=1 << 16) as log:  # noqa: PTH123 - a stream for the whole life
         Relay(int(descriptor_a), int(descriptor_b), log, int(seed)).run()
 

@@ -105,6 +105,24 @@ async def test_info_comes_every_five_minutes_and_soon_after_a_change(clock: Manu
         await stop(clock, made)
 
 
+@pytest.mark.parametrize("odd", [float("nan"), {1, 2}, object()])
+async def test_an_info_that_is_no_json_costs_its_own_words_alone(
+    clock: ManualClock, outbox: MemoryOutbox, odd: object
+) -> None:
+    broker = ScriptedBroker(clock=clock)
+    made = publisher(outbox, broker, clock=clock, pace=PACE)
+    made._provide = lambda: {"version": "0.1.0", "odd": odd}
+    async with running(made):
+        await clock.advance(3)
+        info = broker.last.of("info")[0].json()
+        assert (info["last_seq"], info["stream"], "version" in info) == (0, "stream-1", False)
+        outbox.add(1)
+        made.wake()
+        await clock.advance(2)
+        assert outbox.waits() == []
+        await stop(clock, made)
+
+
 async def test_many_unsent_ranges_are_merged_so_that_none_that_waits_is_left_out(
     clock: ManualClock, outbox: MemoryOutbox
 ) -> None:

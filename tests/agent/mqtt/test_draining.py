@@ -35,6 +35,31 @@ async def stop(clock: ManualClock, made: Publisher) -> None:
         await clock.advance(1)
 
 
+async def test_a_message_that_the_broker_passed_over_is_sent_again(clock: ManualClock, outbox: MemoryOutbox) -> None:
+    broker = ScriptedBroker(answers=False, clock=clock)
+    made = publisher(outbox, broker, clock=clock, pace=PACE)
+    async with running(made):
+        await settle(clock)
+        broker.last.answer_all()
+        outbox.add(1)
+        made.wake()
+        await settle(clock, 1)
+        first = broker.last
+        (passed_over,) = first.open
+        for _ in range(6):  # others go on, and are acknowledged
+            outbox.add(1)
+            made.wake()
+            await settle(clock, 5)
+            for ticket in [ticket for ticket in first.open if ticket != passed_over]:
+                first.answer(ticket)
+        broker.answers = True
+        await settle(clock, 30)
+        assert len(broker.connections) == 2, "left and dialled anew"
+        assert "not one sent 20 s before it" in str(made.state.last_error)
+        await stop(clock, made)
+    assert outbox.waits() == []
+
+
 async def test_live_messages_go_at_once_and_are_marked_by_their_puback(
     clock: ManualClock, outbox: MemoryOutbox
 ) -> None:

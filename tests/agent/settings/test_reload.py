@@ -54,6 +54,16 @@ def test_devices_come_go_and_change(tmp_path: Path) -> None:
     assert [device.address for device in result.settings.devices] == ["198.51.100.1", "a2", "b"]
 
 
+def test_ports_that_become_fast_change_their_device(tmp_path: Path) -> None:
+    old, _ = start(tmp_path)
+    first, second = DEVICES.split('[[device]]\nname = "B"')
+    text = f'{first}ports = {{ fast = ["uplink*"] }}\n[[device]]\nname = "B"{second}'
+    result = again(old, write(tmp_path, text))
+    assert result.difference == Difference(changed=("a",))
+    assert result.settings.devices[1].ports.fast == ("uplink*",)
+    assert not again(result.settings, write(tmp_path, text)).difference
+
+
 def test_a_new_secret_behind_the_same_reference_changes_its_devices(tmp_path: Path) -> None:
     old, file = start(tmp_path)
     (tmp_path / "community").write_text("zwei")

@@ -195,6 +195,15 @@ def test_long_strings_and_long_form_lengths_go_the_general_way() -> None:
     assert message.read_varbinds(long_form, 0, len(long_form)) == ([DESCRIPTION], bytearray([ber.OCTET_STRING]), [b"A"])
 
 
+@pytest.mark.parametrize("octets", [120, 125, 126, 250, 251, 252, 253, 254, 400])
+def test_names_of_any_length_are_read(octets: int) -> None:
+    names = [DESCRIPTION, b"\x2b" + b"\x01" * (octets - 1)]
+    varbinds = [VarBind(name, ber.GAUGE32, number) for number, name in enumerate(names)]
+    request, pdu = message.prepare("2c", names), answer(varbinds)
+    assert (request.match(pdu.data, pdu.start, pdu.stop) is not None) == (octets < 123)
+    assert request.reply(pdu, 1, 0).varbinds == tuple(varbinds)
+
+
 def test_octets_after_the_message_are_let_be() -> None:
     data = message.encode_community("2c", b"x", message.encode_pdu(message.RESPONSE, 1, 0, 0, counters()))
     assert len(read(data + b"\x00" * 12)[2].read()[0]) == 6
