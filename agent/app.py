@@ -8,7 +8,7 @@ import asyncio
 import logging
 import signal
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,6 +26,7 @@ from agent.folds import Folds
 from agent.live import AgentNow
 from agent.logs import set_up
 from agent.measuring import Measuring
+from agent.notify import Notifier
 from agent.publishing import Publishing
 from agent.recorder import Recorder
 from agent.resolve import Resolver
@@ -67,8 +68,13 @@ def main_run(paths: list[Path], overrides: Overrides) -> int:
     """`sonda run`: until SIGTERM or Ctrl-C. Raises SettingsError; the return value is the exit code."""
     settings = load(paths, overrides)
     set_up(settings.log.level)
+    return run_to_end(Agent(settings, paths, overrides).run())
+
+
+def run_to_end(running: Coroutine[Any, Any, None]) -> int:
+    """Run an agent; what ends it before its time is said as a sentence. The return value is the exit code."""
     try:
-        asyncio.run(Agent(settings, paths, overrides).run())
+        asyncio.run(running)
     except (StartError, PortBusyError, StoreError) as error:
         log.error("%s", error)  # noqa: TRY400 - a sentence for the technician
         return Exit.START
@@ -93,10 +99,17 @@ class Agent:
     """One run of the daemon."""
 
     def __init__(
-        self, settings: Settings, paths: Sequence[Path], overrides: Overrides, *, engine: MakeEngine = IcmpEngine
+        self,
+        settings: Settings,
+        paths: Sequence[Path],
+        overrides: Overrides,
+        *,
+        engine: MakeEngine = IcmpEngine,
+        notice: Mapping[str, str] | None = None,
     ) -> None:
-        """``engine`` makes the echo engine: the seam at which a simulated wire stands in."""
+        """``engine`` makes the echo engine: the seam at which a simulated wire stands in; ``notice`` tells the page."""
         self._make_engine = engine
+        self._notice = notice
         self._settings = settings
         self._paths = paths
         self._overrides = overrides
@@ -105,10 +118,15 @@ class Agent:
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self._date_known = asyncio.Event()
+        self._notifier = Notifier()
         self._last_reload: str | None = None
 
+    def stop(self) -> None:
+        """As SIGTERM does."""
+        self._stop.set()
+
     async def run(self) -> None:
-        """Until a signal. Raises StartError, PortBusyError, StoreError; ExceptionGroup where a part died."""
+        """Until a signal or ``stop``. Raises StartError, PortBusyError, StoreError; ExceptionGroup where a part died."""
         loop = asyncio.get_running_loop()
         for number, call in (
             (signal.SIGTERM, self._stop.set),
@@ -194,6 +212,7 @@ class Agent:
             settings=lambda: self._settings,
             agent=self._about,
             lacking=self._lacking,
+            notice=self._notice,
         )
         self._events = Broadcaster(clock, self._view.now)
         self._server: Server | None = None
@@ -234,6 +253,7 @@ class Agent:
             make(self._resolver.run(), name="resolver"),
             make(self._follow_routes(), name="routes"),
             make(self._follow_first_date(), name="first date"),
+            make(self._notifier.watch(self._clock, lambda: self._scheduler.counters.progress_at), name="watchdog"),
             make(self._follow_signals(group), name="reload"),
         ]
         serving = []
@@ -241,7 +261,9 @@ class Agent:
             serving = [make(self._server.run(), name="http"), make(self._events.run(), name="events")]
         self._publishing.start(self._settings, group)
         self._say_started()
+        self._notifier.say("READY=1", f"STATUS=Watches {len(self._core.plan.devices)} devices.")
         await self._stop.wait()
+        self._notifier.say("STOPPING=1", "STATUS=Writing what is open, saying goodbye.")
         log.info("Stopping.")
         self._scheduler.stop()
         await asyncio.wait([scheduling], timeout=DRAIN_S)
