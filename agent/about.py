@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from importlib import metadata
 
 from agent.boundary import Boundary
 from agent.live import AgentNow
@@ -17,6 +18,14 @@ from agent.vitals import Vitals
 from collectors.clock import Clock
 from collectors.icmp.echo import EchoEngine
 from collectors.snmp.contact import Tally
+
+
+def agent_version() -> str:
+    """Of the installed package."""
+    try:
+        return metadata.version("sonda")
+    except metadata.PackageNotFoundError:
+        return "0"
 
 
 def about(

@@ -10,11 +10,10 @@ import signal
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from agent.about import about
+from agent.about import about, agent_version
 from agent.api.app import create_app
 from agent.api.events import Broadcaster
 from agent.api.guard import Access
@@ -87,14 +86,6 @@ def run_to_end(running: Coroutine[Any, Any, None]) -> int:
     return Exit.OK
 
 
-def agent_version() -> str:
-    """Of the installed package."""
-    try:
-        return version("sonda")
-    except PackageNotFoundError:
-        return "0"
-
-
 class Agent:
     """One run of the daemon."""
 
@@ -121,12 +112,8 @@ class Agent:
         self._notifier = Notifier()
         self._last_reload: str | None = None
 
-    def stop(self) -> None:
-        """As SIGTERM does."""
-        self._stop.set()
-
     async def run(self) -> None:
-        """Until a signal or ``stop``. Raises StartError, PortBusyError, StoreError; ExceptionGroup where a part died."""
+        """Until a signal. Raises StartError, PortBusyError, StoreError; ExceptionGroup where a part died."""
         loop = asyncio.get_running_loop()
         for number, call in (
             (signal.SIGTERM, self._stop.set),

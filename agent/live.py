@@ -122,6 +122,8 @@ class SiteNow:
     incidents: Sequence[IncidentNow]
     window: WindowNow | None
     figures: Sequence[FigureNow]
+    notice: Mapping[str, str] | None = None
+    """What whoever looks must know of this site, a sentence by language ("en", "it"): that it is a simulation."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,8 +62,10 @@ class View:
         settings: Callable[[], Settings],
         agent: Callable[[], Any],
         lacking: Callable[[], str | None],
+        notice: Mapping[str, str] | None = None,
     ) -> None:
-        """``agent()`` awaits the agent's own document; ``lacking()`` says what keeps it from being ready."""
+        """``agent()`` awaits the agent's own document; ``lacking()`` says what keeps it from being ready; ``notice`` is
+        SiteNow's."""
         self._clock = clock
         self._timeline = timeline
         self._monitor = monitor
@@ -73,6 +75,7 @@ class View:
         self._settings = settings
         self._agent = agent
         self._lacking = lacking
+        self._notice = notice
 
     def site(self) -> SiteNow:
         site = self._settings().site
@@ -94,6 +97,7 @@ class View:
             incidents=incidents,
             window=_window(summary),
             figures=_figures(summary.figures if summary else ()),
+            notice=self._notice,
         )
 
     def devices(self) -> Sequence[DeviceNow]:

@@ -21,6 +21,8 @@ class Mode(StrEnum):
     RAW = "raw"
     TCP = "tcp"
     """TCP connect, where no ICMP socket may be opened; its samples carry ``reason="tcp"``."""
+    SIMULATED = "simulated"
+    """A simulated wire (agent/demo/wire.py): nothing leaves."""
     NONE = "none"
     """Nothing may be opened: every echo is an AGENT_FAULT."""
 
