@@ -197,6 +197,7 @@ class Agent:
             figures=self._core.summaries,
             history=store,
             settings=lambda: self._settings,
+            plan=lambda: self._core.plan,
             agent=self._about,
             lacking=self._lacking,
             notice=self._notice,

@@ -169,8 +169,58 @@ class AgentNow:
     settings: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class PointNow:
+    """One window of echoes. ``start`` is UTC in seconds since the epoch; null times: nothing was answered in it."""
+
+    start: int
+    median_ms: float | None
+    p5_ms: float | None
+    p95_ms: float | None
+    sent: int
+    lost: int
+    coverage: float
+    """How much of the window is known, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpanNow:
+    """The device was in ``state`` over [start, end), UTC in seconds since the epoch; before the first span nothing is
+    known."""
+
+    start: float
+    end: float
+    state: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryNow:
+    """One device over its last hours. ``response`` has one point for each window of ``step_s`` in which echoes were
+    sent: where there is no point there is a gap."""
+
+    device: str
+    hours: float
+    start: int
+    end: float
+    step_s: int
+    coverage: float
+    available_pct: float | None
+    response: Sequence[PointNow]
+    states: Sequence[SpanNow]
+
+
+@dataclass(frozen=True, slots=True)
+class FlappingNow:
+    """A port that goes on and off."""
+
+    device: str
+    name: str
+    port: str
+
+
 class Live(Protocol):
-    """What the API reads. Every call is quick and touches no disk, but ``incidents`` and ``agent``, which await one."""
+    """What the API reads. Every call is quick and touches no disk, but those that are awaited."""
 
     def site(self) -> SiteNow:
         """The site at a glance."""
@@ -186,6 +236,12 @@ class Live(Protocol):
 
     async def incidents(self, since_utc: float) -> Sequence[IncidentNow]:
         """Open ones, and those closed since then, newest first."""
+
+    async def history(self, device_id: str, hours: float) -> HistoryNow | None:
+        """The last hours of one device, None where there is none of that id."""
+
+    def flapping(self) -> Sequence[FlappingNow]:
+        """The ports that go on and off now."""
 
     async def agent(self) -> AgentNow:
         """The agent itself."""

@@ -5,12 +5,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from agent.history_view import Overview, OverviewKeeper, Past, device_history
 from agent.incidents import Incidents
 from agent.live import (
     AgentNow,
     DeviceDetail,
     DeviceNow,
     FigureNow,
+    FlappingNow,
+    HistoryNow,
     IncidentNow,
     KpiNow,
     PortNow,
@@ -22,6 +25,7 @@ from agent.live import (
 from agent.monitor import Monitor, Track
 from agent.polled import Polled
 from agent.settings.models import Settings
+from agent.site import SitePlan
 from agent.timeline import Timeline
 from collectors.clock import Clock
 from kpi.catalogue import CATALOGUE, entry_of
@@ -40,7 +44,7 @@ class Figures(Protocol):
         """By device id and port key."""
 
 
-class History(Protocol):
+class History(Past, Protocol):
     """What the view asks the store."""
 
     async def incidents(self, from_utc: float, to_utc: float) -> Sequence[Incident]:
@@ -60,6 +64,7 @@ class View:
         figures: Figures,
         history: History,
         settings: Callable[[], Settings],
+        plan: Callable[[], SitePlan],
         agent: Callable[[], Any],
         lacking: Callable[[], str | None],
         notice: Mapping[str, str] | None = None,
@@ -73,6 +78,8 @@ class View:
         self._figures = figures
         self._history = history
         self._settings = settings
+        self._plan = plan
+        self._overview = OverviewKeeper(history, clock, plan, lambda: settings().site.zone)
         self._agent = agent
         self._lacking = lacking
         self._notice = notice
@@ -149,6 +156,25 @@ class View:
         found |= {i.id: i for i in self._incidents}
         newest_first = sorted(found.values(), key=lambda i: i.opened_utc, reverse=True)
         return [self._incident(i) for i in newest_first]
+
+    async def history(self, device_id: str, hours: float) -> HistoryNow | None:
+        if device_id not in self._monitor.tracks:
+            return None
+        planned = [(a, b) for devices, a, b in self._plan().maintenance if device_id in devices]
+        return await device_history(self._history, device_id, hours, self._clock.utc(), planned)
+
+    async def overview(self) -> Overview:
+        """The site's past, for the page; read anew where it is too old."""
+        return await self._overview.fresh()
+
+    def flapping(self) -> Sequence[FlappingNow]:
+        return [
+            FlappingNow(track.id, track.watchable.device.name, port.identity.name or port.identity.descr)
+            for track in self._monitor
+            if track.polled is not None
+            for port in track.polled.ports.values()
+            if port.flapping
+        ]
 
     async def agent(self) -> AgentNow:
         document: AgentNow = await self._agent()

@@ -12,11 +12,12 @@ from starlette.types import ASGIApp
 from agent.api.events import Broadcaster
 from agent.api.guard import Access, Guard
 from agent.api.metrics import exposition
-from agent.live import AgentNow, DeviceDetail, DeviceNow, IncidentNow, KpiNow, Live, SiteNow
+from agent.history_view import MOST_HOURS
+from agent.live import AgentNow, DeviceDetail, DeviceNow, HistoryNow, IncidentNow, KpiNow, Live, SiteNow
 from collectors.clock import Clock
 
 WEB = Path(__file__).resolve().parent.parent / "web"
-DAY_S = 86400.0
+NO_DEVICE = "No device has this id; /api/v1/devices lists them."
 
 
 def create_app(live: Live, events: Broadcaster, clock: Clock, version: str, access: Access) -> ASGIApp:
@@ -30,6 +31,7 @@ def create_app(live: Live, events: Broadcaster, clock: Clock, version: str, acce
         redoc_url=None,
     )
     app.mount("/static", StaticFiles(directory=WEB / "static"), name="static")
+    _devices(app, live)
     _api(app, live, clock)
     _health(app, live)
     _pages(app, live, events)
@@ -40,17 +42,6 @@ def _api(app: FastAPI, live: Live, clock: Clock) -> None:
     @app.get("/api/v1/site", summary="The site at a glance")
     async def site() -> SiteNow:
         return live.site()
-
-    @app.get("/api/v1/devices", summary="All devices with their states")
-    async def devices() -> list[DeviceNow]:
-        return list(live.devices())
-
-    @app.get("/api/v1/devices/{device_id}", summary="One device with its figures and ports")
-    async def device(device_id: str) -> DeviceDetail:
-        found = live.device(device_id)
-        if found is None:
-            raise HTTPException(404, "No device has this id; /api/v1/devices lists them.")
-        return found
 
     @app.get("/api/v1/kpis", summary="The catalogue of KPIs with their present values")
     async def kpis() -> list[KpiNow]:
@@ -70,6 +61,31 @@ def _api(app: FastAPI, live: Live, clock: Clock) -> None:
     async def metrics() -> PlainTextResponse:
         text = exposition(live.site(), live.devices(), await live.agent())
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _devices(app: FastAPI, live: Live) -> None:
+    @app.get("/api/v1/devices", summary="All devices with their states")
+    async def devices() -> list[DeviceNow]:
+        return list(live.devices())
+
+    @app.get("/api/v1/devices/{device_id}", summary="One device with its figures and ports")
+    async def device(device_id: str) -> DeviceDetail:
+        found = live.device(device_id)
+        if found is None:
+            raise HTTPException(404, NO_DEVICE)
+        return found
+
+    @app.get("/api/v1/devices/{device_id}/history", summary="One device's last hours: response time, losses, states")
+    async def history(
+        device_id: str,
+        hours: Annotated[
+            float, Query(gt=0, le=MOST_HOURS, description="How far back: up to 3 by the minute, up to 48 by five.")
+        ] = 24.0,
+    ) -> HistoryNow:
+        found = await live.history(device_id, hours)
+        if found is None:
+            raise HTTPException(404, NO_DEVICE)
+        return found
 
 
 def _health(app: FastAPI, live: Live) -> None:

@@ -1,0 +1,367 @@
+"""What was, for whoever looks: one device's last hours as series, and what the page shows of the whole site's past.
+
+Everything comes from the store's read-only connections and is put together beside the loop. A gap stays a gap: what
+was not measured has no point, and a time of which nothing is known has no state.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import reduce
+from itertools import pairwise
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from agent.live import HistoryNow, PointNow, SpanNow
+from agent.site import SitePlan
+from agent.store.model import FIVE_MINUTES, HOUR, MINUTE, StateRow, WindowRow
+from agent.windows import ECHO
+from collectors.clock import Clock
+from kpi.echo import EchoCounts, merge_echo
+from kpi.model import Role, State
+from kpi.states import StateSeconds, Turn, availability_pct, settled, state_seconds
+from kpi.tiles import PART_OF, Part, Seen, Tone, tiles
+
+DEVICE = "device"
+DAY_S = 86_400
+LINE_S, RIBBON_S, AVAILABLE_S = DAY_S, 7 * DAY_S, 30 * DAY_S
+STALE_S = 20.0
+"""The site's past is read anew when it was asked for and is older than this."""
+WRITTEN_AFTER_S = 30
+"""A five-minute window is in the store so long after its end, at the latest."""
+MOST_HOURS = 24 * 31
+_FINER = {HOUR: FIVE_MINUTES, FIVE_MINUTES: MINUTE}
+
+
+class Past(Protocol):
+    """What is asked of the store (agent.store.store.Store)."""
+
+    async def windows(
+        self, entity: str | None, kind: str, length_s: int, from_utc: int, to_utc: int
+    ) -> Sequence[WindowRow]:
+        """Windows that start within [from_utc, to_utc)."""
+
+    async def state_changes(self, entity: str | None, from_utc: float, to_utc: float) -> Sequence[StateRow]:
+        """Changes within, preceded by those in force at the beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One window of response times: [start_utc, start_utc + step). None: nothing was answered."""
+
+    start_utc: int
+    median_ms: float | None
+    p5_ms: float | None
+    p95_ms: float | None
+    sent: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A stretch of a part's ribbon."""
+
+    start_utc: float
+    end_utc: float
+    tone: Tone
+
+
+@dataclass(frozen=True, slots=True)
+class DevicePast:
+    """What the table of devices says of the past."""
+
+    sent_today: int = 0
+    lost_today: int = 0
+    available_pct: float | None = None
+    known_s: float = 0.0
+    """For how much of the last 30 days it is known whether the device was there."""
+    last_up_utc: float | None = None
+    """When it was last known to answer; None where it never was, or is now (its state says so)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The site's past as the page shows it. ``end_utc`` is when it was read."""
+
+    end_utc: float = 0.0
+    since_utc: float | None = None
+    """When the first of what is kept was measured."""
+    lines: Mapping[Part, Sequence[Point]] = field(default_factory=dict)
+    """Five minutes a point, the last of them minutes; of the last day."""
+    ribbons: Mapping[Part, Sequence[Stretch]] = field(default_factory=dict)
+    """The last seven days; good, attention, problem and maintenance; where there is none nothing is known."""
+    devices: Mapping[str, DevicePast] = field(default_factory=dict)
+    coverage: float | None = None
+    """Of all devices over the last day, 0 to 1, since the first measurement."""
+
+
+def step_of(hours: float) -> int:
+    """How long the windows are that a chart of so many hours is made of: some 100 to 750 of them."""
+    return MINUTE if hours <= 3 else FIVE_MINUTES if hours <= 48 else HOUR
+
+
+async def device_history(
+    store: Past, device: str, hours: float, now_utc: float, maintenance: Sequence[tuple[float, float]]
+) -> HistoryNow:
+    """One device's last ``hours``. What is not folded yet comes from finer windows."""
+    step = step_of(hours)
+    start = int(now_utc - hours * 3600) // step * step
+    rows = await _covering(store, device, step, start, int(now_utc) + 1)
+    changes = await store.state_changes(device, start, now_utc + 1)
+    return await asyncio.to_thread(_history, device, (hours, start, step, now_utc), rows, changes, maintenance)
+
+
+async def _covering(store: Past, entity: str | None, step: int, start: int, end: int) -> list[WindowRow]:
+    """Windows of ``step``, and finer ones after the last of them."""
+    rows = list(await store.windows(entity, ECHO, step, start, end))
+    if step in _FINER:
+        covered = max((row.start_utc or 0 for row in rows), default=start - step) + step
+        rows += await _covering(store, entity, _FINER[step], max(start, covered), end)
+    return rows
+
+
+def _history(
+    device: str,
+    span: tuple[float, int, int, float],
+    rows: Sequence[WindowRow],
+    changes: Sequence[StateRow],
+    maintenance: Sequence[tuple[float, float]],
+) -> HistoryNow:
+    hours, start, step, now = span
+    turns = _turns(changes).get(device, [])
+    reasons = {round(row.utc_at, 3): row.reason for row in changes if row.utc_at is not None}
+    counts = _by_start(rows, step)
+    points = []
+    for at in sorted(counts):
+        known = state_seconds(turns, at, min(at + step, now), maintenance=maintenance)
+        point = _point(at, counts[at])
+        points.append(
+            PointNow(
+                start=at,
+                median_ms=_short(point.median_ms),
+                p5_ms=_short(point.p5_ms),
+                p95_ms=_short(point.p95_ms),
+                sent=point.sent,
+                lost=point.lost,
+                coverage=round(known.coverage, 3),
+            )
+        )
+    whole = state_seconds(turns, max(float(start), turns[0].at if turns else start), now, maintenance=maintenance)
+    return HistoryNow(
+        device=device,
+        hours=hours,
+        start=start,
+        end=round(now, 3),
+        step_s=step,
+        coverage=round(whole.coverage, 4),
+        available_pct=_short(availability_pct(whole)),
+        response=points,
+        states=[
+            SpanNow(round(a, 3), round(b, 3), state.value, reasons.get(round(a, 3)))
+            for a, b, state in _spans(turns, start, now, maintenance)
+        ],
+    )
+
+
+class OverviewKeeper:
+    """Reads the site's past when somebody looks, and of the windows only what came since."""
+
+    def __init__(self, store: Past, clock: Clock, plan: Callable[[], SitePlan], zone: Callable[[], ZoneInfo]) -> None:
+        self._store, self._clock, self._plan, self._zone = store, clock, plan, zone
+        self._lock = asyncio.Lock()
+        self._lines: dict[Part, dict[int, Point]] = {}
+        self._today: tuple[int, dict[str, tuple[int, int]]] = (0, {})
+        self._read_to = 0
+        self._roles: dict[str, Role] = {}
+        self.latest = Overview()
+
+    async def fresh(self) -> Overview:
+        """At most STALE_S old."""
+        async with self._lock:
+            if abs(self._clock.utc() - self.latest.end_utc) > STALE_S:
+                self.latest = await self._read()
+        return self.latest
+
+    async def _read(self) -> Overview:
+        now = self._clock.utc()
+        roles = {w.device.id: w.device.role for w in self._plan().devices}
+        midnight = _midnight(now, self._zone())
+        if roles != self._roles or midnight != self._today[0]:
+            self._roles, self._read_to, self._lines, self._today = roles, 0, {}, (midnight, {})
+        complete = int(now - WRITTEN_AFTER_S) // FIVE_MINUTES * FIVE_MINUTES
+        oldest = int(now - LINE_S) // FIVE_MINUTES * FIVE_MINUTES
+        at = max(self._read_to, min(oldest, midnight // FIVE_MINUTES * FIVE_MINUTES))
+        while at < complete:  # an hour at a time: no reader is held for long
+            end = min(at + HOUR, complete)
+            rows = await self._store.windows(None, ECHO, FIVE_MINUTES, at, end)
+            await asyncio.to_thread(self._take, rows, self._lines, self._today[1])
+            at = end
+        self._read_to = max(self._read_to, complete)
+        lines = {part: {t: p for t, p in line.items() if t >= oldest} for part, line in self._lines.items()}
+        self._lines = {part: dict(line) for part, line in lines.items()}
+        today = dict(self._today[1])
+        minutes = await self._store.windows(None, ECHO, MINUTE, self._read_to, int(now) + 1)
+        await asyncio.to_thread(self._take, minutes, lines, today)
+        changes = await self._store.state_changes(None, now - AVAILABLE_S, now + 1)
+        return await asyncio.to_thread(self._overview, now, lines, today, changes)
+
+    def _take(
+        self,
+        rows: Iterable[WindowRow],
+        lines: dict[Part, dict[int, Point]],
+        today: dict[str, tuple[int, int]],
+    ) -> None:
+        """Merge the rows of each part and start; count what was sent and lost since midnight."""
+        parts: dict[tuple[Part, int], list[EchoCounts]] = defaultdict(list)
+        for row in rows:
+            part = self._line_of(row.entity)
+            if row.start_utc is None or row.entity not in self._roles:
+                continue
+            counts = EchoCounts.from_plain(row.plain)
+            if part is not None:
+                parts[part, row.start_utc].append(counts)
+            if row.start_utc >= self._today[0]:
+                sent, lost = today.get(row.entity, (0, 0))
+                today[row.entity] = sent + counts.sent, lost + counts.lost
+        for (part, start), found in parts.items():
+            lines.setdefault(part, {})[start] = _point(start, reduce(merge_echo, found))
+
+    def _line_of(self, device: str) -> Part | None:
+        """The part in whose line this device is drawn: the gateway stands for the internet only where nothing
+        outside is measured."""
+        role = self._roles.get(device)
+        if role is None or (role is Role.GATEWAY and Role.INTERNET in self._roles.values()):
+            return None
+        return PART_OF[role]
+
+    def _overview(
+        self,
+        now: float,
+        lines: Mapping[Part, Mapping[int, Point]],
+        today: Mapping[str, tuple[int, int]],
+        changes: Sequence[StateRow],
+    ) -> Overview:
+        plan = self._plan()
+        turns = _turns(changes)
+        since = min((t[0].at for d, t in turns.items() if d in self._roles), default=None)
+        maintenance = {d: [(a, b) for ids, a, b in plan.maintenance if d in ids] for d in self._roles}
+        devices, day = {}, []
+        for device in self._roles:
+            own = turns.get(device, [])
+            seconds = state_seconds(own, now - AVAILABLE_S, now, maintenance=maintenance[device])
+            sent, lost = today.get(device, (0, 0))
+            ups = [b for _, b, state in _spans(own, now - AVAILABLE_S, now, ()) if state is State.UP]
+            devices[device] = DevicePast(
+                sent, lost, availability_pct(seconds), seconds.known_ms / 1000, ups[-1] if ups else None
+            )
+            began = max(now - DAY_S, since if since is not None else now)
+            day.append(state_seconds(own, began, now, maintenance=maintenance[device]))
+        return Overview(
+            end_utc=now,
+            since_utc=since,
+            lines={part: [line[t] for t in sorted(line)] for part, line in lines.items()},
+            ribbons=_ribbons(self._roles, turns, maintenance, now - RIBBON_S, now),
+            devices=devices,
+            coverage=_coverage(day),
+        )
+
+
+def _coverage(states: Sequence[StateSeconds]) -> float | None:
+    expected = sum(s.expected_ms for s in states)
+    return sum(s.known_ms for s in states) / expected if expected else None
+
+
+def _ribbons(
+    roles: Mapping[str, Role],
+    turns: Mapping[str, Sequence[Turn]],
+    maintenance: Mapping[str, Sequence[tuple[float, float]]],
+    start: float,
+    end: float,
+) -> dict[Part, list[Stretch]]:
+    """The tone of each part over time, by the same rules as its tile."""
+    spans = {d: _spans(turns.get(d, ()), start, end, maintenance[d]) for d in roles}
+    ribbons: dict[Part, list[Stretch]] = defaultdict(list)
+    for part in Part:
+        members = [d for d, role in roles.items() if PART_OF[role] is part]
+        changes = sorted((a, d, state) for d in members for a, _, state in spans[d])
+        changes += [(b, d, State.UNKNOWN) for d in members for a, b, _ in spans[d][-1:] if b < end]
+        now = {d: Seen(d, d, roles[d], State.UNKNOWN, "starting") for d in members}
+        edges = [*sorted({at for at, _, _ in changes}), end]
+        by_time: dict[float, list[tuple[str, State]]] = defaultdict(list)
+        for at, device, state in changes:
+            by_time[at].append((device, state))
+        for at, until in pairwise(edges):
+            for device, state in by_time[at]:
+                now[device] = Seen(device, device, roles[device], state, "not_checked")
+            tone = tiles(now.values())[0].tone
+            _lengthen(ribbons[part], Stretch(at, until, tone))
+    return {part: [s for s in ribbon if s.tone is not Tone.NONE] for part, ribbon in ribbons.items()}
+
+
+def _lengthen(ribbon: list[Stretch], stretch: Stretch) -> None:
+    if ribbon and ribbon[-1].tone is stretch.tone and ribbon[-1].end_utc >= stretch.start_utc:
+        ribbon[-1] = Stretch(ribbon[-1].start_utc, stretch.end_utc, stretch.tone)
+    else:
+        ribbon.append(stretch)
+
+
+def _turns(changes: Iterable[StateRow]) -> dict[str, list[Turn]]:
+    """By device, the dated changes of its state."""
+    found: dict[str, list[Turn]] = defaultdict(list)
+    for row in changes:
+        if row.aspect == DEVICE and row.utc_at is not None:
+            found[row.entity].append(Turn(row.utc_at, State(row.state)))
+    return found
+
+
+def _spans(
+    turns: Sequence[Turn], start: float, end: float, maintenance: Iterable[tuple[float, float]]
+) -> list[tuple[float, float, State]]:
+    """[from, to) with the state, within [start, end); maintenance lies above everything, unknown is there too."""
+    known = [(at / 1000, state) for at, state in settled(turns)]
+    planned = [(a, b) for a, b in maintenance if b > start and a < end]
+    edges = sorted({start, end, *(at for at, _ in known), *(t for span in planned for t in span)})
+    spans: list[tuple[float, float, State]] = []
+    state, place = None, 0
+    for a, b in pairwise(edges):
+        while place < len(known) and known[place][0] <= a:
+            state, place = known[place][1], place + 1
+        if a < start or a >= end:
+            continue
+        here = State.MAINTENANCE if any(p <= a < q for p, q in planned) else state
+        if here is None:
+            continue
+        if spans and spans[-1][2] is here and spans[-1][1] == a:
+            spans[-1] = (spans[-1][0], b, here)
+        else:
+            spans.append((a, b, here))
+    return spans
+
+
+def _by_start(rows: Iterable[WindowRow], step: int) -> dict[int, EchoCounts]:
+    """Rows of any length up to ``step``, merged to its windows; pieces of one start as well."""
+    found: dict[int, EchoCounts] = {}
+    for row in rows:
+        if row.start_utc is not None:
+            at = row.start_utc // step * step
+            counts = EchoCounts.from_plain(row.plain)
+            found[at] = merge_echo(found[at], counts) if at in found else counts
+    return found
+
+
+def _point(start: int, counts: EchoCounts) -> Point:
+    return Point(start, counts.rtt_ms(0.5), counts.rtt_ms(0.05), counts.rtt_ms(0.95), counts.sent, counts.lost)
+
+
+def _short(value: float | None) -> float | None:
+    return float(f"{value:.5g}") if value is not None else None
+
+
+def _midnight(now_utc: float, zone: ZoneInfo) -> int:
+    local = datetime.fromtimestamp(now_utc, zone)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    if midnight > local:
+        midnight -= timedelta(days=1)
+    return int(midnight.timestamp())

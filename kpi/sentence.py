@@ -1,0 +1,324 @@
+"""The one sentence in large type: is it all right; if not, what, since when, and what it touches. By rules, from
+states, incidents and figures, in the two languages of the page; never a code.
+
+The rules stand in the order of what a person would want to hear first; the first that fits speaks, and says how much
+else there is.
+"""
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from kpi.entry import Words
+from kpi.model import Role, State
+from kpi.tiles import MAY_SLEEP, Read, Seen, Tone, slow
+
+DEVICE_DOWN, OWN_LINK, OWN_FAULT = "device.down", "probe.link", "probe.fault"
+"""Kinds of incidents that have a sentence of their own."""
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_INFRASTRUCTURE = frozenset({Role.ROUTER, Role.SWITCH, Role.CONTROLLER, Role.ACCESS_POINT})
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An open incident. ``since`` is the whole phrase: "since 10:42 (14 min)", "dalle 10:42 (14 min)"."""
+
+    kind: str
+    entity: str
+    since: Words
+    hides: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Flapping:
+    """A port that goes on and off."""
+
+    device: str
+    port: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """All that the sentence is made of. ``troubles`` begin with the oldest."""
+
+    devices: Sequence[Seen]
+    troubles: Sequence[Trouble] = ()
+    figures: Sequence[Read] = ()
+    flapping: Sequence[Flapping] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """What is said, with the tone of the whole site."""
+
+    tone: Tone
+    says: Words
+
+
+def sentence(known: Known) -> Sentence:
+    """The sentence for what is known now."""
+    for rule in _RULES:
+        found = rule(known)
+        if found is not None:
+            return found
+    return Sentence(Tone.GOOD, Words("Everything works.", "Funziona tutto."))
+
+
+def plain_name(name: str) -> str:
+    """A name as it may stand within a sentence: what would turn the writing direction of the rest is taken out, and a
+    name that is written from right to left is set apart (UAX #9, FSI and PDI)."""
+    if not any(unicodedata.bidirectional(c) in {"R", "AL", "AN"} or c in _BIDI for c in name):
+        return name
+    return "\u2068" + "".join(c for c in name if c not in _BIDI) + "\u2069"
+
+
+def _nothing_yet(known: Known) -> Sentence | None:
+    if not known.devices:
+        return Sentence(
+            Tone.NONE,
+            Words("Nothing is watched yet: no device is set up.", "Non c'è ancora nessun dispositivo da controllare."),
+        )
+    if all(d.state is State.UNKNOWN and d.reason == "starting" for d in known.devices):
+        return Sentence(
+            Tone.NONE,
+            Words(
+                "No information yet: measuring has just begun.", "Ancora nessuna informazione: la misura comincia ora."
+            ),
+        )
+    return None
+
+
+def _own_link(known: Known) -> Sentence | None:
+    trouble = _first(known, OWN_LINK)
+    if trouble is None:
+        return None
+    return Sentence(
+        Tone.PROBLEM,
+        Words(
+            f"The probe itself has had no network {trouble.since.en}: check its cable.",
+            f"La sonda stessa è senza rete {trouble.since.it}: controllare il suo cavo.",
+        ),
+    )
+
+
+def _own_fault(known: Known) -> Sentence | None:
+    trouble = _first(known, OWN_FAULT)
+    if trouble is None:
+        return None
+    return Sentence(
+        Tone.NONE,
+        Words(
+            f"The probe has not been able to measure {_devices(trouble.hides).en} {trouble.since.en}.",
+            f"La sonda non riesce a misurare {_devices(trouble.hides).it} {trouble.since.it}.",
+        ),
+    )
+
+
+def _gateway_down(known: Known) -> Sentence | None:
+    down = _down(known, lambda d: d.role is Role.GATEWAY)
+    if not down:
+        return None
+    gateway, trouble = down[0]
+    name = plain_name(gateway.name)
+    inside = _behind(known, gateway, trouble)
+    en = (
+        f" Internet and {_devices(inside).en} behind it are affected." if inside else " Nothing outside can be reached."
+    )
+    it = f" Ne risentono Internet e {_devices(inside).it}." if inside else " Non si raggiunge nulla all'esterno."
+    since = trouble.since if trouble else Words("now", "in questo momento")
+    return Sentence(
+        Tone.PROBLEM,
+        Words(
+            f"The internet router ({name}) has not been reachable {since.en}.{en}",
+            f"Il router Internet ({name}) non è raggiungibile {since.it}.{it}",
+        ),
+    )
+
+
+def _internet_down(known: Known) -> Sentence | None:
+    outside = [d for d in known.devices if d.role is Role.INTERNET]
+    if not outside or any(d.state is not State.DOWN for d in outside):
+        return None
+    since = _since(known, {d.id for d in outside})
+    others = len(_down(known, lambda d: d.role is not Role.INTERNET))
+    return Sentence(
+        Tone.PROBLEM,
+        _also(
+            Words(
+                f"Internet has been down{_then(since.en)}. Whatever needs it, such as card payments and calls, is "
+                "affected.",
+                f"Internet non funziona{_then(since.it)}. Ne risente tutto ciò che lo usa, come pagamenti con carta e "
+                "telefonate.",
+            ),
+            others,
+        ),
+    )
+
+
+def _devices_down(known: Known) -> Sentence | None:
+    down = _down(known, lambda d: d.role is not Role.INTERNET)
+    if not down:
+        return None
+    worst = [p for p in down if p[0].role in _INFRASTRUCTURE] or [p for p in down if p[0].role not in MAY_SLEEP] or down
+    tone = Tone.ATTENTION if all(d.role in MAY_SLEEP for d, _ in down) else Tone.PROBLEM
+    first = next((t for _, t in worst if t is not None), None)
+    since = first.since if first else Words("", "")
+    hidden = sorted({h for _, t in worst if t is not None for h in t.hides})
+    names = [plain_name(d.name) for d, _ in worst]
+    if len(names) == 1:
+        en = f"{names[0]} has not been reachable{_then(since.en)}."
+        it = f"{names[0]} non è raggiungibile{_then(since.it)}."
+    elif len(names) == 2:
+        en = f"{names[0]} and {names[1]} are not reachable{_the_first(since).en}."
+        it = f"{names[0]} e {names[1]} non sono raggiungibili{_the_first(since).it}."
+    else:
+        en = f"{len(names)} devices are not reachable{_the_first(since).en}."
+        it = f"{len(names)} dispositivi non sono raggiungibili{_the_first(since).it}."
+    if hidden:
+        one = len(hidden) == 1
+        en += f" {_devices(hidden).en} behind {'it' if len(names) == 1 else 'them'} cannot be seen."
+        it += f" {_devices(hidden).it} che {'sta' if one else 'stanno'} dietro non si {'vede' if one else 'vedono'}."
+    return Sentence(tone, _also(Words(en, it), len(down) - len(worst)))
+
+
+def _flaps(known: Known) -> Sentence | None:
+    if not known.flapping:
+        return None
+    port, more = known.flapping[0], len(known.flapping) - 1
+    device, name = plain_name(port.device), plain_name(port.port)
+    says = Words(
+        f"Port {name} of {device} keeps going on and off: check its cable.",
+        f"La porta {name} di {device} continua a cadere e tornare: controllare il cavo.",
+    )
+    if more:
+        says = Words(f"{says.en} {more} more do so.", f"{says.it} Lo stesso vale per altre {more}.")
+    return Sentence(Tone.ATTENTION, says)
+
+
+def _slowness(known: Known) -> Sentence | None:
+    for scope, where in (("wan", Words("Internet", "Internet")), ("lan", Words("The network", "La rete"))):
+        figure = slow(known.figures, scope)
+        if figure is None:
+            continue
+        if figure.kpi.startswith("loss_ratio"):
+            return Sentence(
+                Tone.ATTENTION,
+                Words(
+                    f"{where.en} loses packets: calls and video may stutter.",
+                    f"{where.it} perde pacchetti: chiamate e video possono andare a scatti.",
+                ),
+            )
+        return Sentence(
+            Tone.ATTENTION,
+            Words(
+                f"{where.en} is slow: answers take longer than they should.",
+                f"{where.it} va a rilento: le risposte tardano più del dovuto.",
+            ),
+        )
+    return None
+
+
+def _one_outside_down(known: Known) -> Sentence | None:
+    outside = [d for d in known.devices if d.role is Role.INTERNET]
+    gone = sum(d.state is State.DOWN for d in outside)
+    if not gone:
+        return None
+    return Sentence(
+        Tone.ATTENTION,
+        Words(
+            f"Internet works, but {gone} of the {len(outside)} addresses it is tested with "
+            f"{'does' if gone == 1 else 'do'} not answer.",
+            f"Internet funziona, ma {gone} dei {len(outside)} indirizzi con cui viene provato non "
+            f"{'risponde' if gone == 1 else 'rispondono'}.",
+        ),
+    )
+
+
+def _maintained(known: Known) -> Sentence | None:
+    planned = [d.id for d in known.devices if d.state is State.MAINTENANCE]
+    if not planned:
+        return None
+    n = _devices(planned)
+    return Sentence(
+        Tone.MAINTENANCE, Words(f"Planned work is going on with {n.en}.", f"Sono in corso lavori previsti su {n.it}.")
+    )
+
+
+def _not_known(known: Known) -> Sentence | None:
+    unknown = [d.id for d in known.devices if d.state is State.UNKNOWN and d.reason != "starting"]
+    if not unknown:
+        return None
+    if len(unknown) == len(known.devices):
+        return Sentence(
+            Tone.NONE, Words("There is no information about any device.", "Non si sa nulla dei dispositivi.")
+        )
+    return Sentence(
+        Tone.NONE,
+        Words(
+            f"There is no information about {_devices(unknown).en}; the others work.",
+            f"Non ci sono informazioni su {_devices(unknown).it}; gli altri funzionano.",
+        ),
+    )
+
+
+_RULES: tuple[Callable[[Known], Sentence | None], ...] = (
+    _nothing_yet,
+    _own_link,
+    _gateway_down,
+    _internet_down,
+    _devices_down,
+    _own_fault,
+    _flaps,
+    _slowness,
+    _one_outside_down,
+    _maintained,
+    _not_known,
+)
+
+
+def _first(known: Known, kind: str) -> Trouble | None:
+    return next((t for t in known.troubles if t.kind == kind), None)
+
+
+def _down(known: Known, of: Callable[[Seen], bool]) -> list[tuple[Seen, Trouble | None]]:
+    """Devices that are down, the one that is down longest first."""
+    order = {t.entity: i for i, t in enumerate(known.troubles) if t.kind == DEVICE_DOWN}
+    down = [d for d in known.devices if d.state is State.DOWN and of(d)]
+    down.sort(key=lambda d: order.get(d.id, len(order)))
+    return [(d, known.troubles[order[d.id]] if d.id in order else None) for d in down]
+
+
+def _since(known: Known, entities: set[str]) -> Words:
+    return next((t.since for t in known.troubles if t.entity in entities and t.kind == DEVICE_DOWN), Words("", ""))
+
+
+def _behind(known: Known, gateway: Seen, trouble: Trouble | None) -> list[str]:
+    outside = {d.id for d in known.devices if d.role is Role.INTERNET}
+    return [d for d in (trouble.hides if trouble else ()) if d not in outside and d != gateway.id]
+
+
+def _devices(ids: Sequence[str]) -> Words:
+    return (
+        Words("1 device", "1 dispositivo") if len(ids) == 1 else Words(f"{len(ids)} devices", f"{len(ids)} dispositivi")
+    )
+
+
+def _also(says: Words, others: int) -> Words:
+    if not others:
+        return says
+    if others == 1:
+        return Words(
+            f"{says.en} 1 other device is not reachable either.", f"{says.it} Non è raggiungibile un altro dispositivo."
+        )
+    return Words(
+        f"{says.en} {others} other devices are not reachable either.",
+        f"{says.it} Anche altri {others} dispositivi non sono raggiungibili.",
+    )
+
+
+def _then(phrase: str) -> str:
+    return f" {phrase}" if phrase else ""
+
+
+def _the_first(since: Words) -> Words:
+    return Words(f", the first {since.en}", f", il primo {since.it}") if since.en else Words("", "")
