@@ -6,7 +6,7 @@
 #   sudo systemd/install.sh purge        remove everything that this script, and the agent, ever made
 #
 # Needs Debian 12, Raspberry Pi OS Bookworm or later, with python3 and python3-venv. Works in a chroot, too, where an
-# image is made; then nothing is started.
+# image is made (with /proc mounted); then nothing is started.
 set -eu
 
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -73,7 +73,7 @@ install_all() {
   put "$here/systemd/sonda.tmpfiles" "$tmpfiles"
   put "$here/systemd/sonda.sysctl" "$sysctl"
   put "$here/systemd/sonda.service" "$unit"
-  systemd-sysusers "$sysusers"
+  systemd-sysusers --root=/ "$sysusers"
   systemd-tmpfiles --create "$tmpfiles"
   put "$here/config/example.toml" "$etc/sonda.toml.example"
   if systemd_runs; then

@@ -28,6 +28,7 @@ PACKAGES = {
     "setpriv": "util-linux",
     "sysctl": "procps",
     "systemd-analyze": "systemd",
+    "debootstrap": "debootstrap",
 }
 """Program to the Debian package that holds it."""
 
