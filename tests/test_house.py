@@ -32,7 +32,8 @@ OWNERS = {
     "annotated_types": ("agent/settings/",),
     "pydantic_core": ("agent/settings/",),
     # only tests use these: second opinions and packet captures
-    "pysnmp": (),
+    "pysnmp": ("agent/demo/snmp.py",),
+    "amqtt": ("agent/demo/broker.py",),
     "pyasn1": (),
     "icmplib": (),
     "scapy": (),

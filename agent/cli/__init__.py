@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from agent.cli.check import check
+from agent.cli.demo import demo
 from agent.cli.exits import Exit
 from agent.cli.kpis import kpis
 from agent.cli.poll import poll
@@ -49,7 +50,7 @@ def _options(
     """Measures a site's network from within."""
 
 
-for command in (run, status, check, poll, kpis):
+for command in (run, demo, status, check, poll, kpis):
     app.command(epilog=_EPILOG)(command)
 
 

@@ -37,6 +37,7 @@ class Overrides:
 
     http_port: int | None = None
     mqtt_port: int | None = None
+    snmp_port: int | None = None
 
     def apply(self, settings: Settings) -> Settings:
         updates: dict[str, Any] = {}
@@ -44,6 +45,9 @@ class Overrides:
             updates["http"] = settings.http.model_copy(update={"port": self.http_port})
         if self.mqtt_port is not None:
             updates["mqtt"] = settings.mqtt.model_copy(update={"port": self.mqtt_port})
+        if self.snmp_port is not None:
+            devices = (device.model_copy(update={"snmp_port": self.snmp_port}) for device in settings.devices)
+            updates["devices"] = tuple(devices)
         return settings.model_copy(update=updates)
 
 
