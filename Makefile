@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+DEMO := $(VENV)/.installed-demo
+COMPILE = $(VENV)-lock/bin/pip-compile --quiet --strip-extras --allow-unsafe --no-emit-index-url \
+	--no-emit-trusted-host --no-emit-find-links
+
 .PHONY: install test check bench run show lock clean
 
 install: $(VENV)/.installed
@@ -13,31 +17,36 @@ $(VENV)/.installed: pyproject.toml requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
+# What `sonda demo` needs besides: its broker and the SNMP of its devices.
+$(DEMO): requirements-demo.lock $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-demo.lock
+	touch $@
+
 # Unit, contract and lab tests. Lab tests need root and Debian packages; what is missing is named and skipped.
-test: install
+test: install $(DEMO)
 	$(BIN)/python -m pytest -m "not long" $(ARGS)
 
-check: install
+check: install $(DEMO)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 # What takes minutes: the long scenarios of tests/lab.
-show: install
+show: install $(DEMO)
 	$(BIN)/python -m pytest -m long $(ARGS)
 
 bench: install
 	$(BIN)/python -m tests.bench $(ARGS)
 
-run: install
-	$(BIN)/sonda run --config config/example.toml
+run: install $(DEMO)
+	$(BIN)/sonda demo $(ARGS)
 
-# Writes requirements.lock anew from pyproject.toml.
+# Writes requirements.lock and requirements-demo.lock anew from pyproject.toml.
 lock:
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/pip install --quiet pip-tools
-	$(VENV)-lock/bin/pip-compile --quiet --strip-extras --extra dev --allow-unsafe --no-emit-index-url \
-		--no-emit-trusted-host --no-emit-find-links --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra dev --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra demo --constraint requirements.lock --output-file requirements-demo.lock pyproject.toml
 	rm -rf $(VENV)-lock
 
 clean:
