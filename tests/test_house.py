@@ -18,7 +18,7 @@ OWNERS = {
     "sqlite_utils": ("agent/store/db.py",),
     "aiomqtt": ("agent/mqtt.py",),
     "paho": ("agent/mqtt.py",),
-    "cryptography": ("collectors/snmp/usm.py",),
+    "cryptography": ("collectors/snmp/usm.py", "agent/doctor/certificate.py"),
     "psutil": ("agent/vitals.py",),
     "time": ("collectors/clock.py",),  # and with it the wall clock: see test_the_wall_clock_is_read_in_one_place
     "fcntl": ("collectors/link.py", "agent/store/opening.py"),  # interface flags; the lock on the database
@@ -31,11 +31,11 @@ OWNERS = {
     "pydantic": ("agent/settings/", "agent/api/"),
     "annotated_types": ("agent/settings/",),
     "pydantic_core": ("agent/settings/",),
-    # only tests use these: second opinions and packet captures
-    "pysnmp": ("agent/demo/snmp.py",),
+    "icmplib": ("agent/doctor/second_icmp.py",),
+    "pysnmp": ("agent/demo/snmp.py", "agent/doctor/second_snmp.py"),
     "amqtt": ("agent/demo/broker.py",),
+    # only tests use these: packet captures, and what stands below pysnmp
     "pyasn1": (),
-    "icmplib": (),
     "scapy": (),
     "httpx": (),
 }

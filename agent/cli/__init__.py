@@ -11,6 +11,7 @@ import typer
 
 from agent.cli.check import check
 from agent.cli.demo import demo
+from agent.cli.doctor import doctor
 from agent.cli.exits import Exit
 from agent.cli.kpis import kpis
 from agent.cli.poll import poll
@@ -50,7 +51,7 @@ def _options(
     """Measures a site's network from within."""
 
 
-for command in (run, demo, status, check, poll, kpis):
+for command in (run, demo, status, check, doctor, poll, kpis):
     app.command(epilog=_EPILOG)(command)
 
 

@@ -56,6 +56,13 @@ class Agent:
             _table(self._get("/api/v1/agent")),
         )
 
+    def about(self) -> dict[str, Any]:
+        """The agent's own document alone. Raises Unreachable, also where what answers there is no Sonda."""
+        document = _table(self._get("/api/v1/agent"))
+        if not {"version", "boot", "vitals"} <= document.keys():
+            raise Unreachable(f"What answers at {self.url} is no Sonda agent.")
+        return document
+
     def _get(self, path: str) -> Any:
         request = urllib.request.Request(self.url + path, headers=self._headers)  # noqa: S310 - http or https, see ask()
         try:

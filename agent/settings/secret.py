@@ -5,7 +5,7 @@ The value is a SecretStr from the moment it is read; no repr, fault, log line or
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -125,6 +125,18 @@ class Secret(BaseModel):
     def reveal_bytes(self) -> bytes:
         """The secret as UTF-8 octets."""
         return self.reveal().encode()
+
+
+def secrets_in(value: object) -> Iterator[Secret]:
+    """Every secret that settings, or a part of them, refer to."""
+    if isinstance(value, Secret):
+        yield value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from secrets_in(getattr(value, name))
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from secrets_in(item)
 
 
 def read_secret(file: Path) -> str:

@@ -45,10 +45,13 @@ def open_writer(path: Path) -> Connection:
         return con
 
 
-def open_reader(path: Path) -> Connection:
-    """A read-only connection, used by one thread at a time and closed by another. Raises StoreError."""
+def open_reader(path: Path, *, alone: bool = False) -> Connection:
+    """A read-only connection, used by one thread at a time and closed by another. Raises StoreError.
+
+    ``alone``: nobody writes and there is no write-ahead log; then no side file is made (which another user could not
+    remove, and which looks like an unclean end)."""
     with translated(path):
-        uri = f"{path.resolve().as_uri()}?mode=ro"
+        uri = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if alone else ''}"
         con = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         try:
             con.execute("PRAGMA query_only=ON")

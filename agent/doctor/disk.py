@@ -1,0 +1,211 @@
+"""Where the store lies: room, may it be written, what kind of memory is it and how worn, how much is written a day."""
+
+import grp
+import os
+import pwd
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.doctor.model import Case, Finding, attention, ok, problem
+from agent.doctor.threads import in_thread
+from agent.settings.models import StoreSettings
+from agent.store.db import free_bytes
+
+FULL_BYTES = 50_000_000
+"""Below it the ballast (16 MB) is all that is left soon: a site of 200 devices writes 400 MB a day, most of it over
+itself."""
+BUDGET_A_DAY = 400_000_000
+"""DESIGN section 10."""
+DAY_S = 86400.0
+ENOUGH_S = 3600.0
+"""An agent that runs for less has written too little to tell a day."""
+
+GOOD = ok("disk.ok")
+WRITES = ok("disk.writes")
+WEAR = ok("disk.wear")
+WEAR_UNKNOWN = ok("disk.wear_unknown", "SD cards and most virtual disks do not say how worn they are.")
+FULL = problem(
+    "disk.full",
+    "What is measured waits in memory, for an hour at the most, and old measurements are given up.",
+    "Free some space on that disk; the largest folders are shown by:",
+)
+SMALL = attention(
+    "disk.small",
+    "The store will reach the end of the disk before its own limit; then old measurements go early.",
+)
+READ_ONLY = problem(
+    "disk.read_only",
+    "Nothing can be stored. A card whose file system turned read-only by itself is usually dying.",
+    "See what the kernel says; replace a card that shows errors, else make it writable again.",
+)
+NOT_WRITABLE = problem(
+    "disk.not_writable", "The agent cannot start, or cannot write what it measures.", "Give the folder to its user."
+)
+NO_FOLDER = problem("disk.no_folder", "The agent cannot make it, and does not start.", "Make it, for the agent's user.")
+VOLATILE = attention(
+    "disk.volatile",
+    "At the next restart of this machine all that was measured is gone, and so is what was not sent yet.",
+    "Set `path` in [store] to a folder on a disk or card.",
+)
+WORN = attention(
+    "disk.worn", "It nears the end of the life that its maker gives it.", "Plan its replacement, and save the store."
+)
+WORN_OUT = problem(
+    "disk.worn_out", "It has lived longer than its maker gives it: any write may fail.", "Replace it now."
+)
+WRITES_MUCH = attention(
+    "disk.writes_much",
+    "A card of 16 GB lasts some years at the budget of 400 MB a day, and shorter in proportion.",
+    "Raise `counters_s` and `status_s` of devices with many ports, or put the store on an SSD.",
+)
+
+_VOLATILE = {"tmpfs", "ramfs", "devtmpfs"}
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One line of /proc/self/mounts. ``options`` are as the kernel has them."""
+
+    point: Path
+    kind: str
+    options: frozenset[str]
+
+
+async def check(case: Case) -> list[Finding]:
+    if case.settings is None:
+        return []
+    return await in_thread(_place, case, case.settings.store) + await _written(case)
+
+
+def _place(case: Case, store: StoreSettings) -> list[Finding]:
+    folder = store.path.parent
+    there = next(p for p in (folder, *folder.parents) if p.exists())
+    mount = mount_of(case, there)
+    found: list[Finding] = []
+    if mount is not None and "ro" in mount.options:
+        seen = f"The file system {mount.point}, where the store lies, is mounted read-only."
+        commands = ["dmesg | grep -iE 'mmc|ext4|error' | tail", f"mount -o remount,rw {mount.point}"]
+        found.append(READ_ONLY.found(seen, commands=commands))
+    else:
+        found += _writable(case, folder, there, store.path)
+    free = free_bytes(there / "x")
+    taken = store.path.stat().st_size if store.path.exists() else 0
+    facts = {"free_bytes": free, "store_bytes": taken, "limit_bytes": store.max_bytes}
+    where = f"on the disk of {there} ({mount.kind if mount else 'unknown'})"
+    if free < FULL_BYTES:
+        seen = f"{free / 1e6:.1f} MB are free {where}."
+        point = mount.point if mount else there
+        found.append(FULL.found(seen, commands=[f"du -xh {point} | sort -h | tail"], facts=facts))
+    elif free + taken < store.max_bytes:
+        seen = f"{free / 1e9:.1f} GB are free {where}, and [store] max_bytes is {store.max_bytes / 1e9:g} GB."
+        room = f"{max((free + taken) * 8 // 10 // 10**6, 64)} MB"
+        found.append(SMALL.found(seen, mend=f'Free space, or write max_bytes = "{room}".', facts=facts))
+    elif not found:
+        found.append(GOOD.found(f"{free / 1e9:.1f} GB are free {where}; the store takes up to "
+                                f"{store.max_bytes / 1e9:g} GB.", facts=facts))  # fmt: skip
+    if mount is not None and mount.kind in _VOLATILE:
+        found.append(VOLATILE.found(f"The store lies in memory ({mount.kind} at {mount.point})."))
+    else:
+        found.append(_wear(case, there))
+    return found
+
+
+def mount_of(case: Case, path: Path) -> Mount | None:
+    """The mount that holds this path, None where the table cannot be read."""
+    best: Mount | None = None
+    real = path.resolve()
+    for mount in _mounts(case):
+        if real.is_relative_to(mount.point) and (best is None or mount.point.is_relative_to(best.point)):
+            best = mount
+    return best
+
+
+def _mounts(case: Case) -> Iterator[Mount]:
+    for line in (case.read("proc/self/mounts") or "").splitlines():
+        words = line.split(" ")
+        if len(words) >= 4:
+            point = words[1].encode("latin-1", "replace").decode("unicode_escape")  # a space is \040 there
+            yield Mount(Path(point), words[2], frozenset(words[3].split(",")))
+
+
+def _writable(case: Case, folder: Path, there: Path, database: Path) -> list[Finding]:
+    """For whoever runs the service: for root everything is writable, which proves nothing."""
+    who, may = _judge(case)
+    owner = f"-o {who} -g {_group(who)}"
+    if there != folder:
+        if may(there, os.W_OK | os.X_OK):
+            return []
+        seen = f"There is no folder {folder}, and {who} may not make it."
+        return [NO_FOLDER.found(seen, commands=[f"install -d {owner} -m 750 {folder}"])]
+    for path in (folder, database, Path(f"{database}-wal"), Path(f"{database}.lock")):
+        if path.exists() and not may(path, os.W_OK):
+            seen = f"{who} may not write {path}."
+            return [NOT_WRITABLE.found(seen, commands=[f"chown -R {who}:{_group(who)} {folder}"])]
+    return []
+
+
+def _group(user: str) -> str:
+    try:
+        return grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name
+    except KeyError:
+        return user
+
+
+def _judge(case: Case) -> tuple[str, Callable[[Path, int], bool]]:
+    """Who writes the store, and what tells whether it may: this user itself; for root, the service's user by the mode
+    of the file (access lists are not looked at)."""
+    if os.geteuid() != 0:
+        return pwd.getpwuid(os.geteuid()).pw_name, os.access
+    try:
+        user = pwd.getpwnam(case.service_user)
+    except KeyError:
+        return "root", os.access
+    groups = {*os.getgrouplist(user.pw_name, user.pw_gid)}
+
+    def may(path: Path, wanted: int) -> bool:
+        status = path.stat()
+        shift = 6 if status.st_uid == user.pw_uid else 3 if status.st_gid in groups else 0
+        return (stat.S_IMODE(status.st_mode) >> shift & 7) & wanted == wanted
+
+    return user.pw_name, may
+
+
+def _wear(case: Case, path: Path) -> Finding:
+    """eMMC: life_time of the two kinds of cells in steps of 10 %, 0x0b is beyond; pre_eol_info 2 and 3 warn as well
+    (JEDEC JESD84-B51, 7.4.22 to 7.4.24)."""
+    device = path.stat().st_dev
+    block = case.root / f"sys/dev/block/{os.major(device)}:{os.minor(device)}"
+    for folder in (block / "device", block.resolve().parent / "device"):
+        try:
+            steps = [int(word, 16) for word in (folder / "life_time").read_text().split()]
+        except (OSError, ValueError):
+            continue
+        try:
+            end = int((folder / "pre_eol_info").read_text(), 16)
+        except (OSError, ValueError):
+            end = 0
+        worst = max(steps, default=0)
+        if not worst:
+            break
+        used = f"between {worst * 10 - 10} and {worst * 10} %" if worst <= 10 else "more than all"
+        kind = WORN_OUT if worst > 10 or end >= 3 else WORN if worst >= 9 or end == 2 else WEAR
+        seen = f"The eMMC has used {used} of its life."
+        return kind.found(seen, facts={"life_time_steps": steps, "pre_eol_info": end})
+    return WEAR_UNKNOWN.found("How worn the disk is, is not known.")
+
+
+async def _written(case: Case) -> list[Finding]:
+    answer = await case.agent.ask()
+    if answer.about is None:
+        return []
+    vitals = answer.about.get("vitals")
+    written = vitals.get("written_bytes") if isinstance(vitals, dict) else None
+    uptime = answer.about.get("uptime_s")
+    if not isinstance(written, int) or not isinstance(uptime, int | float) or uptime < ENOUGH_S:
+        return []
+    a_day = written / uptime * DAY_S
+    seen = f"The running agent writes {a_day / 1e6:.0f} MB a day ({written / 1e6:.0f} MB in {uptime / 3600:.1f} h)."
+    kind = WRITES_MUCH if a_day > BUDGET_A_DAY else WRITES
+    return [kind.found(seen, facts={"written_bytes_a_day": round(a_day)})]

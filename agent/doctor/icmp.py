@@ -1,0 +1,121 @@
+"""May this machine send echoes, and does it measure what another program measures?"""
+
+from collections.abc import Mapping
+
+from agent.doctor import second_icmp
+from agent.doctor.echoes import Ends, Ledger, survey
+from agent.doctor.model import Case, Finding, attention, ok, problem
+from collectors.icmp import IcmpEngine, Mode
+from collectors.icmp.sockets import Channel, Closed, buffer_help, open_channel, permission_help
+
+OWN = {4: "127.0.0.1", 6: "::1"}
+
+GOOD = ok("icmp.ok")
+PERMISSION = problem(
+    "icmp.permission",
+    "Devices are asked by TCP connect instead: a device that ignores closed ports cannot be told from a dead one, and "
+    "its state stays unknown. Round trip and loss of ICMP are not measured.",
+)
+NO_SOCKET = problem(
+    "icmp.no_socket",
+    "No device can be asked by ICMP: the state of all stays unknown.",
+    "The kernel, a container profile (seccomp) or the unit's RestrictAddressFamilies= forbids the address family: "
+    "allow AF_INET and AF_INET6 there.",
+)
+NO_IPV6 = ok("icmp.ipv6_off", "Devices with IPv6 addresses cannot be asked from here; those with IPv4 addresses can.")
+SELF_SILENT = problem(
+    "icmp.self_silent",
+    "A machine always answers itself, unless its own settings or firewall drop echoes; then echoes to devices, or "
+    "their answers, are probably dropped as well and would count as loss.",
+)
+BUFFER = attention(
+    "icmp.buffer", "In a busy second answers may be dropped; those seconds are told apart and lower the coverage."
+)
+AGREES = ok("icmp.second_opinion")
+DISAGREES = attention(
+    "icmp.second_differs",
+    "Two programs that ask the same are treated differently: something on this machine (a firewall that looks into "
+    "packets, a limit on echoes) lets one pass and not the other, or one of the two has a fault.",
+    "Look for rules on ICMP; where there are none, report this with the output of `sonda doctor --json`.",
+)
+
+
+async def check(case: Case) -> list[Finding]:
+    sockets = {version: open_channel(version) for version in OWN}
+    for channel in sockets.values():
+        if isinstance(channel, Channel):
+            channel.sock.close()
+    ledger = Ledger()
+    with IcmpEngine(case.clock, ledger) as engine:
+        modes = dict(engine.modes)
+        ends = await survey(engine, ledger, {f"ipv{v}": address for v, address in OWN.items()}, case.clock)
+    allowed = " ".join((case.read("proc/sys/net/ipv4/ping_group_range") or "unknown").split())
+    facts = {"modes": {f"ipv{v}": str(mode) for v, mode in modes.items()}, "ping_group_range": allowed}
+    closed = {version: channel.reason for version, channel in sockets.items() if isinstance(channel, Closed)}
+    denied = [f"IPv{version}" for version, reason in closed.items() if reason == "icmp_permission"]
+    if denied:
+        seen = (
+            f"This user may open no ICMP socket ({' and '.join(denied)}): net.ipv4.ping_group_range is "
+            f'"{allowed}", and there is no CAP_NET_RAW.'
+        )
+        return [PERMISSION.found(seen, mend=permission_help(), facts=facts)]
+    if 4 in closed:
+        return [NO_SOCKET.found(f"No IPv4 socket for ICMP can be opened ({closed[4]}).", facts=facts)]
+    found = _of_own(case, modes, ends, allowed, facts)
+    octets = min(channel.buffer_octets for channel in sockets.values() if isinstance(channel, Channel))
+    if mend := buffer_help(octets):
+        limits = {name: case.read(f"proc/sys/net/core/{name}") or "unknown" for name in ("rmem_max", "wmem_max")}
+        seen = (
+            f"The receive buffer of the ICMP socket is {octets // 1024} KiB instead of 1024 KiB or more "
+            f"(net.core.rmem_max = {limits['rmem_max']}, wmem_max = {limits['wmem_max']})."
+        )
+        found.append(BUFFER.found(seen, mend=mend, facts={"buffer_octets": octets} | limits))
+    return found + await _second(modes[4], ends["ipv4"])
+
+
+def _of_own(
+    case: Case, modes: Mapping[int, Mode], ends: Mapping[str, Ends], allowed: str, facts: Mapping[str, object]
+) -> list[Finding]:
+    found: list[Finding] = []
+    good: list[str] = []
+    for version, address in OWN.items():
+        end = ends[f"ipv{version}"]
+        if end.answered:
+            good.append(f"IPv{version} by {modes[version]} socket, {end.best_ms:.2f} ms to itself")
+        elif version == 6 and (modes[6] is Mode.NONE or end.faults):
+            why = ", ".join(end.faults) or "no socket"
+            found.append(NO_IPV6.found(f"IPv6 is switched off on this machine ({why}).", facts={"reason": why}))
+        else:
+            found.append(_self_silent(case, version, address, end))
+    if good:
+        # What root and CAP_NET_RAW may is no proof for a service without them.
+        note = f'; others need CAP_NET_RAW, ping_group_range is "{allowed}"' if modes[4] is Mode.RAW else ""
+        found.insert(0, GOOD.found(f"Echoes go out and come back: {'; '.join(good)}{note}.", facts=facts))
+    return found
+
+
+def _self_silent(case: Case, version: int, address: str, end: Ends) -> Finding:
+    why = ", ".join((*end.lost, *end.faults)) or "no answer"
+    seen = f"This machine does not answer its own echoes to {address} ({why})."
+    key = "net.ipv4.icmp_echo_ignore_all" if version == 4 else "net.ipv6.icmp.echo_ignore_all"
+    if case.read(f"proc/sys/{key.replace('.', '/')}") == "1":
+        return SELF_SILENT.found(seen, mend=f"{key} is 1: set it back to 0.", commands=[f"sysctl -w {key}=0"])
+    return SELF_SILENT.found(
+        seen,
+        mend=f"Look for firewall rules that drop ICMP on `lo`, and allow it from {address}.",
+        commands=["nft list ruleset", "iptables-save"],
+    )
+
+
+async def _second(mode: Mode, ours: Ends) -> list[Finding]:
+    theirs = await second_icmp.ask(OWN[4], raw=mode is Mode.RAW)
+    if theirs is None:
+        return []
+    if bool(theirs) != bool(ours.answered):
+        words = ("answered", "not answered")
+        a, b = words if ours.answered else words[::-1]
+        return [DISAGREES.found(f"Echoes to {OWN[4]} are {a} to Sonda, and {b} to icmplib.")]
+    if not theirs:
+        return []
+    seen = f"icmplib agrees about {OWN[4]}: {min(theirs):.2f} ms there, {ours.best_ms:.2f} ms here."
+    return [AGREES.found(seen, facts={"icmplib_ms": min(theirs), "sonda_ms": ours.best_ms})]

@@ -1,0 +1,128 @@
+"""The words of the doctor: a finding, how serious it is, and what a check is given."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from collectors.clock import Clock
+
+if TYPE_CHECKING:
+    from agent.doctor.running import RunningAgent
+    from agent.settings import Examined, Settings
+
+
+class Severity(StrEnum):
+    OK = "ok"
+    ATTENTION = "attention"
+    """Sonda works, and somebody should know."""
+    PROBLEM = "problem"
+    """Something that the configuration asks for does not work, or soon will not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was found. ``id`` is for scripts and never changes; the sentences are for people."""
+
+    id: str
+    severity: Severity
+    seen: str
+    """What was seen, one sentence."""
+    subject: str = ""
+    """The device or file it is about, "" where the check has one subject only."""
+    means: str = ""
+    """What follows from it."""
+    mend: str = ""
+    """What to do, exactly."""
+    commands: tuple[str, ...] = ()
+    """What to type for that, a line each."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Figures for scripts, JSON types, units in the names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of finding, with what it means and its mend wherever these are always the same."""
+
+    id: str
+    severity: Severity
+    means: str = ""
+    mend: str = ""
+
+    def found(
+        self,
+        seen: str,
+        *,
+        subject: str = "",
+        means: str | None = None,
+        mend: str | None = None,
+        commands: Sequence[str] = (),
+        facts: Mapping[str, Any] | None = None,
+    ) -> Finding:
+        return Finding(
+            self.id,
+            self.severity,
+            seen,
+            subject,
+            self.means if means is None else means,
+            self.mend if mend is None else mend,
+            tuple(commands),
+            facts or {},
+        )
+
+
+def ok(identifier: str, means: str = "") -> Kind:
+    return Kind(identifier, Severity.OK, means)
+
+
+def attention(identifier: str, means: str, mend: str = "") -> Kind:
+    return Kind(identifier, Severity.ATTENTION, means, mend)
+
+
+def problem(identifier: str, means: str, mend: str = "") -> Kind:
+    return Kind(identifier, Severity.PROBLEM, means, mend)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What the checks are given. ``root`` is where they read /proc, /sys, /run and /etc."""
+
+    clock: Clock
+    agent: "RunningAgent"
+    examined: "Examined | None" = None
+    """None where there is no configuration at all."""
+    root: Path = Path("/")
+    service_user: str = "sonda"
+    """Who the service runs as; what root may is no proof for it."""
+
+    @property
+    def settings(self) -> "Settings | None":
+        """None where there is no configuration, or one with faults."""
+        return self.examined.settings if self.examined else None
+
+    def read(self, path: str) -> str | None:
+        """A small file of the machine without the white space around it, None where it cannot be read."""
+        try:
+            return (self.root / path).read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check. ``limit_s`` bounds it for so many devices."""
+
+    name: str
+    title: str
+    run: Callable[[Case], Awaitable[list[Finding]]]
+    limit_s: Callable[[int], float]
+
+
+_SHOWN = 60
+
+
+def shown(text: object) -> str:
+    """What a device or a broker says of itself, on one line and cut short. The terminal's part is cli/terminal.py's."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
