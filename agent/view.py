@@ -167,6 +167,11 @@ class View:
         """The site's past, for the page; read anew where it is too old."""
         return await self._overview.fresh()
 
+    @property
+    def overview_read(self) -> Overview:
+        """As it was read last."""
+        return self._overview.latest
+
     def flapping(self) -> Sequence[FlappingNow]:
         return [
             FlappingNow(track.id, track.watchable.device.name, port.identity.name or port.identity.descr)

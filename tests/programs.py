@@ -21,6 +21,7 @@ PACKAGES = {
     "collectd": "collectd-core",
     "prometheus-snmp-exporter": "prometheus-snmp-exporter",
     "tcpdump": "tcpdump",
+    "chromium": "chromium",
     "nft": "nftables",
     "ip": "iproute2",
     "ping": "iputils-ping",

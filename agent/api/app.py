@@ -1,26 +1,23 @@
 """The HTTP application: routes only. What they answer is built behind ``Live``; guard.py says who may ask."""
 
-from pathlib import Path
 from typing import Annotated
 
-from fastapi import FastAPI, HTTPException, Query, Request
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, StreamingResponse
-from fastapi.staticfiles import StaticFiles
-from fastapi.templating import Jinja2Templates
+from fastapi import FastAPI, HTTPException, Query
+from fastapi.responses import PlainTextResponse
 from starlette.types import ASGIApp
 
 from agent.api.events import Broadcaster
 from agent.api.guard import Access, Guard
 from agent.api.metrics import exposition
+from agent.api.pages import PageLive, add_pages
 from agent.history_view import MOST_HOURS
 from agent.live import AgentNow, DeviceDetail, DeviceNow, HistoryNow, IncidentNow, KpiNow, Live, SiteNow
 from collectors.clock import Clock
 
-WEB = Path(__file__).resolve().parent.parent / "web"
 NO_DEVICE = "No device has this id; /api/v1/devices lists them."
 
 
-def create_app(live: Live, events: Broadcaster, clock: Clock, version: str, access: Access) -> ASGIApp:
+def create_app(live: PageLive, events: Broadcaster, clock: Clock, version: str, access: Access) -> ASGIApp:
     """The application, guarded."""
     app = FastAPI(
         title="Sonda",
@@ -30,11 +27,10 @@ def create_app(live: Live, events: Broadcaster, clock: Clock, version: str, acce
         docs_url=None,
         redoc_url=None,
     )
-    app.mount("/static", StaticFiles(directory=WEB / "static"), name="static")
     _devices(app, live)
     _api(app, live, clock)
     _health(app, live)
-    _pages(app, live, events)
+    add_pages(app, live, events)
     return Guard(app, access)
 
 
@@ -97,30 +93,3 @@ def _health(app: FastAPI, live: Live) -> None:
     async def readyz() -> PlainTextResponse:
         lacking = live.ready()
         return PlainTextResponse("ok\n" if lacking is None else lacking + "\n", 200 if lacking is None else 503)
-
-
-def _pages(app: FastAPI, live: Live, events: Broadcaster) -> None:
-    templates = Jinja2Templates(directory=WEB / "templates")
-
-    @app.get("/", response_class=HTMLResponse, include_in_schema=False)
-    async def page(request: Request) -> HTMLResponse:
-        return templates.TemplateResponse(request, "page.html", {"site": live.site(), "devices": live.devices()})
-
-    @app.get("/api", response_class=HTMLResponse, include_in_schema=False)
-    async def api_page(request: Request) -> HTMLResponse:
-        routes = [
-            (path, operation["summary"], sorted(p["name"] for p in operation.get("parameters", [])))
-            for path, operations in app.openapi()["paths"].items()
-            for operation in operations.values()
-        ]
-        return templates.TemplateResponse(request, "api.html", {"routes": routes})
-
-    @app.get("/events", summary="Server-sent events: the site and its devices at every change")
-    async def stream() -> StreamingResponse:
-        if events.full:
-            raise HTTPException(503, "Too many pages are open; close one.")
-        return StreamingResponse(events.stream(), media_type="text/event-stream")
-
-    @app.exception_handler(404)
-    async def not_found(_request: Request, error: HTTPException) -> JSONResponse:
-        return JSONResponse({"detail": error.detail}, 404)

@@ -16,14 +16,18 @@ MAX_PAGES = 32
 QUEUE = 8
 
 
-class Broadcaster:
-    """Sends one document to all open pages."""
+Document = Callable[[], dict[str, Any]]
+"""The present state as JSON types; asked only while a page that shows it is open."""
 
-    def __init__(self, clock: Clock, document: Callable[[], dict[str, Any]]) -> None:
-        """``document()`` is the present state as JSON types; asked only while a page is open."""
+
+class Broadcaster:
+    """Sends a document to all open pages: every page one of its own kind, made once for all that show it."""
+
+    def __init__(self, clock: Clock, document: Document) -> None:
+        """``document`` is for whoever asks for no other."""
         self._clock = clock
         self._document = document
-        self._pages: set[asyncio.Queue[str | None]] = set()
+        self._pages: dict[asyncio.Queue[str | None], Document] = {}
         self._changed = asyncio.Event()
         self._closed = False
 
@@ -57,28 +61,30 @@ class Broadcaster:
                 changed.cancel()
             self._changed.clear()
             if self._pages and not self._closed:
-                self._send(self._message())
+                self._send()
 
-    async def stream(self) -> AsyncGenerator[str, None]:
+    async def stream(self, document: Document | None = None) -> AsyncGenerator[str, None]:
         """The events of one page."""
         page: asyncio.Queue[str | None] = asyncio.Queue(QUEUE)
-        self._pages.add(page)
+        self._pages[page] = document or self._document
         try:
-            yield "retry: 2000\n\n" + self._message()
+            yield "retry: 2000\n\n" + _message(self._pages[page])
             while (message := await page.get()) is not None:
                 yield message
         finally:
-            self._pages.discard(page)
+            self._pages.pop(page, None)
 
-    def _message(self) -> str:
-        body = json.dumps(self._document(), ensure_ascii=False, separators=(",", ":"))
-        return f"event: now\ndata: {body}\n\n"
-
-    def _send(self, message: str) -> None:
-        for page in tuple(self._pages):
+    def _send(self) -> None:
+        messages = {document: _message(document) for document in set(self._pages.values())}
+        for page, document in tuple(self._pages.items()):
             if page.full():  # it does not read: close it, the browser comes back by itself
-                self._pages.discard(page)
+                del self._pages[page]
                 page.get_nowait()
                 page.put_nowait(None)
             else:
-                page.put_nowait(message)
+                page.put_nowait(messages[document])
+
+
+def _message(document: Document) -> str:
+    body = json.dumps(document(), ensure_ascii=False, separators=(",", ":"))
+    return f"event: now\ndata: {body}\n\n"

@@ -13,7 +13,19 @@ import pytest
 from agent.api.app import create_app
 from agent.api.events import MAX_PAGES, Broadcaster
 from agent.api.guard import Access, host_allowed
-from agent.live import AgentNow, DeviceDetail, DeviceNow, IncidentNow, KpiNow, SiteNow
+from agent.history_view import Overview
+from agent.live import (
+    AgentNow,
+    DeviceDetail,
+    DeviceNow,
+    FlappingNow,
+    HistoryNow,
+    IncidentNow,
+    KpiNow,
+    PointNow,
+    SiteNow,
+    SpanNow,
+)
 from tests.doubles import ManualClock
 
 HOSTILE = '<script>alert("1")</script>\u202e'
@@ -29,6 +41,11 @@ SITE = SiteNow(
     tenant="t", site="s", probe="p", name=HOSTILE, timezone="UTC", language="en", time="2026-01-01T00:00:05.000Z",
     state="degraded", devices={"up": 1, "down": 0, "unknown": 0, "maintenance": 0}, incidents=(INCIDENT,),
     window=None, figures=(),
+)  # fmt: skip
+HISTORY = HistoryNow(
+    device="core", hours=24.0, start=1_767_225_600, end=1_767_312_000.0, step_s=300, coverage=0.5, available_pct=100.0,
+    response=(PointNow(1_767_225_600, 1.0, 0.5, 2.0, 300, 3, 1.0),),
+    states=(SpanNow(1_767_225_600.0, 1_767_312_000.0, "up", "answered"),),
 )  # fmt: skip
 AGENT = AgentNow(
     version="1", boot="b", started="2026-01-01T00:00:00.000Z", uptime_s=5.0, clock={}, icmp={}, snmp={},
@@ -60,6 +77,19 @@ class Known:
         self.asked_since.append(since_utc)
         return [INCIDENT]
 
+    async def history(self, device_id: str, hours: float) -> HistoryNow | None:
+        return replace(HISTORY, hours=hours) if device_id == "core" else None
+
+    def flapping(self) -> Sequence[FlappingNow]:
+        return [FlappingNow("core", HOSTILE, HOSTILE)]
+
+    async def overview(self) -> Overview:
+        return self.overview_read
+
+    @property
+    def overview_read(self) -> Overview:
+        return Overview()
+
     async def agent(self) -> AgentNow:
         return AGENT
 
@@ -82,7 +112,7 @@ async def client(
 async def test_documents_and_their_description_agree() -> None:
     async with client(Known()) as http:
         described = (await http.get("/api/v1/openapi.json")).json()["paths"]
-        for path in ("site", "devices", "devices/core", "kpis", "incidents", "agent"):
+        for path in ("site", "devices", "devices/core", "devices/core/history", "kpis", "incidents", "agent"):
             answer = await http.get(f"/api/v1/{path}")
             assert answer.status_code == 200, path
             assert answer.json() is not None
@@ -119,10 +149,11 @@ async def test_incidents_look_back_as_far_as_asked_and_no_further_than_they_may(
 
 async def test_hostile_names_are_text_everywhere() -> None:
     async with client(Known()) as http:
-        for path in ("/", "/api"):
+        for path in ("/", "/api", "/device/core", "/agent", "/device/nobody", "/?lang=it"):
             page = (await http.get(path)).text
             assert "<script>alert" not in page
-        assert "&lt;script&gt;alert" in (await http.get("/")).text
+        for path in ("/", "/device/core"):
+            assert "&lt;script&gt;alert" in (await http.get(path)).text
         assert (await http.get("/api/v1/site")).json()["name"] == HOSTILE
 
 

@@ -1,0 +1,179 @@
+"""One tap deeper: one device with its ports, figures and facts; the probe itself."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agent.history_view import Overview
+from agent.live import AgentNow, DeviceDetail, DeviceNow, FigureNow, PortNow
+from agent.page.now import TONES, reason_says
+from agent.page.say import DASH, Say
+from agent.page.words import ROLES, STATES
+from kpi.catalogue import entry_of
+from kpi.entry import Scope, scope_of
+from kpi.model import NullReason, Role, Status
+
+_STATUS_TONES = {"good": "good", "warn": "attention", "bad": "problem", "none": ""}
+
+
+def scope(detail: DeviceDetail) -> Scope:
+    """Which thresholds fit it."""
+    return scope_of(Role(detail.device.role))
+
+
+def device_head(device: DeviceNow, say: Say) -> dict[str, Any]:
+    """What changes from second to second."""
+    return {
+        "id": device.id,
+        "name": device.name,
+        "role": say.of(ROLES[device.role]),
+        "tone": TONES[device.state].value,
+        "word": say.of(STATES[device.state]),
+        "why": reason_says(device.reason, say) if device.state != "up" else "",
+        "rtt": say.ms(device.rtt_ms),
+        "lost": say.pct(device.loss_pct),
+    }
+
+
+def figure_rows(figures: Sequence[FigureNow], say: Say) -> list[dict[str, Any]]:
+    """Each KPI with what it means and, where it is not good, what to do."""
+    rows = []
+    for figure in figures:
+        entry = entry_of(figure.kpi)
+        bad = figure.status in {Status.WARN, Status.BAD}
+        null = entry.nulls.get(NullReason(figure.null_reason)) if figure.null_reason else None
+        rows.append(
+            {
+                "title": say.of(entry.title),
+                "value": _value(figure, say) if figure.value is not None else say("no_figure"),
+                "tone": _STATUS_TONES[figure.status],
+                "says": say.of(null) if null is not None else say.of(entry.says),
+                "do": say.of(entry.do) if bad else "",
+            }
+        )
+    return rows
+
+
+def port_rows(ports: Sequence[PortNow], say: Say) -> list[dict[str, Any]]:
+    """Ports with their rates of the last counter interval."""
+    return [_port(port, say) for port in ports]
+
+
+def facts(detail: DeviceDetail, names: Mapping[str, str], say: Say) -> list[tuple[str, str]]:
+    """Name and value, of what is known."""
+    device, system = detail.device, detail.system
+    found = [(say("role"), say.of(ROLES[device.role])), (say("address"), device.address)]
+    if device.parents:
+        found.append((say("behind"), ", ".join(names.get(p, p) for p in device.parents)))
+    for key in ("name", "descr", "location", "contact"):
+        value = system.get(key)
+        if value:
+            found.append((say(f"sys_{key}"), value))
+    if device.snmp is not None:
+        if device.snmp.uptime_s is not None:
+            found.append((say("uptime"), say.lasting(device.snmp.uptime_s)))
+        state = say(f"snmp_{device.snmp.state}", reason=device.snmp.reason or DASH)
+        found.append((say("snmp"), state))
+    return found
+
+
+def agent_groups(agent: AgentNow, past: Overview, say: Say) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The probe itself, in groups of name and value."""
+    return [
+        (say("gb_measuring"), _measuring(agent, past, say)),
+        (say("gb_store"), _store(agent.store, say)),
+        (say("gb_broker"), _broker(agent.broker, say)),
+        (say("gb_box"), _box(agent.vitals, say)),
+    ]
+
+
+def _value(figure: FigureNow, say: Say) -> str:
+    assert figure.value is not None
+    if figure.unit == "ms":
+        return say.ms(figure.value)
+    if figure.unit == "%":
+        return say.pct(figure.value)
+    if figure.unit == "bit/s":
+        return say.bps(figure.value)
+    whole = figure.value == int(figure.value)
+    text = say.number(figure.value, 0 if whole else 1)
+    return text if figure.unit == "1" else f"{text} {figure.unit}"
+
+
+def _port(port: PortNow, say: Say) -> dict[str, Any]:
+    value = {figure.kpi: figure.value for figure in port.figures}
+    tone, word = "none", say("port_down")
+    if port.admin is not None and port.admin != "up":
+        word = say("port_off")
+    elif port.oper == "up":
+        tone, word = "good", say("port_up")
+    if port.flapping:
+        tone, word = "attention", say("flapping")
+    return {
+        "name": port.name,
+        "alias": port.alias if port.alias != port.name else "",
+        "tone": tone,
+        "word": word,
+        "speed": say.bps(port.speed_bps) if port.speed_bps else DASH,
+        "in": say.bps(value.get("if_in_bps")),
+        "out": say.bps(value.get("if_out_bps")),
+        "use": say.pct(value.get("if_util_pct")),
+        "errors": say.pct(value.get("if_error_pct")),
+        "discards": say.pct(value.get("if_discard_pct")),
+    }
+
+
+def _measuring(agent: AgentNow, past: Overview, say: Say) -> list[tuple[str, str]]:
+    jumps = agent.clock.get("jumps", 0)
+    clock = say("clock_unset")
+    if agent.clock.get("dated", True):
+        clock = say("clock_jumps", n=jumps) if jumps else say("clock_trusted")
+    faults = agent.settings.get("reload_faults")
+    missed = sum(int(agent.scheduler.get(key, 0)) for key in ("overlaps", "deadlines", "missed"))
+    return [
+        (say("coverage"), say.pct(100 * past.coverage) if past.coverage is not None else DASH),
+        (say("missed"), say.number(missed)),
+        (say("strays"), say.number(int(agent.scheduler.get("strays", 0)))),
+        (say("clock"), clock),
+        (say("settings"), say("settings_bad") if faults else say("settings_ok")),
+        (say("running_for"), say.lasting(agent.uptime_s)),
+        (say("version"), agent.version),
+    ]
+
+
+def _store(store: Mapping[str, Any], say: Say) -> list[tuple[str, str]]:
+    used, limit, days = store.get("bytes_used"), store.get("bytes_limit"), store.get("days_left")
+    taken = say.size(used) + (f" / {say.size(limit)}" if limit else "")
+    dropped = sum(int(d.get("for_space") or 0) for d in store.get("dropped", ()))
+    rows = [(say("store_used"), taken)]
+    if days is not None:
+        rows.append((say("store_left"), say("store_days", n=say.number(days))))
+    rows.append((say("store_dropped"), say.number(dropped) if dropped else say("nothing")))
+    if store.get("trouble"):
+        rows.append((say("store_trouble"), str(store["trouble"])))
+    return rows
+
+
+def _broker(broker: Mapping[str, Any], say: Say) -> list[tuple[str, str]]:
+    if not broker.get("configured"):
+        return [(say("broker_state"), say("broker_none"))]
+    size = say.size(broker.get("backlog_bytes"))
+    waiting = say("backlog_n", n=say.number(broker.get("backlog_messages") or 0), size=size)
+    rows = [(say("broker_state"), say("broker_up" if broker.get("connected") else "broker_down"))]
+    error = (broker.get("state") or {}).get("last_error")
+    if error and not broker.get("connected"):
+        rows.append((say("store_trouble"), str(error)))
+    return [*rows, (say("backlog"), waiting)]
+
+
+def _box(vitals: Mapping[str, Any], say: Say) -> list[tuple[str, str]]:
+    free, total = vitals.get("disk_free_bytes"), vitals.get("disk_total_bytes")
+    rows = [
+        (say("disk_free"), say.size(free) + (f" / {say.size(total)}" if total else "")),
+        (say("memory_free"), say.size(vitals.get("memory_available_bytes"))),
+        (say("memory"), say.size(vitals.get("rss_bytes"))),
+    ]
+    if vitals.get("load_1min") is not None:
+        rows.append((say("load"), say.number(vitals["load_1min"], 2)))
+    if vitals.get("temperature_c") is not None:
+        rows.append((say("temperature"), f"{say.number(vitals['temperature_c'])} °C"))
+    return rows

@@ -1,0 +1,183 @@
+"""The first screen as it is now: the sentence, the tiles, what is wrong, the devices. Plain data: the template renders
+it, and the same travels with every event to pages that are open, so that a page says one thing by both ways."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+from typing import Any
+
+from agent.history_view import DevicePast, Overview
+from agent.live import DeviceNow, FlappingNow, IncidentNow, SiteNow
+from agent.page.say import DAY, Say, since_words
+from agent.page.words import REASONS, ROLES, STATES
+from kpi.model import Role, State, Status
+from kpi.sentence import DEVICE_DOWN, OWN_FAULT, OWN_LINK, Flapping, Known, Trouble, plain_name, sentence
+from kpi.tiles import PART_NAMES, Part, Read, Seen, Tile, Tone, tiles
+
+TONES = {"up": Tone.GOOD, "down": Tone.PROBLEM, "unknown": Tone.NONE, "maintenance": Tone.MAINTENANCE}
+_RANKS = {"down": 0, "unknown": 1, "maintenance": 2, "up": 3}
+_KINDS = {DEVICE_DOWN: "down", OWN_LINK: "own_link", OWN_FAULT: "fault"}
+MOST_NAMES = 5
+WHOLE_MONTH_S = 29 * DAY
+"""What is known for longer is not said to be known for less than 30 days."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSeen:
+    """What the running agent knows of its site at one moment."""
+
+    site: SiteNow
+    devices: Sequence[DeviceNow]
+    flapping: Sequence[FlappingNow]
+
+
+def seconds(rfc3339: str) -> float:
+    """Since the epoch."""
+    return datetime.fromisoformat(rfc3339).timestamp()
+
+
+def known(seen: SiteSeen, say: Say) -> Known:
+    """What the sentence is made of."""
+    now = seconds(seen.site.time)
+    oldest_first = sorted(seen.site.incidents, key=lambda i: i.opened)
+    return Known(
+        devices=[_seen(d) for d in seen.devices],
+        troubles=[
+            Trouble(i.kind, i.entity, since_words(seconds(i.opened), now, say.zone), i.hides) for i in oldest_first
+        ],
+        figures=[Read(f.kpi, f.value, Status(f.status)) for f in seen.site.figures],
+        flapping=[Flapping(f.name, f.port) for f in seen.flapping],
+    )
+
+
+def page_now(seen: SiteSeen, past: Overview, say: Say) -> dict[str, Any]:
+    """Everything on the first screen that changes from second to second, as it is shown."""
+    now = seconds(seen.site.time)
+    what = known(seen, say)
+    said = sentence(what)
+    names = {d.id: d.name for d in seen.devices}
+    found = tiles(what.devices, what.figures)
+    return {
+        "tone": said.tone.value,
+        "sentence": say.of(said.says),
+        "time": seen.site.time,
+        "clock": say.clock(now, seconds=True),
+        "tiles": [_tile(tile, seen.devices, say) for tile in found],
+        "wrong": [_incident(i, names, now, say) for i in seen.site.incidents] + [_flap(f, say) for f in seen.flapping],
+        "devices": device_rows(seen.devices, past, now, say),
+    }
+
+
+def device_rows(devices: Sequence[DeviceNow], past: Overview, now: float, say: Say) -> list[dict[str, Any]]:
+    """The table, worst first."""
+    rows = [(rank(d, past.devices.get(d.id)), d) for d in devices]
+    rows.sort(key=lambda pair: pair[0])
+    return [_row(d, past.devices.get(d.id, DevicePast()), now, say) for _, d in rows]
+
+
+def rank(device: DeviceNow, past: DevicePast | None) -> tuple[int, float]:
+    """Smaller is worse: gone, not known, planned, then by what was lost today."""
+    lost = round(_lost_pct(past) or 0.0, 1) if past else 0.0
+    return _RANKS[device.state], -lost
+
+
+def ended(incidents: Sequence[IncidentNow], names: Mapping[str, str], now: float, say: Say) -> list[dict[str, Any]]:
+    """Incidents that are over, newest first."""
+    return [_incident(i, names, now, say) for i in incidents if i.closed is not None]
+
+
+def reason_says(reason: str | None, say: Say) -> str:
+    """Why, as a sentence; "" where there is none that a person would want to read."""
+    words = REASONS.get(reason or "")
+    return say.of(words) if words is not None else ""
+
+
+def _seen(device: DeviceNow) -> Seen:
+    return Seen(device.id, device.name, Role(device.role), State(device.state), device.reason)
+
+
+def _tile(tile: Tile, devices: Sequence[DeviceNow], say: Say) -> dict[str, Any]:
+    figure, unit = say("of", up=tile.up, total=tile.total), say("reachable")
+    if tile.part is Part.INTERNET:
+        outside = [d for d in devices if d.role == Role.INTERNET]
+        times = [d.rtt_ms for d in outside if d.rtt_ms is not None and d.state == "up"]
+        if times and tile.tone is not Tone.PROBLEM:
+            figure, unit = say.ms(median(times)), say("response_time")
+        else:
+            unit = say("answer") if outside else say("router_only")
+    return {
+        "id": tile.part.value,
+        "name": say.of(PART_NAMES[tile.part]),
+        "tone": tile.tone.value,
+        "word": say.of(tile.word),
+        "figure": figure,
+        "unit": unit,
+    }
+
+
+def _incident(incident: IncidentNow, names: Mapping[str, str], now: float, say: Say) -> dict[str, Any]:
+    opened = seconds(incident.opened)
+    kind = _KINDS.get(incident.kind, "other")
+    over = incident.closed is not None
+    when = say.since(opened, now)
+    if over:
+        when = f"{say.moment(opened, now)}, {say('for', lasting=say.lasting(incident.seconds))}"
+    more = [] if over else [reason_says(incident.cause, say)]
+    if incident.hides:
+        more.append(say("hides", names=_names([names.get(h, h) for h in incident.hides], say)))
+    return {
+        "id": incident.id,
+        "tone": (Tone.NONE if kind == "fault" else Tone.PROBLEM).value,
+        "name": incident.name if kind in {"down", "other"} else "",
+        "device": incident.entity if incident.entity in names else "",
+        "says": say(f"{kind}_{'was' if over else 'now'}"),
+        "when": when,
+        "more": " ".join(m for m in more if m),
+    }
+
+
+def _flap(flap: FlappingNow, say: Say) -> dict[str, Any]:
+    return {
+        "id": f"flap:{flap.device}:{flap.port}",
+        "tone": Tone.ATTENTION.value,
+        "name": "",
+        "device": flap.device,
+        "says": say("flaps", port=plain_name(flap.port), device=plain_name(flap.name)),
+        "when": "",
+        "more": say("flaps_do"),
+    }
+
+
+def _names(names: Sequence[str], say: Say) -> str:
+    shown = ", ".join(plain_name(n) for n in names[:MOST_NAMES])
+    return shown if len(names) <= MOST_NAMES else say("and_more", names=shown, n=len(names) - MOST_NAMES)
+
+
+def _row(device: DeviceNow, past: DevicePast, now: float, say: Say) -> dict[str, Any]:
+    short = 0 < past.known_s < WHOLE_MONTH_S
+    return {
+        "id": device.id,
+        "name": device.name,
+        "role": say.of(ROLES[device.role]),
+        "tone": TONES[device.state].value,
+        "word": say.of(STATES[device.state]),
+        "why": reason_says(device.reason, say) if device.state == "unknown" else "",
+        "rtt": say.ms(device.rtt_ms),
+        "lost": say.pct(_lost_pct(past)),
+        "available": say.pct(past.available_pct),
+        "of": say("known_for", lasting=say.lasting(past.known_s)) if short and past.available_pct is not None else "",
+        "seen": _last_seen(device, past, now, say),
+    }
+
+
+def _lost_pct(past: DevicePast) -> float | None:
+    return 100 * past.lost_today / past.sent_today if past.sent_today else None
+
+
+def _last_seen(device: DeviceNow, past: DevicePast, now: float, say: Say) -> str:
+    if device.state == "up":
+        return say("seen_now")
+    if device.state == "down" and device.since is not None and past.last_up_utc is not None:
+        return say.moment(seconds(device.since), now)
+    return say.moment(past.last_up_utc, now) if past.last_up_utc is not None else say("seen_never")

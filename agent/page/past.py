@@ -1,0 +1,122 @@
+"""What the page draws of the past: the lines of the tiles, the ribbons of seven days, one device's chart."""
+
+from itertools import pairwise
+from typing import Any
+
+from agent.history_view import DAY_S, RIBBON_S, Overview, Stretch
+from agent.live import HistoryNow
+from agent.page.charts import Plot, Spark, Tick, bars, plot, spark
+from agent.page.say import DASH, HOUR, NB, Say
+from agent.page.words import STATES
+from kpi.catalogue import CATALOGUE
+from kpi.entry import Scope
+from kpi.sketch import Sketch
+from kpi.tiles import PART_NAMES, Part, Tone
+
+_SPANS = (HOUR, 6 * HOUR, DAY_S)
+_STATE_TONES = {"up": Tone.GOOD, "down": Tone.PROBLEM, "maintenance": Tone.MAINTENANCE}
+"""What is not known is drawn as nothing."""
+
+
+def tile_lines(past: Overview, say: Say) -> dict[str, Any]:
+    """By part, the line of the last day, or of the last hour or six where measuring began that lately."""
+    end = past.end_utc
+    age = end - past.since_utc if past.since_utc is not None else 0.0
+    span = next((s for s in _SPANS if age <= s), DAY_S)
+    drawn: dict[str, Any] = {}
+    for part in Part:
+        points = [p for p in past.lines.get(part, ()) if p.start_utc >= end - span]
+        medians = sorted(p.median_ms for p in points if p.median_ms is not None)
+        steps = {b.start_utc - a.start_utc for a, b in pairwise(points)}
+        line = spark(points, end - span, end, 300 if 300 in steps else 60) if medians else Spark("", "")
+        text = {"span": say.lasting(span)}
+        drawn[part.value] = {
+            "line": line,
+            "caption": say("line_of", **text) if line.line else say("line_none"),
+            "says": say("line_says", usual=say.ms(medians[len(medians) // 2]), most=say.ms(medians[-1]), **text)
+            if line.line
+            else "",
+        }
+    return drawn
+
+
+def ribbons(past: Overview, say: Say) -> dict[str, Any]:
+    """The last seven days of each part, with the names of the days below."""
+    start = past.end_utc - RIBBON_S
+    rows = []
+    for part, stretches in past.ribbons.items():
+        known = sum(s.end_utc - s.start_utc for s in stretches if s.tone != "maintenance")
+        good = sum(s.end_utc - s.start_utc for s in stretches if s.tone == "good")
+        name = say.of(PART_NAMES[part])
+        good_pct = say.pct(100 * good / known) if known else DASH
+        rows.append(
+            {
+                "name": name,
+                "bars": bars(stretches, start, past.end_utc),
+                "good": good_pct,
+                "says": say("ribbon_says", name=name, good=good_pct, known=say.pct(100 * known / RIBBON_S))
+                if known
+                else say("ribbon_none", name=name),
+            }
+        )
+    days = [Tick(f"{(i + 0.5) * 100 / 7:.4g}%", say.day(start + (i + 1) * DAY_S)) for i in range(7)]
+    return {"rows": rows, "days": days}
+
+
+def device_chart(history: HistoryNow, say: Say, *, scope: Scope) -> dict[str, Any]:
+    """The chart of response times, its ribbon, what both say, and the same as a table."""
+    now = history.end
+    label = say.day if history.hours > 48 else say.clock
+    threshold = CATALOGUE["rtt_ms"].threshold(scope)
+    good = (threshold.good, say("threshold", ms=say.ms(threshold.good))) if threshold is not None else None
+    drawn: Plot = plot(history, clock=label, ms=say.ms, good_ms=good)
+    stretches = [Stretch(s.start, s.end, _STATE_TONES[s.state]) for s in history.states if s.state in _STATE_TONES]
+    return {
+        "plot": drawn,
+        "says": _chart_says(history, say),
+        "bars": bars(stretches, history.start, now),
+        "states": _states(history, now, say),
+        "rows": [_row(history, i, say) for i in range(len(history.response))],
+        "n": len(history.response),
+    }
+
+
+def _chart_says(history: HistoryNow, say: Say) -> str:
+    sent, lost = sum(p.sent for p in history.response), sum(p.lost for p in history.response)
+    if not sent:
+        return say("chart_none")
+    text = {"lost": say.pct(100 * lost / sent), "pct": say.pct(100 * history.coverage)}
+    medians = [p.median_ms for p in history.response if p.median_ms is not None]
+    if not medians:
+        return say("chart_silent", **text)
+    middle = Sketch.of(medians).quantile(0.5)
+    low = min(p.p5_ms for p in history.response if p.p5_ms is not None)
+    high = max(p.p95_ms for p in history.response if p.p95_ms is not None)
+    return say("chart_says", usual=say.ms(middle), low=say.ms(low), high=say.ms(high), **text)
+
+
+def _row(history: HistoryNow, place: int, say: Say) -> dict[str, str]:
+    point = history.response[place]
+    start, end = float(point.start), min(point.start + history.step_s, history.end)
+    factor = 1000 / max(history.end - history.start, 1.0)
+    day = f"{say.day(start)}, " if history.hours > 24 else ""
+    between = DASH
+    if point.p5_ms is not None and point.p95_ms is not None:
+        between = f"{say.ms(point.p5_ms)} {say('to')} {say.ms(point.p95_ms)}"
+    return {
+        "x": f"{((start + end) / 2 - history.start) * factor / 10:.2f}",
+        "when": f"{day}{say.clock(start)}{NB}–{NB}{say.clock(start + history.step_s)}",
+        "median": say.ms(point.median_ms),
+        "between": between,
+        "lost": say.pct(100 * point.lost / point.sent) if point.sent else DASH,
+        "known": say.pct(100 * point.coverage),
+    }
+
+
+def _states(history: HistoryNow, now: float, say: Say) -> list[str]:
+    """The changes in words, the latest ten."""
+    lines = []
+    for span in history.states[:-11:-1]:
+        lasted = say("for", lasting=say.lasting(span.end - span.start))
+        lines.append(f"{say.moment(span.start, now)}: {say.of(STATES[span.state])}, {lasted}")
+    return lines
