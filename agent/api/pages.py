@@ -20,7 +20,7 @@ from agent.page.say import LANGUAGES, Say
 
 WEB = Path(__file__).resolve().parent.parent / "web"
 MOST_ENDED = 12
-HOURS = (3, 24, 168)
+HOURS = (1, 6, 24, 168)
 Lang = Annotated[str | None, Query(max_length=8, description="en or it; else the setting.")]
 
 
@@ -104,9 +104,13 @@ def _deeper(app: FastAPI, pages: _Pages) -> None:
     live = pages.live
 
     @app.get("/device/{device_id}", response_class=HTMLResponse, include_in_schema=False)
-    async def device(request: Request, device_id: str, lang: Lang = None, hours: int = 24) -> Response:
+    async def device(request: Request, device_id: str, lang: Lang = None, hours: int = 0) -> Response:
         say, detail = pages.say(lang), live.device(device_id)
-        history = await live.history(device_id, float(hours if hours in HOURS else 24))
+        overview = await live.overview()
+        if hours not in HOURS:  # a day, or what there is
+            age_h = (overview.end_utc - (overview.since_utc or overview.end_utc)) / 3600
+            hours = next((h for h in HOURS if age_h <= h), 24) if age_h < 24 else 24
+        history = await live.history(device_id, hours)
         if detail is None or history is None:
             return pages.render(request, "missing.html", say, 404, text=say("not_found"))
         names = {d.id: d.name for d in live.devices()}

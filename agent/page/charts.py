@@ -13,7 +13,7 @@ from agent.live import HistoryNow
 
 WIDE, HIGH = 1000.0, 100.0
 THINNEST = 2.5
-"""A stretch of trouble is at least this wide (of a thousand), so that seconds in seven days can be seen."""
+"""A stretch is at least this wide (of a thousand), so that seconds in seven days can be seen."""
 LEAST_LOSS = 4.0
 """A loss bar is at least this high, so that one lost packet in a window can be seen."""
 
@@ -106,7 +106,7 @@ def plot(
 
 
 def bars(stretches: Iterable[Stretch], start: float, end: float) -> list[Bar]:
-    """A ribbon over [start, end). Trouble is drawn last and never thinner than can be seen."""
+    """A ribbon over [start, end). Nothing is thinner than can be seen; trouble is drawn last, above the rest."""
     x = _scale(start, end)
     found = []
     for stretch in stretches:
@@ -114,7 +114,7 @@ def bars(stretches: Iterable[Stretch], start: float, end: float) -> list[Bar]:
         if right <= left:
             continue
         trouble = stretch.tone != "good"
-        if trouble and right - left < THINNEST:
+        if right - left < THINNEST:
             left = min(left, WIDE - THINNEST)
             right = left + THINNEST
         found.append((trouble, Bar(_n(left), _n(right - left), stretch.tone.value)))

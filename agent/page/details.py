@@ -109,6 +109,7 @@ def _port(port: PortNow, say: Say) -> dict[str, Any]:
     if port.flapping:
         tone, word = "attention", say("flapping")
     return {
+        "idle": tone == "none",
         "name": port.name,
         "alias": port.alias if port.alias != port.name else "",
         "tone": tone,

@@ -13,7 +13,7 @@ from kpi.entry import Scope
 from kpi.sketch import Sketch
 from kpi.tiles import PART_NAMES, Part, Tone
 
-_SPANS = (HOUR, 6 * HOUR, DAY_S)
+_SPANS = (600, HOUR, 6 * HOUR, DAY_S)
 _STATE_TONES = {"up": Tone.GOOD, "down": Tone.PROBLEM, "maintenance": Tone.MAINTENANCE}
 """What is not known is drawn as nothing."""
 
@@ -29,7 +29,7 @@ def tile_lines(past: Overview, say: Say) -> dict[str, Any]:
         medians = sorted(p.median_ms for p in points if p.median_ms is not None)
         steps = {b.start_utc - a.start_utc for a, b in pairwise(points)}
         line = spark(points, end - span, end, 300 if 300 in steps else 60) if medians else Spark("", "")
-        text = {"span": say.lasting(span)}
+        text = {"span": say(f"span_{span}")}
         drawn[part.value] = {
             "line": line,
             "caption": say("line_of", **text) if line.line else say("line_none"),

@@ -40,6 +40,8 @@ class Say:
         """Milliseconds with two or three figures that matter."""
         if value is None:
             return DASH
+        if value == 0:
+            return f"0{NB}ms"
         return f"{self.number(value, 0 if value >= 9.95 else 1 if value >= 0.995 else 2)}{NB}ms"
 
     def pct(self, value: float | None) -> str:
@@ -49,7 +51,8 @@ class Say:
         if value in {0, 100}:
             return f"{value:.0f}{NB}%"
         if value > 99:
-            return f"{self.number(floor(value * 100) / 100, 2)}{NB}%"
+            floored = floor(value * 100 + 1e-9) / 100
+            return f"{self.number(floored, 0 if floored == 99 else 2)}{NB}%"
         return f"{self.number(max(value, 0.01), 2 if value < 1 else 1)}{NB}%"
 
     def bps(self, value: float | None) -> str:
@@ -102,10 +105,11 @@ class Say:
         return f"{self.day(utc)}, {self.clock(utc)}"
 
     def since(self, utc: float, now: float) -> str:
-        """ "since 10:42 (14 min)", "dalle 10:42 (14 min)"."""
+        """ "since 10:42 (14 min)", "dalle 10:42 (14 min)". Below a minute no seconds: the sentence is to stand still."""
         days = self._days_ago(utc, now)
         key = "since_today" if days == 0 else "since_yesterday" if days == 1 else "since_day"
-        return self(key, clock=self.clock(utc), day=self.day(utc), lasting=self.lasting(max(0.0, now - utc)))
+        lasting = self.lasting(now - utc) if now - utc >= MINUTE else self("moments")
+        return self(key, clock=self.clock(utc), day=self.day(utc), lasting=lasting)
 
     def _days_ago(self, utc: float, now: float) -> int:
         then, today = (datetime.fromtimestamp(t, self.zone).date() for t in (utc, now))

@@ -65,9 +65,16 @@
 
   // The first screen
 
+  let announced = null;
+  function announce(what, text) {  // to screen readers when something has changed, not when a minute has passed
+    if (announced !== null && announced !== what) put(byId("announce"), text);
+    announced = what;
+  }
+
   let wrongBefore = null;
   function showSite(now) {
     put(byId("sentence-says"), now.sentence);
+    announce(now.tone + now.wrong.map((i) => i.id).join(), now.sentence);
     tone(byId("sentence"), now.tone);
     const tiles = [...byId("tiles").children];
     if (tiles.length !== now.tiles.length) { location.reload(); return; }
@@ -144,6 +151,7 @@
       const clock = byId("time").textContent.slice(0, 5);
       put(started, byId("sentence").dataset.lost.replace("{}", clock));
       tone(byId("sentence"), "none");
+      announce("lost", started.textContent);
     }
   }
 
@@ -223,6 +231,7 @@
         if (!rows.length) return;
         at = Math.max(0, Math.min(rows.length - 1, place));
         const row = rows[at];
+        cursor.classList.add("on");
         cursor.setAttribute("x1", row.dataset.x + "%");
         cursor.setAttribute("x2", row.dataset.x + "%");
         const cells = [...row.cells].map((cell) => cell.textContent);
