@@ -96,10 +96,11 @@ class Agent:
         overrides: Overrides,
         *,
         engine: MakeEngine = IcmpEngine,
+        snmp: Callable[[Clock], SnmpClient] = SnmpClient,
         notice: Mapping[str, str] | None = None,
     ) -> None:
-        """``engine`` makes the echo engine: the seam at which a simulated wire stands in; ``notice`` tells the page."""
-        self._make_engine = engine
+        """``engine`` and ``snmp`` make what asks, and are where a simulation stands in; ``notice`` tells the page."""
+        self._make_engine, self._make_snmp = engine, snmp
         self._notice = notice
         self._settings = settings
         self._paths = paths
@@ -159,7 +160,7 @@ class Agent:
         self._routes = read_routes()
         self._boundary = Boundary()
         self._scheduler = Scheduler(clock, self._boundary)
-        client = await stack.enter_async_context(SnmpClient(clock))
+        client = await stack.enter_async_context(self._make_snmp(clock))
         self._client, self._collector = client, SnmpCollector(client, clock, {})
         self._core = Core(
             clock=clock,

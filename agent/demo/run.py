@@ -13,6 +13,7 @@ from asyncio.subprocess import Process
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from agent.settings import Overrides, Settings, load
 from agent.vitals import who_listens
 from collectors.clock import Clock, SystemClock
 from collectors.icmp.echo import EchoSink
+from collectors.snmp.client import SnmpClient
 
 log = logging.getLogger("sonda.demo")
 
@@ -144,9 +146,9 @@ class _Demo:
 
     async def _agent(self, settings: Settings, paths: list[Path], overrides: Overrides) -> None:
         loop, seconds = asyncio.get_running_loop(), self._wanted.seconds
-        running = asyncio.create_task(
-            Agent(settings, paths, overrides, engine=self._make_wire, notice=NOTICE).run(), name="agent"
-        )
+        client = partial(SnmpClient, loopback=True)
+        agent = Agent(settings, paths, overrides, engine=self._make_wire, snmp=client, notice=NOTICE)
+        running = asyncio.create_task(agent.run(), name="agent")
         await asyncio.sleep(0)  # the agent has set its signal handlers
         # To the agent SIGHUP means "read your settings anew"; here the terminal was closed.
         loop.add_signal_handler(signal.SIGHUP, signal.raise_signal, signal.SIGTERM)

@@ -1,7 +1,7 @@
 """The simulated site: a small restaurant with rooms upstairs. config/demo.toml tells the agent of the same devices.
 
-Within the first two minutes: from 15 s on a cable at port 14 of the upper switch comes loose again and again; from 45 s
-to 85 s the access point in the garden has no power (and its port no link), then it has restarted; Wi-Fi fills up; at
+Within the first two minutes: from 8 s on a cable at port 14 of the upper switch comes loose again and again; from 30 s
+to 70 s the access point in the garden has no power (and its port no link), then it has restarted; Wi-Fi fills up; at
 150 s, and every seven minutes, the gateway has a hiccup.
 """
 
@@ -15,8 +15,8 @@ ETHERNET, RADIO, LOOPBACK, OTHER = 6, 71, 24, 1
 """ifType (IANAifType-MIB)."""
 
 QUIET = Traffic(0.0)
-LOOSE_CABLE = Cycle(first_s=15.0, every_s=30.0, lasts_s=12.0)
-NO_POWER = Cycle(first_s=45.0, every_s=600.0, lasts_s=40.0)
+LOOSE_CABLE = Cycle(first_s=8.0, every_s=24.0, lasts_s=11.0)
+NO_POWER = Cycle(first_s=30.0, every_s=600.0, lasts_s=40.0)
 HICCUP = Cycle(first_s=150.0, every_s=420.0, lasts_s=6.0)
 WIFI_S = 240.0
 """Guests come and go."""

@@ -67,8 +67,10 @@ class SnmpClient:
     request is unreadable), TooBig, and the AuthFailure family. Any other error-status stands in the Reply.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, loopback: bool = False) -> None:
+        """``loopback``: the sockets are bound to this machine alone."""
         self._clock = clock
+        self._loopback = loopback
         self._counters = dict.fromkeys(COUNTERS, 0)
         self._sockets: dict[int, UdpSocket] = {}
         self._pending: dict[Source, dict[int, Pending]] = {}
@@ -91,9 +93,9 @@ class SnmpClient:
     async def __aenter__(self) -> Self:
         """Raises OSError where not even an IPv4 socket is to be had."""
         self._loop = asyncio.get_running_loop()
-        self._sockets[socket.AF_INET] = UdpSocket(socket.AF_INET, self._icmp)
+        self._sockets[socket.AF_INET] = UdpSocket(socket.AF_INET, self._icmp, loopback=self._loopback)
         with contextlib.suppress(OSError):  # a host without IPv6; a peer with such an address gets SendFault
-            self._sockets[socket.AF_INET6] = UdpSocket(socket.AF_INET6, self._icmp)
+            self._sockets[socket.AF_INET6] = UdpSocket(socket.AF_INET6, self._icmp, loopback=self._loopback)
         for udp in self._sockets.values():
             self._loop.add_reader(udp.fileno(), udp.read, self._take)
         return self

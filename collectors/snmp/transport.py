@@ -52,10 +52,11 @@ class IcmpError:
 class UdpSocket:
     """A non-blocking UDP socket. ``on_icmp`` is called from within ``send`` and ``read``."""
 
-    def __init__(self, family: int, on_icmp: Callable[[IcmpError], None]) -> None:
-        """Raises OSError where the family is not to be had."""
+    def __init__(self, family: int, on_icmp: Callable[[IcmpError], None], *, loopback: bool = False) -> None:
+        """``loopback``: bound to this machine alone. Raises OSError where the family is not to be had."""
         self._family = family
         self._on_icmp = on_icmp
+        self._loopback = loopback
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         try:
             self._prepare()
@@ -74,12 +75,13 @@ class UdpSocket:
         if self._family == socket.AF_INET:
             udp.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
             udp.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_DONT)
-            udp.bind(("0.0.0.0", 0))  # noqa: S104 -- answers may come in by any interface; the kernel picks the port
+            # answers may come in by any interface; the kernel picks the port
+            udp.bind(("127.0.0.1" if self._loopback else "0.0.0.0", 0))  # noqa: S104 -- as just said
         else:
             udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             udp.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
             udp.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _IP_PMTUDISC_DONT)
-            udp.bind(("::", 0))
+            udp.bind(("::1" if self._loopback else "::", 0))
 
     def fileno(self) -> int:
         return self._socket.fileno()
