@@ -16,6 +16,7 @@ from kpi.tiles import MAY_SLEEP, Read, Seen, Tone, slow
 DEVICE_DOWN, OWN_LINK, OWN_FAULT = "device.down", "probe.link", "probe.fault"
 """Kinds of incidents that have a sentence of their own."""
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_OTHER_PORT = "un'altra"
 _INFRASTRUCTURE = frozenset({Role.ROUTER, Role.SWITCH, Role.CONTROLLER, Role.ACCESS_POINT})
 
 
@@ -81,9 +82,7 @@ def _nothing_yet(known: Known) -> Sentence | None:
     if all(d.state is State.UNKNOWN and d.reason == "starting" for d in known.devices):
         return Sentence(
             Tone.NONE,
-            Words(
-                "No information yet: measuring has just begun.", "Ancora nessuna informazione: la misura comincia ora."
-            ),
+            Words("No information yet: measuring has just begun.", "Ancora nessun dato: la misura comincia ora."),
         )
     return None
 
@@ -191,7 +190,10 @@ def _flaps(known: Known) -> Sentence | None:
         f"La porta {name} di {device} continua a cadere e tornare: controllare il cavo.",
     )
     if more:
-        says = Words(f"{says.en} {more} more do so.", f"{says.it} Lo stesso vale per altre {more}.")
+        says = Words(
+            f"{says.en} {more} more {'does' if more == 1 else 'do'} the same.",
+            f"{says.it} Lo stesso vale per {_OTHER_PORT if more == 1 else f'altre {more}'}.",
+        )
     return Sentence(Tone.ATTENTION, says)
 
 
@@ -308,7 +310,8 @@ def _also(says: Words, others: int) -> Words:
         return says
     if others == 1:
         return Words(
-            f"{says.en} 1 other device is not reachable either.", f"{says.it} Non è raggiungibile un altro dispositivo."
+            f"{says.en} 1 other device is not reachable either.",
+            f"{says.it} Anche un altro dispositivo non è raggiungibile.",
         )
     return Words(
         f"{says.en} {others} other devices are not reachable either.",

@@ -3,7 +3,7 @@
 A part that the site does not have is not there at all; Wi-Fi and power come with what measures them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -90,15 +90,18 @@ class Tile:
     total: int
 
 
-def tiles(devices: Iterable[Seen], figures: Iterable[Read] = ()) -> tuple[Tile, ...]:
-    """The parts this site has."""
+def tiles(devices: Iterable[Seen], figures: Iterable[Read] = (), flapping: Collection[str] = ()) -> tuple[Tile, ...]:
+    """The parts this site has. ``flapping``: the devices that have a port that goes on and off."""
     found = list(devices)
     read = list(figures)
     made = []
     for part in Part:
         members = [d for d in found if PART_OF[d.role] is part]
         if members:
-            made.append(_internet(members, read) if part is Part.INTERNET else _inside(part, members, read))
+            flaps = any(d.id in flapping for d in members)
+            made.append(
+                _internet(members, read, flaps) if part is Part.INTERNET else _inside(part, members, read, flaps)
+            )
     return tuple(made)
 
 
@@ -109,7 +112,7 @@ def slow(figures: Iterable[Read], scope: str) -> Read | None:
     return min(bad, key=lambda f: ("loss_ratio", "rtt_ms", "jitter_ms").index(f.kpi.partition("@")[0]), default=None)
 
 
-def _internet(members: Sequence[Seen], figures: Sequence[Read]) -> Tile:
+def _internet(members: Sequence[Seen], figures: Sequence[Read], flaps: bool) -> Tile:
     outside = [d for d in members if d.role is Role.INTERNET]
     gateways = [d for d in members if d.role is Role.GATEWAY]
     counted = outside or gateways
@@ -123,10 +126,12 @@ def _internet(members: Sequence[Seen], figures: Sequence[Read]) -> Tile:
         tone, word = Tone.NONE, TONE_WORDS[Tone.NONE]
     elif slow(figures, "wan") is not None:
         tone, word = Tone.ATTENTION, SLOW
+    elif flaps:
+        tone, word = Tone.ATTENTION, TONE_WORDS[Tone.ATTENTION]
     return Tile(Part.INTERNET, tone, word, up, len(counted))
 
 
-def _inside(part: Part, members: Sequence[Seen], figures: Sequence[Read]) -> Tile:
+def _inside(part: Part, members: Sequence[Seen], figures: Sequence[Read], flaps: bool) -> Tile:
     down = [d for d in members if d.state is State.DOWN]
     up = sum(d.state is State.UP for d in members)
     serious = any(d.role not in MAY_SLEEP for d in down)
@@ -139,7 +144,7 @@ def _inside(part: Part, members: Sequence[Seen], figures: Sequence[Read]) -> Til
         tone = Tone.MAINTENANCE
     elif any(d.state is State.UNKNOWN and (d.reason not in _PASSING or not up) for d in members):
         tone = Tone.NONE
-    elif part is Part.NETWORK and slow(figures, "lan") is not None:
+    elif flaps or (part is Part.NETWORK and slow(figures, "lan") is not None):
         tone = Tone.ATTENTION
     word = ALL_GONE if down and len(down) == len(members) else TONE_WORDS[tone]
     return Tile(part, tone, word, up, len(members))

@@ -57,7 +57,7 @@ def page_now(seen: SiteSeen, past: Overview, say: Say) -> dict[str, Any]:
     what = known(seen, say)
     said = sentence(what)
     names = {d.id: d.name for d in seen.devices}
-    found = tiles(what.devices, what.figures)
+    found = tiles(what.devices, what.figures, {f.device for f in seen.flapping})
     return {
         "tone": said.tone.value,
         "sentence": say.of(said.says),

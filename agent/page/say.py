@@ -105,7 +105,7 @@ class Say:
         return f"{self.day(utc)}, {self.clock(utc)}"
 
     def since(self, utc: float, now: float) -> str:
-        """ "since 10:42 (14 min)", "dalle 10:42 (14 min)". Below a minute no seconds: the sentence is to stand still."""
+        """ "since 10:42 (14 min)", "dalle 10:42 (14 min)". Below a minute without seconds, to stand still."""
         days = self._days_ago(utc, now)
         key = "since_today" if days == 0 else "since_yesterday" if days == 1 else "since_day"
         lasting = self.lasting(now - utc) if now - utc >= MINUTE else self("moments")
