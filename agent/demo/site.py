@@ -2,7 +2,7 @@
 
 Within the first two minutes: from 8 s on a cable at port 14 of the upper switch comes loose again and again; from 30 s
 to 70 s the access point in the garden has no power (and its port no link), then it has restarted; Wi-Fi fills up; at
-150 s, and every seven minutes, the gateway has a hiccup.
+150 s, and every quarter of an hour, the gateway has a hiccup.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ ETHERNET, RADIO, LOOPBACK, OTHER = 6, 71, 24, 1
 QUIET = Traffic(0.0)
 LOOSE_CABLE = Cycle(first_s=8.0, every_s=24.0, lasts_s=11.0)
 NO_POWER = Cycle(first_s=30.0, every_s=600.0, lasts_s=40.0)
-HICCUP = Cycle(first_s=150.0, every_s=420.0, lasts_s=6.0)
+HICCUP = Cycle(first_s=150.0, every_s=900.0, lasts_s=5.0)
 WIFI_S = 240.0
 """Guests come and go."""
 
@@ -31,7 +31,7 @@ class Line:
     """Standard deviation of the delay's logarithm."""
     loss: float = 0.0002
     spike: float = 0.005
-    """Share of echoes that take up to ten times as long."""
+    """Share of echoes that take up to six times as long."""
     waves: tuple[Wave, ...] = ()
     """How the median moves."""
     hiccup: Cycle | None = None
@@ -135,7 +135,7 @@ def _access_point(number: int, name: str, where: str, most: int, away: Cycle | N
     return Simulated(
         id=slug_of(name), name=name, role=Role.ACCESS_POINT, address=f"127.20.0.{number}", number=number,
         location=where,
-        line=Line(1.6, 0.45, loss=0.001, spike=0.02, waves=crowd),
+        line=Line(1.1, 0.35, loss=0.0005, spike=0.02, waves=crowd),
         model="XA-2", descr="Example Networks XA-2 access point, 2 radios", firmware="6.2.1",
         serial=f"XA2{number:05d}", up_s=31 * DAY_S, ports=ports, away=away, snmp=True, page=True,
         radios=(Radio(2, "guests", 6, most // 3), Radio(3, "guests", 44, most - most // 3)),
@@ -150,7 +150,7 @@ def slug_of(name: str) -> str:
 def _internet(number: int, median_ms: float) -> Simulated:
     name = f"Internet {number}"
     busy = (Wave(0.25, 1200.0, 0.1), Wave(0.2, 90.0, 0.2))
-    line = Line(median_ms, 0.12, loss=0.002, spike=0.01, waves=busy, hiccup=HICCUP)
+    line = Line(median_ms, 0.12, loss=0.0005, spike=0.005, waves=busy, hiccup=HICCUP)
     return Simulated(slug_of(name), name, Role.INTERNET, f"127.20.9.{number}", line)
 
 
@@ -187,14 +187,14 @@ UPS = Simulated(
 
 PRINTER = Simulated(
     id="printer", name="Printer", role=Role.PRINTER, address="127.20.0.40", number=40, location="First floor, office",
-    line=Line(4.0, 0.5, loss=0.002, spike=0.03), model="XP-7", descr="Example Printing XP-7", firmware="1.18",
+    line=Line(1.7, 0.4, loss=0.0005, spike=0.02), model="XP-7", descr="Example Printing XP-7", firmware="1.18",
     serial="XP700123", up_s=3 * DAY_S, snmp=True, page=True,
     ports=(Port(1, "eth0", "Ethernet", "", ETHERNET, 10**8, Traffic(3e4, day(0.7)), Traffic(8e3, day(0.7))),),
 )  # fmt: skip
 
 CAMERA = Simulated(
     id="camera-entrance", name="Camera entrance", role=Role.CAMERA, address="127.20.0.50", number=50,
-    line=Line(3.0, 0.4, loss=0.001), model="XC-2", page=True,
+    line=Line(1.3, 0.4, loss=0.0005), model="XC-2", page=True,
 )  # fmt: skip
 
 RECEPTION = _access_point(11, "Access point reception", "Reception", 18)

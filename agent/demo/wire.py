@@ -19,10 +19,10 @@ from kpi.model import Metric, Outcome, Sample
 
 SWEEP_S = 0.04
 WAIT_S = WAIT_NS / 1e9
-SPIKE = 9.0
+SPIKE = 5.0
 """A spike adds up to so many medians."""
 HICCUP_LOSS = 0.2
-HICCUP_MS = (30.0, 420.0)
+HICCUP_MS = (20.0, 140.0)
 
 
 def draw(line: Line, t: float, chance: random.Random) -> float | None:
