@@ -68,9 +68,14 @@ def sentence(known: Known) -> Sentence:
 def plain_name(name: str) -> str:
     """A name as it may stand within a sentence: what would turn the writing direction of the rest is taken out, and a
     name that is written from right to left is set apart (UAX #9, FSI and PDI)."""
-    if not any(unicodedata.bidirectional(c) in {"R", "AL", "AN"} or c in _BIDI for c in name):
-        return name
-    return "\u2068" + "".join(c for c in name if c not in _BIDI) + "\u2069"
+    bare = bare_name(name)
+    turned = any(unicodedata.bidirectional(c) in {"R", "AL", "AN"} for c in bare)
+    return f"\u2068{bare}\u2069" if turned else bare
+
+
+def bare_name(name: str) -> str:
+    """A name without the characters that turn the writing direction round ("gnp.exe" would read "exe.png")."""
+    return "".join(c for c in name if c not in _BIDI)
 
 
 def _nothing_yet(known: Known) -> Sentence | None:

@@ -120,7 +120,7 @@ def _deeper(app: FastAPI, pages: _Pages) -> None:
             request,
             "device.html",
             say,
-            head=details.device_head(detail.device, say),
+            head=details.device_head(detail.device, now, say),
             hours=history.hours,
             all_hours=HOURS,
             chart=past.device_chart(history, say, scope=details.scope(detail)),

@@ -14,7 +14,7 @@ from agent.live import HistoryNow
 WIDE, HIGH = 1000.0, 100.0
 THINNEST = 2.5
 """A stretch is at least this wide (of a thousand), so that seconds in seven days can be seen."""
-LEAST_LOSS = 4.0
+LEAST_LOSS, LEAST_IN_SPARK = 4.0, 16.0
 """A loss bar is at least this high, so that one lost packet in a window can be seen."""
 
 
@@ -65,7 +65,7 @@ def spark(points: Sequence[Point], start: float, end: float, step: float) -> Spa
         return Spark("", "")
     x = _scale(start, end)
     line = _line([(x(p.start_utc + step / 2), _y(p.median_ms, top)) for p in known], _gap(x, step))
-    return Spark(line, _loss(known, x, step))
+    return Spark(line, _loss(known, x, step, least=LEAST_IN_SPARK))
 
 
 def plot(
@@ -73,10 +73,11 @@ def plot(
     *,
     clock: Callable[[float], str],
     ms: Callable[[float], str],
+    scale: Callable[[float], str],
     good_ms: tuple[float, str] | None = None,
 ) -> Plot:
-    """Median as a line, 5th to 95th percentile as a band, losses from the top. ``good_ms``: the threshold and its
-    name."""
+    """Median as a line, 5th to 95th percentile as a band, losses from the top. ``ms`` writes values, ``scale`` those
+    of the axis; ``good_ms``: the threshold and its name."""
     start, end, step = float(history.start), max(history.end, history.start + 1.0), history.step_s
     x = _scale(start, end)
     points = [Point(p.start, p.median_ms, p.p5_ms, p.p95_ms, p.sent, p.lost) for p in history.response]
@@ -98,7 +99,7 @@ def plot(
         band=_band(low, high, _gap(x, step)),
         loss=_loss(points, x, step),
         x_ticks=[Tick(_percent(i * 25 * HIGH / 100), clock(start + (end - start) * i / 4)) for i in range(5)],
-        y_ticks=[Tick(_percent(HIGH * (1 - i / 2)), ms(top * i / 2)) for i in range(3)],
+        y_ticks=[Tick(_percent(HIGH * (1 - i / 2)), scale(top * i / 2)) for i in range(3)],
         threshold=threshold,
         newest=newest,
         top_ms=top,
@@ -165,12 +166,12 @@ def _band(low: Sequence[tuple[float, float | None]], high: Sequence[tuple[float,
     return "".join(pieces)
 
 
-def _loss(points: Iterable[Point], x: Callable[[float], float], step: float) -> str:
+def _loss(points: Iterable[Point], x: Callable[[float], float], step: float, *, least: float = LEAST_LOSS) -> str:
     pieces = []
     for p in points:
         if p.lost and p.sent:
-            high = max(HIGH * p.lost / p.sent, LEAST_LOSS)
-            left, wide = x(p.start_utc), max(x(p.start_utc + step) - x(p.start_utc), 1.5)
+            high = max(HIGH * p.lost / p.sent, least)
+            left, wide = x(p.start_utc), max(x(p.start_utc + step) - x(p.start_utc), 2.5)
             pieces.append(f"M{_n(max(left, 0.0))} 0h{_n(wide)}v{_n(high)}h-{_n(wide)}Z")
     return "".join(pieces)
 

@@ -5,12 +5,13 @@ from typing import Any
 
 from agent.history_view import Overview
 from agent.live import AgentNow, DeviceDetail, DeviceNow, FigureNow, PortNow
-from agent.page.now import TONES, reason_says
+from agent.page.now import TONES, detail_says
 from agent.page.say import DASH, Say
 from agent.page.words import ROLES, STATES
 from kpi.catalogue import entry_of
 from kpi.entry import Scope, scope_of
 from kpi.model import NullReason, Role, Status
+from kpi.sentence import bare_name
 
 _STATUS_TONES = {"good": "good", "warn": "attention", "bad": "problem", "none": ""}
 
@@ -20,15 +21,15 @@ def scope(detail: DeviceDetail) -> Scope:
     return scope_of(Role(detail.device.role))
 
 
-def device_head(device: DeviceNow, say: Say) -> dict[str, Any]:
+def device_head(device: DeviceNow, now: float, say: Say) -> dict[str, Any]:
     """What changes from second to second."""
     return {
         "id": device.id,
-        "name": device.name,
+        "name": bare_name(device.name),
         "role": say.of(ROLES[device.role]),
         "tone": TONES[device.state].value,
         "word": say.of(STATES[device.state]),
-        "why": reason_says(device.reason, say) if device.state != "up" else "",
+        "detail": detail_says(device, now, say),
         "rtt": say.ms(device.rtt_ms),
         "lost": say.pct(device.loss_pct),
     }
@@ -63,11 +64,11 @@ def facts(detail: DeviceDetail, names: Mapping[str, str], say: Say) -> list[tupl
     device, system = detail.device, detail.system
     found = [(say("role"), say.of(ROLES[device.role])), (say("address"), device.address)]
     if device.parents:
-        found.append((say("behind"), ", ".join(names.get(p, p) for p in device.parents)))
+        found.append((say("behind"), ", ".join(bare_name(names.get(p, p)) for p in device.parents)))
     for key in ("name", "descr", "location", "contact"):
         value = system.get(key)
         if value:
-            found.append((say(f"sys_{key}"), value))
+            found.append((say(f"sys_{key}"), bare_name(value)))
     if device.snmp is not None:
         if device.snmp.uptime_s is not None:
             found.append((say("uptime"), say.lasting(device.snmp.uptime_s)))
@@ -110,8 +111,8 @@ def _port(port: PortNow, say: Say) -> dict[str, Any]:
         tone, word = "attention", say("flapping")
     return {
         "idle": tone == "none",
-        "name": port.name,
-        "alias": port.alias if port.alias != port.name else "",
+        "name": bare_name(port.name),
+        "alias": bare_name(port.alias) if port.alias != port.name else "",
         "tone": tone,
         "word": word,
         "speed": say.bps(port.speed_bps) if port.speed_bps else DASH,

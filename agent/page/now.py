@@ -12,7 +12,7 @@ from agent.live import DeviceNow, FlappingNow, IncidentNow, SiteNow
 from agent.page.say import DAY, Say, since_words
 from agent.page.words import REASONS, ROLES, STATES
 from kpi.model import Role, State, Status
-from kpi.sentence import DEVICE_DOWN, OWN_FAULT, OWN_LINK, Flapping, Known, Trouble, plain_name, sentence
+from kpi.sentence import DEVICE_DOWN, OWN_FAULT, OWN_LINK, Flapping, Known, Trouble, bare_name, plain_name, sentence
 from kpi.tiles import PART_NAMES, Part, Read, Seen, Tile, Tone, tiles
 
 TONES = {"up": Tone.GOOD, "down": Tone.PROBLEM, "unknown": Tone.NONE, "maintenance": Tone.MAINTENANCE}
@@ -78,7 +78,7 @@ def device_rows(devices: Sequence[DeviceNow], past: Overview, now: float, say: S
 
 def rank(device: DeviceNow, past: DevicePast | None) -> tuple[int, float]:
     """Smaller is worse: gone, not known, planned, then by what was lost today."""
-    lost = round(_lost_pct(past) or 0.0, 1) if past else 0.0
+    lost = round(_lost_pct(past) or 0.0, 2) if past else 0.0
     return _RANKS[device.state], -lost
 
 
@@ -91,6 +91,14 @@ def reason_says(reason: str | None, say: Say) -> str:
     """Why, as a sentence; "" where there is none that a person would want to read."""
     words = REASONS.get(reason or "")
     return say.of(words) if words is not None else ""
+
+
+def detail_says(device: DeviceNow, now: float, say: Say) -> str:
+    """Since when it is not there, and why; "" where it is."""
+    if device.state == "up":
+        return ""
+    since = say.since(seconds(device.since), now) if device.since is not None else ""
+    return ". ".join(part for part in (since[:1].upper() + since[1:], reason_says(device.reason, say)) if part)
 
 
 def _seen(device: DeviceNow) -> Seen:
@@ -129,7 +137,7 @@ def _incident(incident: IncidentNow, names: Mapping[str, str], now: float, say: 
     return {
         "id": incident.id,
         "tone": (Tone.NONE if kind == "fault" else Tone.PROBLEM).value,
-        "name": incident.name if kind in {"down", "other"} else "",
+        "name": bare_name(incident.name) if kind in {"down", "other"} else "",
         "device": incident.entity if incident.entity in names else "",
         "says": say(f"{kind}_{'was' if over else 'now'}"),
         "when": when,
@@ -158,11 +166,12 @@ def _row(device: DeviceNow, past: DevicePast, now: float, say: Say) -> dict[str,
     short = 0 < past.known_s < WHOLE_MONTH_S
     return {
         "id": device.id,
-        "name": device.name,
+        "name": bare_name(device.name),
         "role": say.of(ROLES[device.role]),
         "tone": TONES[device.state].value,
         "word": say.of(STATES[device.state]),
         "why": reason_says(device.reason, say) if device.state == "unknown" else "",
+        "detail": detail_says(device, now, say),
         "rtt": say.ms(device.rtt_ms),
         "lost": say.pct(_lost_pct(past)),
         "available": say.pct(past.available_pct),

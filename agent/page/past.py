@@ -69,7 +69,7 @@ def device_chart(history: HistoryNow, say: Say, *, scope: Scope) -> dict[str, An
     label = say.day if history.hours > 48 else say.clock
     threshold = CATALOGUE["rtt_ms"].threshold(scope)
     good = (threshold.good, say("threshold", ms=say.ms(threshold.good))) if threshold is not None else None
-    drawn: Plot = plot(history, clock=label, ms=say.ms, good_ms=good)
+    drawn: Plot = plot(history, clock=label, ms=say.ms, scale=say.scale, good_ms=good)
     stretches = [Stretch(s.start, s.end, _STATE_TONES[s.state]) for s in history.states if s.state in _STATE_TONES]
     return {
         "plot": drawn,

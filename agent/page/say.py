@@ -44,6 +44,11 @@ class Say:
             return f"0{NB}ms"
         return f"{self.number(value, 0 if value >= 9.95 else 1 if value >= 0.995 else 2)}{NB}ms"
 
+    def scale(self, value: float) -> str:
+        """Milliseconds on an axis: no decimals that say nothing."""
+        digits = next(n for n in (0, 1, 2, 3) if n == 3 or abs(value - round(value, n)) < 1e-9)
+        return f"{self.number(value, digits)}{NB}ms"
+
     def pct(self, value: float | None) -> str:
         """Percent; what is not quite 100 or not quite 0 does not become it by rounding."""
         if value is None:

@@ -141,7 +141,7 @@ TEXT: Mapping[str, Words] = {
     "api": Words("Data (API)", "Dati (API)"),
     "back": Words("Back to the site", "Torna alla sede"),
     "hours": Words("Show the last", "Mostra le ultime"),
-    "hours_1": Words("hour", "ora"),
+    "hours_1": Words("1 hour", "1 ora"),
     "hours_6": Words("6 hours", "6 ore"),
     "hours_24": Words("24 hours", "24 ore"),
     "hours_168": Words("7 days", "7 giorni"),

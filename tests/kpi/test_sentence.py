@@ -187,7 +187,7 @@ def test_what_is_said(scene: str) -> None:
 
 def test_a_hostile_name_turns_nothing_round() -> None:
     assert plain_name("Switch hall") == "Switch hall"
-    assert plain_name("a\u202eb\u2069c") == "\u2068abc\u2069"
+    assert plain_name("a\u202eb\u2069c") == "abc"
     assert plain_name("מדפסת") == "\u2068מדפסת\u2069"
     found = sentence(Known([Seen("x", "evil\u202e", Role.SERVER, DOWN)]))
     assert "\u202e" not in found.says.en

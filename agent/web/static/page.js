@@ -123,8 +123,9 @@
     if (!state.classList.contains(d.tone)) refresh();
     tone(state, d.tone);
     put(state.querySelector("[data-word]"), d.word);
-    put(byId("device-why"), d.why);
+    put(byId("device-detail"), d.detail);
     put(byId("device-rtt"), d.rtt);
+    byId("device-rtt").parentElement.hidden = d.rtt === "–";
   }
 
   // Contact with the agent
