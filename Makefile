@@ -12,9 +12,10 @@ COMPILE = $(VENV)-lock/bin/pip-compile --quiet --strip-extras --allow-unsafe --n
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml requirements.lock
+	@echo "Installing what Sonda needs into $(VENV), once; this takes a minute or two."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
 # What `sonda demo` needs besides: its broker and the SNMP of its devices.

@@ -66,7 +66,7 @@ class DeviceNow:
 
 @dataclass(frozen=True, slots=True)
 class PortNow:
-    """One port, rates of the last counter interval."""
+    """One port. ``figures`` are those of the last closed window."""
 
     key: str
     index: int
@@ -77,6 +77,9 @@ class PortNow:
     speed_bps: int | None
     flapping: bool
     figures: Sequence[FigureNow]
+    in_bps: float | None = None
+    """Over the last counter interval; null before there was one, and while the device does not answer SNMP."""
+    out_bps: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

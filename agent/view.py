@@ -214,6 +214,8 @@ class View:
         ports = []
         for key, port in sorted(polled.ports.items(), key=lambda item: item[1].identity.index):
             identity, status = port.identity, polled.oper.get(key)
+            answers = polled.last is not None and polled.last.outcome is Outcome.OK
+            into, out = (port.latest_bps if answers else None) or (None, None)
             ports.append(
                 PortNow(
                     key=key,
@@ -225,6 +227,8 @@ class View:
                     speed_bps=identity.speed_bps,
                     flapping=port.flapping,
                     figures=_figures(figures.get(key, ())),
+                    in_bps=into,
+                    out_bps=out,
                 )
             )
         return ports

@@ -69,7 +69,7 @@ class PortAccumulator:
     __slots__ = (
         "_absent", "_access", "_closed", "_counters", "_definite", "_end", "_flags", "_flapped", "_gap", "_last_change",
         "_merit", "_rate", "_refused", "_restarts", "_speed_steady", "_start", "_state", "_state_from",
-        "_status_at", "_status_s", "_sums", "identity", "uptime",
+        "_status_at", "_status_s", "_sums", "identity", "latest_bps", "uptime",
     )  # fmt: skip
 
     def __init__(
@@ -85,6 +85,8 @@ class PortAccumulator:
         """``uptime`` is the device's one tracker, shared by its ports; [start, end) the first window in monotonic
         seconds; ``status_s`` the period of the status columns; transitions of an ``access`` port are not counted."""
         self.identity = identity
+        self.latest_bps: tuple[float | None, float | None] | None = None
+        """In and out over the last counter interval; None before there was one."""
         self.uptime = uptime
         self._access = access
         self._status_s = status_s
@@ -183,6 +185,7 @@ class PortAccumulator:
         gap, self._gap = self._gap, False
         steady, self._speed_steady = self._speed_steady, True
         self._absent &= _absent(counters)
+        self.latest_bps = None
         if before is None:
             return
         first = before[1]
@@ -230,6 +233,7 @@ class PortAccumulator:
         speed = self.identity.speed_bps if steady else None
         if ms <= 0:
             return
+        self.latest_bps = _IDLE if into == out == 0 else (_bps(into, ms), _bps(out, ms))
         sums = self._sums
         counted = False
         for (octets, time, capacity_octets, capacity), change in zip(_TRAFFIC, (into, out), strict=True):
@@ -394,6 +398,13 @@ def _changed_unseen(before_cs: int | None, status: PortStatus) -> bool:
     sysUpTime for ifLastChange says nothing."""
     after = status.last_change_cs
     return before_cs is not None and after is not None and after not in {before_cs, status.uptime_cs}
+
+
+_IDLE = (0.0, 0.0)
+
+
+def _bps(octets: Delta, ms: int) -> float | None:
+    return 8000.0 * octets / ms if isinstance(octets, int) else None
 
 
 def _ms(at: float) -> int:

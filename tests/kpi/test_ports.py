@@ -54,6 +54,20 @@ def test_a_rate_divides_by_the_agents_time_and_counts_where_the_interval_ends() 
     assert counts.in_capacity_bits == 303_000_000_000
 
 
+def test_the_latest_rate_is_that_of_the_last_interval_or_unknown() -> None:
+    accumulator, seen = port(), []
+    readings = [
+        (10.0, reading(10, in_octets=1000, out_octets=50)),
+        (20.0, reading(20, in_octets=11_000, out_octets=50)),
+        (30.0, reading(30, in_octets=13_500, out_octets=None)),
+        (40.0, reading(1, in_octets=14_000, out_octets=0)),  # it restarted in between
+    ]
+    for at, counters in readings:
+        accumulator.take_counters(at, counters)
+        seen.append(accumulator.latest_bps)
+    assert seen == [None, (8000.0, 0.0), (2000.0, None), None]
+
+
 def test_minute_polls_make_one_bin_and_conserve_totals() -> None:
     accumulator = port()
     windows = []

@@ -130,6 +130,13 @@ def test_a_site_is_alive_and_nothing_is_left_of_it(start: Callable[..., Demo], t
         assert told["sonda/v1/demo/restaurant/probe-1/status"]["state"] == "online"
         assert told["sonda/v1/demo/restaurant/probe-1/info"]["devices"] == len(SITE)
         assert told[down]["device"] == GARDEN.id
+
+        def ports() -> dict[str, Any]:
+            return {p["alias"]: p for p in demo.json("/api/v1/devices/switch-ground-floor")["ports"]}
+
+        demo.wait("the switch's word for it", lambda: ports()[GARDEN.name]["oper"] == "down", 15)
+        assert 1e6 < ports()["File server"]["in_bps"] < 1e8
+        assert 1e6 < ports()["File server"]["out_bps"] < 1e8
         used = sum(sum(p.cpu_times()[:2]) - before for p, before in zip(demo.family(), cpu, strict=True))
         assert used / (time.monotonic() - began) < 0.25, "of one core"
         line = json.loads(demo.said)
