@@ -35,8 +35,7 @@ def doctor(
     """
     import asyncio
 
-    checks = _chosen(only)
-    report = asyncio.run(_examine(config, checks))
+    report = asyncio.run(_examine(config, _chosen(only)))
     from agent.doctor.model import Severity
 
     wrong = report.count(Severity.PROBLEM) + (report.count(Severity.ATTENTION) if strict else 0)
@@ -65,8 +64,12 @@ def _chosen(only: list[str] | None) -> "tuple[Check, ...]":
 
 
 async def _examine(config: "list[Path] | None", checks: "tuple[Check, ...]") -> "Report":
+    from agent.doctor.checks import CHECKS
     from agent.doctor.runner import examine
 
+    case = _case(config)
+    if case.examined is not None and case.settings is None and CHECKS[0] not in checks:
+        checks = (CHECKS[0], *checks)  # its faults are why the others find nothing
     left = [check.title for check in checks]
     with progress("Examining", len(checks)) as bar:
 
@@ -75,7 +78,7 @@ async def _examine(config: "list[Path] | None", checks: "tuple[Check, ...]") -> 
             if bar is not None:
                 bar.update(bar.task_ids[0], advance=1, description=f"Waiting for {', '.join(left[:2])}")
 
-        return await examine(_case(config), checks, ended)
+        return await examine(case, checks, ended)
 
 
 def _case(config: "list[Path] | None") -> "Case":

@@ -190,7 +190,8 @@ def _no_connection(to: BrokerSettings, error: DialError, theirs: Certificate | N
     kind = _DIAL.get(error.fault, OTHER)
     if error.fault is Fault.BROKER and "retained" in str(error):
         kind = NO_RETAIN
-    seen, mend = f"{_upper(str(error))}.", kind.mend
+    said, mend = str(error), kind.mend
+    seen = _upper(said if said.endswith("?") else f"{said}.")
     if theirs is not None:
         seen += {
             Fault.TLS_EXPIRED: f" It ended on {theirs.end_text}.",
@@ -253,7 +254,7 @@ def _certificates(case: Case, to: BrokerSettings, theirs: Certificate | None) ->
                 continue  # the connection stands, so that the file is good for OpenSSL
     found = []
     for what, one in known:
-        left = f"ends on {one.end_text}, in {one.days_left:.0f} days"
+        left = f"ends on {one.end_text}, {one.left_text}"
         kind = SOON if one.days_left < SOON_DAYS else CERTIFICATE
         found.append(kind.found(f"{what} {left}.", facts={"days_left": round(one.days_left, 1)}))
     return found

@@ -31,6 +31,11 @@ class Certificate:
     def end_text(self) -> str:
         return f"{self.ends:%Y-%m-%d %H:%M} UTC"
 
+    @property
+    def left_text(self) -> str:
+        days = round(self.days_left)
+        return f"in {days} day{'' if days == 1 else 's'}"
+
 
 def parse(pem_or_der: bytes, utc: float) -> Certificate:
     """The first certificate. ValueError where it is none."""

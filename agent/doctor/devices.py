@@ -12,6 +12,7 @@ from agent.doctor.model import Case, Finding, attention, ok, problem
 from agent.doctor.threads import in_thread
 from agent.settings.models import DeviceSettings, Settings
 from collectors.icmp import IcmpEngine, Mode
+from kpi.model import Role
 
 NOTHING = ok("device.none", "`sonda check` names what is missing.")
 ANSWERS = ok("device.ok")
@@ -60,11 +61,13 @@ def limit_s(devices: int) -> float:
 
 async def check(case: Case) -> list[Finding]:
     settings = case.settings
-    if settings is None or not settings.devices:
-        return [NOTHING.found("No devices are configured.")] if settings else []
+    if settings is None:
+        return []
+    if not (targets := _targets(settings)):
+        return [NOTHING.found("No devices are configured.")]
     gate = asyncio.Semaphore(_TOGETHER)
-    resolved = await asyncio.gather(*(_address(device.address) for device in settings.devices))
-    addresses = {d.id: a for d, a in zip(settings.devices, resolved, strict=True) if isinstance(a, str)}
+    resolved = await asyncio.gather(*(_address(device.address) for device in targets))
+    addresses = {d.id: a for d, a in zip(targets, resolved, strict=True) if isinstance(a, str)}
 
     async def by_snmp(device: DeviceSettings) -> Finding | None:
         if device.snmp is None or device.id not in addresses or not _credential_known(settings, device.snmp):
@@ -72,13 +75,13 @@ async def check(case: Case) -> list[Finding]:
         async with gate:
             return await snmp.look(case, device, addresses[device.id], settings.snmp)
 
-    echoed = {d.id: addresses[d.id] for d in settings.devices if d.echo and d.id in addresses}
+    echoed = {d.id: addresses[d.id] for d in targets if d.echo and d.id in addresses}
     echoing = asyncio.create_task(_echoes(case, echoed), name="doctor device echoes")
-    answers = await asyncio.gather(*map(by_snmp, settings.devices))
+    answers = await asyncio.gather(*map(by_snmp, targets))
     ends, modes = await echoing
+    seconds = await _second_opinions(targets, echoed, ends, modes)
     found: list[Finding] = []
-    seconds = await _second_opinions(settings, echoed, ends, modes)
-    for device, address, answer in zip(settings.devices, resolved, answers, strict=True):
+    for device, address, answer in zip(targets, resolved, answers, strict=True):
         if not isinstance(address, str):
             found.append(_no_name(device, address))
             continue
@@ -89,6 +92,15 @@ async def check(case: Case) -> list[Finding]:
         if answer is not None:
             found.append(answer)
     return found
+
+
+def _targets(settings: Settings) -> tuple[DeviceSettings, ...]:
+    """The devices, and the internet targets as such."""
+    outside = (
+        DeviceSettings(name=f"Internet {address}", id=f"internet-target-{number}", role=Role.INTERNET, address=address)
+        for number, address in enumerate(settings.network.internet, 1)
+    )
+    return (*settings.devices, *outside)
 
 
 def _credential_known(settings: Settings, name: str) -> bool:
@@ -127,11 +139,11 @@ async def _echoes(case: Case, addresses: Mapping[str, str]) -> tuple[Mapping[str
 
 
 async def _second_opinions(
-    settings: Settings, addresses: Mapping[str, str], ends: Mapping[str, Ends], modes: Mapping[int, Mode]
+    targets: Sequence[DeviceSettings], addresses: Mapping[str, str], ends: Mapping[str, Ends], modes: Mapping[int, Mode]
 ) -> Mapping[str, Sequence[Finding]]:
     """By icmplib: of the first device that answered, and of those that did not."""
-    good = [d for d in settings.devices if d.id in ends and ends[d.id].answered and not ends[d.id].tcp][:1]
-    bad = [d for d in settings.devices if d.id in ends and ends[d.id].lost and not ends[d.id].answered][:_SECOND_MOST]
+    good = [d for d in targets if d.id in ends and ends[d.id].answered and not ends[d.id].tcp][:1]
+    bad = [d for d in targets if d.id in ends and ends[d.id].lost and not ends[d.id].answered][:_SECOND_MOST]
 
     async def one(device: DeviceSettings) -> tuple[str, Sequence[Finding]]:
         address, end = addresses[device.id], ends[device.id]

@@ -22,6 +22,7 @@ NO_SOCKET = problem(
     "The kernel, a container profile (seccomp) or the unit's RestrictAddressFamilies= forbids the address family: "
     "allow AF_INET and AF_INET6 there.",
 )
+_MANY_FILES = "Too many files are open: raise LimitNOFILE= in the unit (`ulimit -n` in a shell)."
 NO_IPV6 = ok("icmp.ipv6_off", "Devices with IPv6 addresses cannot be asked from here; those with IPv4 addresses can.")
 SELF_SILENT = problem(
     "icmp.self_silent",
@@ -60,7 +61,8 @@ async def check(case: Case) -> list[Finding]:
         )
         return [PERMISSION.found(seen, mend=permission_help(), facts=facts)]
     if 4 in closed:
-        return [NO_SOCKET.found(f"No IPv4 socket for ICMP can be opened ({closed[4]}).", facts=facts)]
+        mend = _MANY_FILES if closed[4] in {"icmp_emfile", "icmp_enfile"} else None
+        return [NO_SOCKET.found(f"No IPv4 socket for ICMP can be opened ({closed[4]}).", mend=mend, facts=facts)]
     found = _of_own(case, modes, ends, allowed, facts)
     octets = min(channel.buffer_octets for channel in sockets.values() if isinstance(channel, Channel))
     if mend := buffer_help(octets):

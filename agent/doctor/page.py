@@ -86,7 +86,7 @@ def _certificate(http: HttpSettings, utc: float) -> list[Finding]:
     facts = {"days_left": round(own.days_left, 1), "sha256": own.fingerprint}
     if own.days_left < 0:
         return [EXPIRED.found(f"The certificate of the page{names} ended on {own.end_text}.", mend=_RENEW, facts=facts)]
-    seen = f"The certificate of the page{names} ends on {own.end_text}, in {own.days_left:.0f} days."
+    seen = f"The certificate of the page{names} ends on {own.end_text}, {own.left_text}."
     if own.days_left < SOON_DAYS:
         return [SOON.found(seen, mend=_RENEW, facts=facts)]
     return [CERTIFICATE.found(f"{seen} SHA-256 {own.fingerprint}", facts=facts)]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from agent.doctor.threads import in_thread
 
-COUNT = 3
+COUNT = 2
 GAP_S = 0.2
 WAIT_S = 1.0
 

@@ -34,6 +34,11 @@ V3_SILENT = problem(
     "Even the first question of version 3, which needs no credential, has no answer: the cause is not the user and not "
     "a secret. SNMP or its version 3 is off, this address is not permitted, or a firewall drops UDP.",
 )
+V3_MUTE = problem(
+    "snmp.v3_mute",
+    "SNMPv3 is on and this address is permitted; the real question is thrown away. Agents do that where the context is "
+    "unknown to them, and overloaded ones do it at times.",
+)
 CLOSED = problem("snmp.closed", "The device is there, and no SNMP agent listens on that port.")
 UNREACHABLE = problem("snmp.unreachable", "The question does not reach the device's SNMP agent.")
 OWN_FAULT = problem("snmp.own_fault", "The question did not even leave this machine.")
@@ -120,7 +125,9 @@ async def look(case: Case, device: DeviceSettings, address: str, snmp: SnmpSetti
             return _unreachable(device, address, error)
         except Timeout:
             strays = client.counters["foreign"] + client.counters["wrong_id"]
-            alive = not strays and isinstance(credential, Community) and await _speaks_v3(client, peer)
+            alive = client.counters["engine_discovered"] > 0
+            if isinstance(credential, Community) and not strays:
+                alive = await _speaks_v3(client, peer)
         except SnmpError as error:
             return _refused(device, address, settings, error)
         else:
@@ -185,6 +192,13 @@ def _silent(device: DeviceSettings, address: str, settings: CredentialSettings, 
     here, port = own_address(address), device.snmp_port
     permitted = f"permit questions from {here} on the device (SNMP access list, allowed managers)"
     what = f'[[credential]] "{settings.name}"'
+    if settings.version == "3" and alive:
+        seen = f"SNMP 3: {address} port {port} answers discovery, and not the question; neither it does to pysnmp."
+        context = (
+            f'Compare the context "{shown(settings.context)}" of {what} with the device\'s' if settings.context else ""
+        )
+        mend = f"{context or 'Look at the load of the device'}, and restart its SNMP agent."
+        return V3_MUTE.found(seen, subject=device.name, mend=mend)
     if settings.version == "3":
         seen = f"SNMP 3: no answer from {address} port {port}, not even to discovery; pysnmp hears nothing either."
         mend = f"Switch SNMP version 3 on at the device, {permitted}, and let UDP port {port} pass."

@@ -1,0 +1,97 @@
+"""ICMP permission and its second opinion, in namespaces with what a kernel may refuse."""
+
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.doctor import icmp
+from collectors.icmp.packet import PADDING
+from collectors.icmp.sockets import Channel, Closed, open_channel
+from tests.agent.doctor.seeing import NOBODY, case, doctor, ids, sees, site
+from tests.lab.network import Namespace, Network
+from tests.programs import need, need_lab
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture
+def place() -> Iterator[Namespace]:
+    need_lab()
+    with Network() as network:
+        yield network.namespace("probe")
+
+
+def test_permitted_echoes_and_a_second_opinion(place: Namespace, tmp_path: Path) -> None:
+    place.ping_group_range()
+    found = doctor(site(tmp_path), "icmp", place=place)
+    assert sees(found, "icmp.ok")["facts"]["modes"] == {"ipv4": "datagram", "ipv6": "datagram"}
+    sees(found, "icmp.second_opinion")
+    assert ids(found) == {"icmp.ok", "icmp.second_opinion"}
+
+
+def test_without_permission(place: Namespace, open_folder: Path) -> None:
+    need("setpriv")
+    found = doctor(site(open_folder), "icmp", place=place, who=NOBODY)
+    assert sees(found, "icmp.permission")["facts"]["modes"] == {"ipv4": "tcp", "ipv6": "tcp"}
+    assert ids(found) == {"icmp.permission"}
+
+
+def test_a_small_buffer_of_an_ordinary_user(place: Namespace, open_folder: Path) -> None:
+    need("setpriv")
+    if int(Path("/proc/sys/net/core/rmem_max").read_text()) >= 512 * 1024:
+        pytest.skip("needs a machine with the kernel's own net.core.rmem_max")
+    place.ping_group_range()
+    sees(doctor(site(open_folder), "icmp", place=place, who=NOBODY), "icmp.buffer")
+
+
+async def test_a_small_buffer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same where this machine's own limit is larger: the socket's buffer is made as small as Debian has it."""
+
+    def small(version: int) -> Channel | Closed:
+        opened = open_channel(version)
+        if isinstance(opened, Channel):
+            opened.buffer_octets = 425_984
+        return opened
+
+    monkeypatch.setattr(icmp, "open_channel", small)
+    sees(await icmp.check(case(site(tmp_path))), "icmp.buffer")
+
+
+def test_a_machine_that_ignores_echoes(place: Namespace, tmp_path: Path) -> None:
+    place.sysctl("net.ipv4.icmp_echo_ignore_all", 1)
+    sees(doctor(site(tmp_path), "icmp", place=place), "icmp.self_silent")
+
+
+def test_a_machine_without_ipv6(place: Namespace, tmp_path: Path) -> None:
+    place.sysctl("net.ipv6.conf.all.disable_ipv6", 1)
+    found = doctor(site(tmp_path), "icmp", place=place)
+    sees(found, "icmp.ipv6_off")
+    assert "IPv6" not in sees(found, "icmp.ok")["seen"]
+
+
+def test_a_firewall_that_knows_our_packets_from_others(place: Namespace, tmp_path: Path) -> None:
+    need_lab("nft")
+    pattern = int.from_bytes(PADDING[:8], "big")
+    place.nft(
+        "table ip t { chain o { type filter hook output priority 0; "
+        f"meta l4proto icmp @th,192,64 {pattern:#x} drop; }}; }}"
+    )
+    sees(doctor(site(tmp_path), "icmp", place=place), "icmp.second_differs")
+
+
+async def test_no_descriptor_is_left(tmp_path: Path) -> None:
+    given = case(site(tmp_path))
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(name) for name in os.listdir("/proc/self/fd"))
+    taken = [os.open("/dev/null", os.O_RDONLY) for _ in range(highest + 1)]  # so that no number below is free
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(taken) + 1, before[1]))
+    try:
+        found = await icmp.check(given)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        for descriptor in taken:
+            os.close(descriptor)
+    sees(found, "icmp.no_socket")

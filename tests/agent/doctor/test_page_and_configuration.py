@@ -1,0 +1,98 @@
+"""The page's port and certificate; the configuration and its secrets."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from agent.doctor import configuration, page
+from agent.doctor.model import Case, Finding
+from agent.doctor.running import RunningAgent
+from agent.settings import examine
+from collectors.clock import SystemClock
+from tests.agent.doctor.lasting import lasting
+from tests.agent.doctor.seeing import SITE, case, device, ids, secret, sees, site
+from tests.lab.agent import SondaRun
+from tests.lab.certificates import Authority, Issued
+from tests.lab.daemon import free_port
+
+INTERNET = '\n[network]\ninternet = ["127.0.1.1", "127.0.1.2", "127.0.1.3"]\n'
+
+
+async def look(folder: Path, http: str) -> list[Finding]:
+    return await page.check(case(site(folder, http=http)))
+
+
+async def test_a_free_port_and_no_page(tmp_path: Path) -> None:
+    sees(await look(tmp_path, f"port = {free_port()}"), "page.free")
+    sees(await look(tmp_path, "enabled = false"), "page.off")
+
+
+@pytest.mark.lab
+def test_our_own_agent_holds_it(tmp_path: Path) -> None:
+    import asyncio  # noqa: PLC0415 - the agent is started outside of any loop
+
+    with SondaRun(tmp_path, SITE + device("This", "127.0.0.1")) as running:
+        found = asyncio.run(page.check(case(running.config)))
+    sees(found, "page.running")
+
+
+async def test_somebody_else_holds_it(tmp_path: Path) -> None:
+    """It speaks no HTTP at all; the answer of a web server is told apart in the same way."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        other.listen(0)
+        found = await look(tmp_path, f"port = {other.getsockname()[1]}")
+    assert "(pid " in sees(found, "page.busy")["seen"]
+
+
+async def test_an_address_of_another_machine(tmp_path: Path) -> None:
+    code = secret(tmp_path, "code", "12345678")
+    found = await look(tmp_path, f'host = "198.51.100.7"\naccess_code = {code}\nplain_http = true')
+    sees(found, "page.not_open")
+    sees(found, "page.plain")
+
+
+async def test_the_certificate_of_the_page(tmp_path: Path) -> None:
+    authority, port = Authority(tmp_path / "authority"), free_port()
+
+    async def shown(issued: Issued) -> list[Finding]:
+        return await look(tmp_path, f'port = {port}\ncert = "{issued.certificate}"\nkey = "{issued.key}"')
+
+    good = lasting(authority, tmp_path, days=90)
+    assert len(sees(await shown(good), "page.certificate")["facts"]["sha256"]) == 95
+    sees(await shown(authority.server()), "page.certificate_soon")
+    sees(await shown(authority.expired_server()), "page.certificate_expired")
+    sees(await shown(Issued(good.certificate, authority.server().key)), "page.certificate_unusable")
+
+
+async def test_a_good_configuration(tmp_path: Path) -> None:
+    config = site(tmp_path, INTERNET + device("Core", "127.0.0.1"))
+    sees(await configuration.check(case(config)), "configuration.ok")
+
+
+async def test_none_at_all() -> None:
+    sees(await configuration.check(Case(SystemClock(), RunningAgent(None))), "configuration.none")
+
+
+async def test_a_fault_and_a_warning(tmp_path: Path) -> None:
+    config = site(tmp_path, '[[device]]\nname = "Core"\nrole = "switch"\naddress = "127.0.0.1"\nehco = true\n')
+    found = await configuration.check(Case(SystemClock(), RunningAgent(None), examine([config])))
+    sees(found, "configuration.fault")
+    sees(await configuration.check(case(site(tmp_path, device("Core", "127.0.0.1")))), "configuration.warning")
+
+
+async def test_secrets_that_everybody_may_read(tmp_path: Path) -> None:
+    """Of a community, and of a private key; each is said once."""
+    issued = Authority(tmp_path / "authority").client("probe")
+    reference = secret(tmp_path, "community", "only-for-this-test")
+    text = INTERNET + device("Core", "127.0.0.1", 'snmp = "site"')
+    text += f'[[credential]]\nname = "site"\nversion = "2c"\ncommunity = {reference}\n'
+    text += f'[mqtt]\nhost = "127.0.0.1"\n[mqtt.tls]\ncert = "{issued.certificate}"\nkey = "{issued.key}"\n'
+    config = site(tmp_path, text)
+    assert "configuration.open_secret" not in ids(await configuration.check(case(config)))
+    (tmp_path / "community").chmod(0o644)
+    issued.key.chmod(0o644)
+    found = await configuration.check(case(config))
+    sees(found, "configuration.open_secret", str(tmp_path / "community"))
+    assert [f.id for f in found] == ["configuration.open_secret"] * 2
+    assert "only-for-this-test" not in str(found)
