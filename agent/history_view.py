@@ -5,9 +5,10 @@ was not measured has no point, and a time of which nothing is known has no state
 """
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import reduce
 from itertools import pairwise
@@ -16,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from agent.live import HistoryNow, PointNow, SpanNow
 from agent.site import SitePlan
+from agent.store.errors import StoreError
 from agent.store.model import FIVE_MINUTES, HOUR, MINUTE, StateRow, WindowRow
 from agent.windows import ECHO
 from collectors.clock import Clock
@@ -24,11 +26,14 @@ from kpi.model import Role, State
 from kpi.states import StateSeconds, Turn, availability_pct, settled, state_seconds
 from kpi.tiles import PART_OF, Part, Seen, Tone, tiles
 
+log = logging.getLogger("sonda.page")
+
 DEVICE = "device"
 DAY_S = 86_400
 LINE_S, RIBBON_S, AVAILABLE_S = DAY_S, 7 * DAY_S, 30 * DAY_S
 STALE_S = 20.0
 """The site's past is read anew when it was asked for and is older than this."""
+PATIENCE_S = 0.3
 WRITTEN_AFTER_S = 30
 """A five-minute window is in the store so long after its end, at the latest."""
 MOST_HOURS = 24 * 31
@@ -170,7 +175,7 @@ class OverviewKeeper:
 
     def __init__(self, store: Past, clock: Clock, plan: Callable[[], SitePlan], zone: Callable[[], ZoneInfo]) -> None:
         self._store, self._clock, self._plan, self._zone = store, clock, plan, zone
-        self._lock = asyncio.Lock()
+        self._reading: asyncio.Task[None] | None = None
         self._lines: dict[Part, dict[int, Point]] = {}
         self._today: tuple[int, dict[str, tuple[int, int]]] = (0, {})
         self._read_to = 0
@@ -178,18 +183,30 @@ class OverviewKeeper:
         self.latest = Overview()
 
     async def fresh(self) -> Overview:
-        """At most STALE_S old."""
-        async with self._lock:
-            if abs(self._clock.utc() - self.latest.end_utc) > STALE_S:
-                self.latest = await self._read()
+        """At most STALE_S old; where reading takes longer than PATIENCE_S (a large site, just started), what is there
+        already: nobody waits for history to see the present."""
+        if abs(self._clock.utc() - self.latest.end_utc) > STALE_S and (self._reading is None or self._reading.done()):
+            self._reading = asyncio.create_task(self._read(), name="overview")
+        if self._reading is not None:
+            await asyncio.wait((self._reading,), timeout=PATIENCE_S)
         return self.latest
 
-    async def _read(self) -> Overview:
+    async def _read(self) -> None:
+        try:
+            await self._read_all()
+        except StoreError as error:
+            log.warning("The page's history cannot be read: %s", error)
+
+    async def _read_all(self) -> None:
         now = self._clock.utc()
         roles = {w.device.id: w.device.role for w in self._plan().devices}
         midnight = _midnight(now, self._zone())
         if roles != self._roles or midnight != self._today[0]:
             self._roles, self._read_to, self._lines, self._today = roles, 0, {}, (midnight, {})
+        changes = await self._store.state_changes(None, now - AVAILABLE_S, now + 1)
+        if not self.latest.end_utc:  # what is quick to have comes first
+            early = await asyncio.to_thread(self._overview, now, {}, {}, changes)
+            self.latest = replace(early, end_utc=now - 2 * STALE_S)
         complete = int(now - WRITTEN_AFTER_S) // FIVE_MINUTES * FIVE_MINUTES
         oldest = int(now - LINE_S) // FIVE_MINUTES * FIVE_MINUTES
         at = max(self._read_to, min(oldest, midnight // FIVE_MINUTES * FIVE_MINUTES))
@@ -197,15 +214,13 @@ class OverviewKeeper:
             end = min(at + HOUR, complete)
             rows = await self._store.windows(None, ECHO, FIVE_MINUTES, at, end)
             await asyncio.to_thread(self._take, rows, self._lines, self._today[1])
-            at = end
-        self._read_to = max(self._read_to, complete)
-        lines = {part: {t: p for t, p in line.items() if t >= oldest} for part, line in self._lines.items()}
-        self._lines = {part: dict(line) for part, line in lines.items()}
+            self._read_to = at = end
+        self._lines = {part: {t: p for t, p in line.items() if t >= oldest} for part, line in self._lines.items()}
+        lines = {part: dict(line) for part, line in self._lines.items()}
         today = dict(self._today[1])
         minutes = await self._store.windows(None, ECHO, MINUTE, self._read_to, int(now) + 1)
         await asyncio.to_thread(self._take, minutes, lines, today)
-        changes = await self._store.state_changes(None, now - AVAILABLE_S, now + 1)
-        return await asyncio.to_thread(self._overview, now, lines, today, changes)
+        self.latest = await asyncio.to_thread(self._overview, now, lines, today, changes)
 
     def _take(
         self,

@@ -1,0 +1,183 @@
+"""What was: a device's last hours and the site's past, out of windows and changes as the store gives them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from agent.history_view import OverviewKeeper, device_history, step_of
+from agent.settings.models import PortsSettings
+from agent.site import SitePlan, Watchable
+from agent.store.model import StateRow, WindowRow
+from agent.windows import ECHO
+from kpi.echo import EchoAccumulator
+from kpi.model import Device, Metric, Outcome, Role, Sample
+from kpi.tiles import Part, Tone
+from tests.doubles import ManualClock
+
+T = 1_700_000_400  # a whole five minutes, 23:20:00 in Rome
+
+
+def echoes(rtt_ms: float | None, n: int = 10, lost: int = 0) -> list[object]:
+    counts = EchoAccumulator()
+    for i in range(n):
+        gone = i < lost or rtt_ms is None
+        outcome = Outcome.NO_REPLY if gone else Outcome.OK
+        counts.add(Sample("t", Metric.ECHO, "", float(i), None if gone else rtt_ms, outcome, None, i))
+    return counts.snapshot().to_plain()
+
+
+@dataclass
+class Kept:
+    """A store that is a list; counts what is asked of it."""
+
+    rows: list[WindowRow] = field(default_factory=list)
+    changes: list[StateRow] = field(default_factory=list)
+    asked: list[tuple[int, int, int]] = field(default_factory=list)
+
+    def put(
+        self, entity: str, length_s: int, start: int, rtt_ms: float | None, *, lost: int = 0, mono: float = 0
+    ) -> None:
+        self.rows.append(WindowRow(entity, ECHO, length_s, "b", mono, start, echoes(rtt_ms, lost=lost)))
+
+    def turn(self, entity: str, at: float, state: str, reason: str = "answered") -> None:
+        self.changes.append(StateRow(entity, "device", "b", at, at, state, reason))
+
+    async def windows(
+        self, entity: str | None, kind: str, length_s: int, from_utc: int, to_utc: int
+    ) -> Sequence[WindowRow]:
+        self.asked.append((length_s, from_utc, to_utc))
+        return [
+            r
+            for r in sorted(self.rows, key=lambda r: r.start_utc or 0)
+            if r.kind == kind and r.length_s == length_s and entity in {None, r.entity}
+            and from_utc <= (r.start_utc or 0) < to_utc
+        ]  # fmt: skip
+
+    async def state_changes(self, entity: str | None, from_utc: float, to_utc: float) -> Sequence[StateRow]:
+        return [r for r in self.changes if entity in {None, r.entity}]
+
+
+def watchable(device_id: str, role: Role) -> Watchable:
+    return Watchable(Device(device_id, device_id, role, "192.0.2.1"), "192.0.2.1", "", 1.0, None, PortsSettings())
+
+
+def keeper(store: Kept, clock: ManualClock, *roles: Role) -> OverviewKeeper:
+    plan = SitePlan(tuple(watchable(str(role), role) for role in roles), None, (), ())
+    return OverviewKeeper(store, clock, lambda: plan, lambda: ZoneInfo("Europe/Rome"))
+
+
+@pytest.mark.parametrize(("hours", "step"), [(1, 60), (3, 60), (24, 300), (48, 300), (168, 3600)])
+def test_the_longer_the_time_the_longer_the_windows(hours: float, step: int) -> None:
+    assert step_of(hours) == step
+
+
+async def test_a_gap_is_a_gap_and_pieces_of_a_window_are_one() -> None:
+    store = Kept()
+    store.put("d", 300, T, 1.0)
+    store.put("d", 300, T + 300, 2.0, lost=2)
+    store.put("d", 300, T + 300, 4.0, mono=7)
+    store.put("d", 300, T + 1200, None)
+    store.turn("d", T, "up")
+    history = await device_history(store, "d", 24, T + 1500, [])
+    assert [(p.start, p.sent, p.lost) for p in history.response] == [
+        (T, 10, 0), (T + 300, 20, 2), (T + 1200, 10, 10),
+    ]  # fmt: skip
+    assert history.response[0].median_ms == pytest.approx(1.0, rel=0.01)
+    assert history.response[1].p95_ms == pytest.approx(4.0, rel=0.01)
+    assert history.response[2].median_ms is None
+
+
+async def test_what_is_not_folded_yet_comes_from_finer_windows() -> None:
+    store = Kept()
+    hour = T // 3600 * 3600
+    store.put("d", 3600, hour - 3600, 1.0)
+    store.put("d", 300, hour - 300, 9.0)  # lies in the hour that is folded
+    store.put("d", 300, hour, 2.0)
+    store.put("d", 60, hour + 300, 3.0)
+    history = await device_history(store, "d", 168, hour + 400, [])
+    assert [(p.start, p.sent) for p in history.response] == [(hour - 3600, 10), (hour, 20)]
+
+
+async def test_states_with_reasons_maintenance_and_what_is_known_of_them() -> None:
+    store = Kept()
+    store.turn("d", T, "up")
+    store.turn("d", T + 300, "down", "no_reply")
+    store.turn("d", T + 600, "up")
+    store.turn("d", T + 900, "unknown", "agent_stopped")
+    store.put("d", 60, T + 840, 1.0)
+    store.put("d", 60, T + 900, 1.0)
+    history = await device_history(store, "d", 1, T + 1200, [(T + 700, T + 800)])
+    assert [(s.start - T, s.end - T, s.state, s.reason) for s in history.states] == [
+        (0, 300, "up", "answered"),
+        (300, 600, "down", "no_reply"),
+        (600, 700, "up", "answered"),
+        (700, 800, "maintenance", None),
+        (800, 900, "up", None),
+        (900, 1200, "unknown", "agent_stopped"),
+    ]
+    assert [p.coverage for p in history.response] == [1.0, 0.0]
+    assert history.coverage == pytest.approx(800 / 1100, abs=1e-4)
+    assert history.available_pct == pytest.approx(62.5)
+
+
+async def test_the_overview_has_lines_losses_of_today_and_availability() -> None:
+    store, clock = Kept(), ManualClock(utc=T + 3000.0)
+    midnight = T + 2400
+    for at in range(T, T + 2700, 300):
+        store.put("switch", 300, at, 1.0, lost=1)
+        store.put("access-point", 300, at, 3.0)
+    store.put("switch", 60, T + 2700, 2.0, lost=5)
+    store.turn("switch", T, "up")
+    store.turn("switch", T + 1500, "down")
+    past = await keeper(store, clock, Role.SWITCH, Role.ACCESS_POINT).fresh()
+    line = past.lines[Part.NETWORK]
+    assert [p.start_utc for p in line] == [*range(T, T + 2700, 300), T + 2700]
+    assert (line[0].sent, line[0].lost) == (20, 1)
+    assert past.since_utc == T
+    device = past.devices["switch"]
+    assert (device.sent_today, device.lost_today) == (20, 6), f"since {midnight}"
+    assert device.available_pct == pytest.approx(50.0)
+    assert (device.known_s, device.last_up_utc) == (3000.0, T + 1500)
+    assert past.devices["access-point"].available_pct is None
+    assert past.coverage == pytest.approx(0.5)
+
+
+async def test_the_overview_reads_only_what_came_since() -> None:
+    store, clock = Kept(), ManualClock(utc=T + 40.0)
+    store.turn("switch", T - 900, "up")
+    store.put("switch", 300, T - 300, 1.0)
+    overview = keeper(store, clock, Role.SWITCH)
+    assert [p.start_utc for p in (await overview.fresh()).lines[Part.NETWORK]] == [T - 300]
+    first = len(store.asked)
+    await overview.fresh()
+    assert len(store.asked) == first
+    await clock.advance(300)
+    store.put("switch", 300, T, 2.0)
+    again = await overview.fresh()
+    assert [p.start_utc for p in again.lines[Part.NETWORK]] == [T - 300, T]
+    assert [a for a in store.asked[first:] if a[0] == 300] == [(300, T, T + 300)]
+
+
+async def test_the_gateway_is_the_internet_only_where_nothing_outside_is_measured() -> None:
+    store, clock = Kept(), ManualClock(utc=T + 40.0)
+    store.put("gateway", 300, T - 300, 1.0)
+    store.put("internet", 300, T - 300, 20.0)
+    both = await keeper(store, clock, Role.GATEWAY, Role.INTERNET).fresh()
+    assert both.lines[Part.INTERNET][0].median_ms == pytest.approx(20.0, rel=0.01)
+    alone = await keeper(store, clock, Role.GATEWAY).fresh()
+    assert alone.lines[Part.INTERNET][0].median_ms == pytest.approx(1.0, rel=0.01)
+
+
+async def test_a_ribbon_follows_the_rules_of_its_tile() -> None:
+    store, clock = Kept(), ManualClock(utc=T + 1000.0)
+    for role in ("switch", "access-point"):
+        store.turn(role, T, "up")
+    store.turn("switch", T + 300, "down")
+    store.turn("switch", T + 400, "up")
+    store.turn("access-point", T + 600, "unknown", "parent")
+    past = await keeper(store, clock, Role.SWITCH, Role.ACCESS_POINT).fresh()
+    assert [(s.start_utc - T, s.end_utc - T, s.tone) for s in past.ribbons[Part.NETWORK]] == [
+        (0, 300, Tone.GOOD), (300, 400, Tone.PROBLEM), (400, 600, Tone.GOOD),
+    ]  # fmt: skip
