@@ -51,15 +51,18 @@ async def child(
     """Run a module of ours beside this process, its standard error in ``log``. Yields it and what it said when it was
     ready. Raises ChildError."""
     with log.open("wb") as errors:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", module, *arguments),
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=errors,
-            env={**os.environ, **(env or {})},
-            start_new_session=True,  # a Ctrl-C at the terminal is the parent's alone: the broker hears its farewell
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-P", "-m", module, *arguments),  # -P: not whatever lies in the working directory
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=errors,
+                env={**os.environ, **(env or {})},
+                start_new_session=True,  # a Ctrl-C at the terminal is the parent's: the broker hears its farewell
+            )
+        except OSError as error:
+            raise ChildError(f"{sys.executable} cannot be run: {error.strerror}") from error
     try:
         yield process, await _ready(process, module, log)
     finally:

@@ -122,20 +122,16 @@ class _Demo:
             self._ending = True
 
     async def _children(self, stack: AsyncExitStack, folder: Path) -> dict[str, Any]:
-        """Both processes at once; what they said of their ports. StartError."""
-        logs = {name: folder / f"{name}.log" for name in ("devices", "broker")}
-        starting = [
-            stack.enter_async_context(child("agent.demo.devices", repr(self._began), log=logs["devices"])),
-            stack.enter_async_context(child("agent.demo.broker", str(self._wanted.mqtt_port), log=logs["broker"])),
-        ]
+        """Both processes; what they said of their ports. StartError."""
         facts: dict[str, Any] = {}
-        for name, start in zip(logs, starting, strict=True):
+        for name, argument in (("devices", repr(self._began)), ("broker", str(self._wanted.mqtt_port))):
+            said_in = folder / f"{name}.log"
             try:
-                process, said = await start
+                process, said = await stack.enter_async_context(child(f"agent.demo.{name}", argument, log=said_in))
             except ChildError as error:
-                raise StartError(f"The demo cannot start: {error}") from error
+                raise StartError(f"The demo cannot start: {error}.") from error
             facts |= said
-            watch = asyncio.create_task(self._watch(process, name, logs[name]))
+            watch = asyncio.create_task(self._watch(process, name, said_in))
             stack.callback(watch.cancel)
         return facts
 

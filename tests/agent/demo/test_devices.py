@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,6 +138,21 @@ async def test_a_process_that_cannot_start_says_why(tmp_path: Path) -> None:
     with pytest.raises(ChildError, match=r"agent\.demo\.broker did not start: ValueError.*no port"):
         async with child("agent.demo.broker", "no port", log=tmp_path / "log"):
             pass
+
+
+async def test_a_python_that_cannot_be_run_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(ChildError, match="python cannot be run: No such file or directory"):
+        async with child("agent.demo.broker", "1", log=tmp_path / "log"):
+            pass
+
+
+async def test_what_lies_in_the_working_directory_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "agent").mkdir()
+    (tmp_path / "agent" / "__init__.py").write_text("raise SystemExit('a stranger')")
+    monkeypatch.chdir(tmp_path)
+    async with site(tmp_path) as at:
+        assert psutil.pid_exists(at.pid)
 
 
 def test_a_busy_port_at_one_address_moves_all(tmp_path: Path) -> None:
