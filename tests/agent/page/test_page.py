@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from agent.live import FlappingNow
 from tests.agent.page.served import HOSTILE, LONG, Served, Site
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.may_block]  # playwright holds its own loop while it waits
 
 PAINT_MS = 1000
 EVENT_S = 1.0
@@ -284,4 +284,4 @@ def test_first_paint_with_the_cpu_slowed_four_times(browser: Browser, path: str)
             )
             context.close()
         print(f"first contentful paint of {path}, four times slowed: {sorted(paints)} ms")
-        assert min(paints) < PAINT_MS
+        assert sorted(paints)[1] < PAINT_MS
