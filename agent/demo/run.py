@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import secrets
@@ -183,12 +184,21 @@ def _check_broker(port: int) -> None:
     try:
         listen(HOST, port, who_listens).close()
     except PortBusyError as error:
-        who = who_listens(port)
-        by = f" by {who}" if who else ""
+        why, who = error.__cause__, who_listens(port)
+        if isinstance(why, OSError) and why.errno == errno.EADDRINUSE:
+            trouble = (
+                f"is in use{f' by {who}' if who else ''}, and the demo's MQTT broker needs one. Stop that, or choose"
+            )
+        else:
+            trouble = "may not be opened by the demo's MQTT broker. Choose"
         raise StartError(
-            f"Port {port} on {HOST} cannot be used{by}: the demo's own MQTT broker listens there. Stop what has it, or "
-            f"choose another port: --mqtt-port {port + 1 if port < 65535 else port - 1}."
+            f"Port {port} on {HOST} {trouble} another port with --mqtt-port, such as {next_port(port)}."
         ) from error
+
+
+def next_port(port: int) -> int:
+    """One that this machine lets anybody open, near by."""
+    return port + 1 if 1023 < port < 65535 else 11883
 
 
 @contextlib.contextmanager

@@ -230,6 +230,7 @@ def test_a_busy_port_is_named_with_what_holds_it(start: Callable[..., Demo], whi
     assert f"ort {port} on 127.0.0.1" in demo.said
     assert f"(pid {os.getpid()})" in demo.said
     assert option in demo.said
+    assert "is in use by " in demo.said
     assert "Traceback" not in demo.said
     assert demo.left_behind() == []
 
