@@ -87,8 +87,9 @@ class View:
     def site(self) -> SiteNow:
         site = self._settings().site
         counts = dict.fromkeys(State, 0)
+        planned = self._planned()
         for track in self._monitor:
-            counts[track.reach.state] += 1
+            counts[State.MAINTENANCE if track.id in planned else track.reach.state] += 1
         incidents = [self._incident(i) for i in self._incidents]
         summary = self._figures.latest.get("site")
         return SiteNow(
@@ -108,7 +109,8 @@ class View:
         )
 
     def devices(self) -> Sequence[DeviceNow]:
-        return [self._device(track) for track in self._monitor]
+        planned = self._planned()
+        return [self._device(track, planned) for track in self._monitor]
 
     def device(self, device_id: str) -> DeviceDetail | None:
         track = self._monitor.tracks.get(device_id)
@@ -117,7 +119,7 @@ class View:
         summary = self._figures.latest.get(device_id)
         system = track.polled.system if track.polled else None
         return DeviceDetail(
-            device=self._device(track),
+            device=self._device(track, self._planned()),
             system={
                 name: getattr(system, name) if system else None
                 for name in ("name", "descr", "object_id", "location", "contact")
@@ -192,7 +194,12 @@ class View:
         """What the page is told at every change."""
         return {"site": asdict(self.site()), "devices": [asdict(d) for d in self.devices()]}
 
-    def _device(self, track: Track) -> DeviceNow:
+    def _planned(self) -> frozenset[str]:
+        """The devices that are in maintenance now (KPI.md R4)."""
+        now = self._clock.utc()
+        return frozenset().union(*(ids for ids, start, end in self._plan().maintenance if start <= now < end))
+
+    def _device(self, track: Track, planned: frozenset[str]) -> DeviceNow:
         device, reach = track.watchable.device, track.reach
         sent = track.minute.sent
         return DeviceNow(
@@ -201,7 +208,7 @@ class View:
             role=device.role.value,
             address=device.address,
             parents=device.parents,
-            state=reach.state.value,
+            state=State.MAINTENANCE.value if device.id in planned else reach.state.value,
             reason=reach.reason,
             since=rfc3339(self._timeline.utc(reach.since)) if self._timeline.dated else None,
             rtt_ms=round(track.last_rtt_ms, 3) if track.last_rtt_ms is not None else None,
