@@ -1,7 +1,5 @@
 """What the doctor found, for people and for scripts. Sign and word say how serious it is; colour only repeats it."""
 
-from collections import Counter
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from agent.cli.terminal import printable
@@ -18,6 +16,8 @@ _PLAIN_SIGNS = {Severity.OK: "+", Severity.ATTENTION: "!", Severity.PROBLEM: "x"
 _STYLES = {Severity.OK: "green", Severity.ATTENTION: "yellow", Severity.PROBLEM: "bold red"}
 _FOLDED_FROM = 6
 """So many findings of one kind that are well stand in one line."""
+_SEEN_MOST, _MENDS_MOST = 12, 4
+"""Of findings of one kind: the same wrong community on 30 switches is one matter."""
 _INDENT = 14
 
 
@@ -29,45 +29,61 @@ def print_report(console: "Console", report: "Report", *, everything: bool) -> N
         if not section.findings:
             continue
         console.print(Text(section.check.title, style="bold"))
-        for finding in section.findings if everything else _folded(section):
-            _print(console, finding, everything=everything)
+        for group in _groups(section):
+            _print(console, group, everything=everything)
         console.print()
     console.print(printable(_sum(report)), style=_STYLES[_worst(report)])
 
 
-def _folded(section: "Section") -> Iterator[Finding]:
-    """Many of one kind that are well become one, at the place of the first."""
-    counts = Counter(finding.id for finding in section.findings if finding.severity is Severity.OK)
-    said: set[str] = set()
+def _groups(section: "Section") -> list[list[Finding]]:
+    """Findings that mean the same stand together, at the place of the first."""
+    groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in section.findings:
-        if finding.severity is not Severity.OK or counts[finding.id] < _FOLDED_FROM:
-            yield finding
-        elif finding.id not in said:
-            said.add(finding.id)
-            what = {"device.ok": "answer echoes", "snmp.ok": "answer SNMP"}.get(finding.id, "are well")
-            yield Finding(finding.id, Severity.OK, f"{counts[finding.id]} devices {what} (--all names them).")
+        groups.setdefault((finding.id, finding.means), []).append(finding)
+    return list(groups.values())
 
 
-def _print(console: "Console", finding: Finding, *, everything: bool) -> None:
+def _print(console: "Console", group: list[Finding], *, everything: bool) -> None:
+    first = group[0]
+    good = first.severity is Severity.OK
+    most = len(group) if everything else _FOLDED_FROM - 1 if good else _SEEN_MOST
+    if good and len(group) > most:
+        what = {"device.ok": "answer echoes", "snmp.ok": "answer SNMP"}.get(first.id, "are well")
+        _row(console, first.severity, f"{len(group)} devices {what} (--all names them).")
+        return
+    for finding in group[:most]:
+        about = f"{_line(finding.subject)}: " if finding.subject else ""
+        _row(console, finding.severity, f"{about}{_line(finding.seen)}")
+    if len(group) > most:
+        _row(console, first.severity, f"and {len(group) - most} more (--all names them).")
+    if good and not everything:
+        return
+    if first.means:
+        _row(console, "means", _line(first.means))
+    mends = list(dict.fromkeys((finding.mend, finding.commands) for finding in group))
+    for mend, commands in mends if everything else mends[:_MENDS_MOST]:
+        if mend:
+            _row(console, "mend", _line(mend))
+        for command in commands:  # never wrapped: they are copied
+            console.print(f"{' ' * _INDENT}  {_line(command)}", soft_wrap=True)
+
+
+def _row(console: "Console", mark: Severity | str, text: str) -> None:
+    """A sign and a word, or a word, and behind it the text, wrapped in its own column."""
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
-    signs = _SIGNS if (console.encoding or "").lower().replace("-", "").startswith("utf") else _PLAIN_SIGNS
+    if isinstance(mark, Severity):
+        signs = _SIGNS if (console.encoding or "").lower().replace("-", "").startswith("utf") else _PLAIN_SIGNS
+        shown = Text(f"{signs[mark]} {mark.value}", style=_STYLES[mark])
+    else:
+        shown = Text(f"  {mark}", style="dim")
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=_INDENT - 3, no_wrap=True)
     grid.add_column(overflow="fold")
-    severity = finding.severity
-    mark = Text(f"{signs[severity]} {severity.value}", style=_STYLES[severity])
-    about = f"{_line(finding.subject)}: " if finding.subject else ""
-    grid.add_row(mark, Text(f"{about}{_line(finding.seen)}"))
-    if severity is not Severity.OK or everything:
-        for name, text in (("means", finding.means), ("mend", finding.mend)):
-            if text:
-                grid.add_row(Text(f"  {name}", style="dim"), Text(_line(text)))
+    grid.add_row(shown, Text(text))
     console.print(Padding(grid, (0, 0, 0, 2)))
-    for command in finding.commands:  # never wrapped: they are copied
-        console.print(Text(f"{' ' * _INDENT}  {_line(command)}"), soft_wrap=True)
 
 
 def _line(text: str) -> str:

@@ -5,7 +5,7 @@ import socket
 
 from agent.doctor import certificate
 from agent.doctor.certificate import SOON_DAYS, Certificate
-from agent.doctor.model import Case, Finding, Kind, attention, ok, problem, shown
+from agent.doctor.model import Case, Finding, Kind, as_the_service, attention, ok, problem, shown
 from agent.doctor.roundtrip import DIAL_S, Trip, travel
 from agent.doctor.threads import in_thread
 from agent.mqtt import BrokerDialler
@@ -96,6 +96,11 @@ WEAK = attention(
     "Whoever sits between this machine and the broker can read or forge what is sent.",
     "Write a section [mqtt.tls] with the authority as `ca`, and leave `verify` and `check_hostname` as they are.",
 )
+UNREAD = attention(
+    "broker.secret_unread",
+    "Without it the broker would refuse, and the refusal would tell nothing: it was not asked.",
+    "Run the doctor as the service runs:",
+)
 OLD_VERSION = attention(
     "broker.version_old",
     "MQTT 3.1.1 acknowledges also what the broker refuses: a topic that is not permitted looks as if it were sent. And "
@@ -161,6 +166,10 @@ async def check(case: Case) -> list[Finding]:
     if (unnamed := await _unresolved(to.host)) is not None:
         seen = f"The name {to.host} does not resolve ({unnamed})."
         return [*found, NAME.found(seen, commands=[f"getent ahosts {to.host}"])]
+    secrets = (settings.mqtt.password, settings.mqtt.tls.key_password)
+    if any(secret is not None and not secret.known for secret in secrets):
+        seen = "The password of the broker is a systemd credential, which only the service can read."
+        return [*found, UNREAD.found(seen, commands=[as_the_service(case.service_user)])]
     theirs = None
     if to.tls is not None and to.transport == "tcp":
         theirs = await in_thread(certificate.shown_by, to.host, to.port, case.clock.utc(), timeout_s=DIAL_S / 2)
@@ -233,7 +242,7 @@ def _of_trip(trip: Trip, place: str, site: SiteSettings, to: BrokerSettings) -> 
         limit = "" if trip.receive_maximum == 65535 else f", takes {trip.receive_maximum} messages at once"
         seen = (
             f"{place}: MQTT {trip.version}, {trip.tls or 'not encrypted'}{limit}; a message of our own came back in "
-            f"{trip.seconds * 1000:.0f} ms."
+            f"{trip.seconds * 1000:.1f} ms."
         )
         facts = {"version": trip.version, "tls": trip.tls, "receive_maximum": trip.receive_maximum}
         found.insert(0, GOOD.found(seen, facts=facts | {"round_trip_s": round(trip.seconds, 4)}))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from agent.doctor import second_icmp, snmp
 from agent.doctor.echoes import Ends, Ledger, survey
 from agent.doctor.icmp import DISAGREES
-from agent.doctor.model import Case, Finding, attention, ok, problem
+from agent.doctor.model import Case, Finding, as_the_service, attention, ok, problem
 from agent.doctor.threads import in_thread
 from agent.settings.models import DeviceSettings, Settings
 from collectors.icmp import IcmpEngine, Mode
@@ -47,6 +47,12 @@ BY_TCP = attention(
 )
 SECOND_AGREES = ok("device.second_opinion")
 
+UNREAD = attention(
+    "snmp.secret_unread",
+    "The devices with this credential were not asked by SNMP.",
+    "Run the doctor as the service runs:",
+)
+
 _TOGETHER = 64
 """SNMP devices asked at a time."""
 _SECOND_MOST = 8
@@ -65,7 +71,7 @@ async def check(case: Case) -> list[Finding]:
         return []
     if not (targets := _targets(settings)):
         return [NOTHING.found("No devices are configured.")]
-    gate = asyncio.Semaphore(_TOGETHER)
+    gate, opinions = asyncio.Semaphore(_TOGETHER), snmp.SecondOpinions()
     resolved = await asyncio.gather(*(_address(device.address) for device in targets))
     addresses = {d.id: a for d, a in zip(targets, resolved, strict=True) if isinstance(a, str)}
 
@@ -73,7 +79,7 @@ async def check(case: Case) -> list[Finding]:
         if device.snmp is None or device.id not in addresses or not _credential_known(settings, device.snmp):
             return None
         async with gate:
-            return await snmp.look(case, device, addresses[device.id], settings.snmp)
+            return await snmp.look(case, device, addresses[device.id], settings.snmp, opinions)
 
     echoed = {d.id: addresses[d.id] for d in targets if d.echo and d.id in addresses}
     echoing = asyncio.create_task(_echoes(case, echoed), name="doctor device echoes")
@@ -91,7 +97,7 @@ async def check(case: Case) -> list[Finding]:
             found += seconds.get(device.id, ())
         if answer is not None:
             found.append(answer)
-    return found
+    return found + _unread(case, settings)
 
 
 def _targets(settings: Settings) -> tuple[DeviceSettings, ...]:
@@ -108,6 +114,19 @@ def _credential_known(settings: Settings, name: str) -> bool:
     credential = settings.credential(name)
     secrets = (credential.community, credential.auth_secret, credential.priv_secret)
     return all(secret.known for secret in secrets if secret is not None)
+
+
+def _unread(case: Case, settings: Settings) -> list[Finding]:
+    used = {device.snmp for device in settings.devices if device.snmp is not None}
+    return [
+        UNREAD.found(
+            f'A secret of [[credential]] "{name}" is a systemd credential, which only the service can read.',
+            subject=name,
+            commands=[as_the_service(case.service_user)],
+        )
+        for name in sorted(used)
+        if not _credential_known(settings, name)
+    ]
 
 
 async def _address(host: str) -> str | OSError:

@@ -1,5 +1,6 @@
 """The words of the doctor: a finding, how serious it is, and what a check is given."""
 
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -117,6 +118,12 @@ class Check:
     title: str
     run: Callable[[Case], Awaitable[list[Finding]]]
     limit_s: Callable[[int], float]
+
+
+def as_the_service(user: str) -> str:
+    """The command that runs the doctor with what systemd gives the service: its user, its secrets, its permission."""
+    options = f"-p User={user} -p LoadCredential=sonda:/etc/sonda/credentials.d -p AmbientCapabilities=CAP_NET_RAW"
+    return f"systemd-run --quiet --pipe --wait {options} {sys.prefix}/bin/sonda doctor"
 
 
 _SHOWN = 60

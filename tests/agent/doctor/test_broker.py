@@ -135,6 +135,12 @@ async def test_a_wrong_password_is_not_shown(tmp_path: Path) -> None:
     assert "not-the-right-one" not in str(sees(found, "broker.login"))
 
 
+async def test_a_password_that_only_the_service_can_read(tmp_path: Path) -> None:
+    found = await ask(mqtt(tmp_path, free_port(), 'username = "probe"\npassword = { credential = "sonda_p" }'))
+    sees(found, "broker.secret_unread")
+    assert "broker.refused" not in ids(found)
+
+
 async def test_what_an_acl_forbids(tmp_path: Path) -> None:
     with Mosquitto(tmp_path, users={"probe": "right"}, acl="user probe\ntopic read #\n") as running:
         config = mqtt(tmp_path, running.port, user(tmp_path))

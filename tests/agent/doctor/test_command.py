@@ -160,6 +160,18 @@ def test_many_that_are_well_are_one_line(capsys: pytest.CaptureFixture[str]) -> 
     assert "D39" in capsys.readouterr().out
 
 
+def test_the_same_trouble_of_many_is_explained_once(capsys: pytest.CaptureFixture[str]) -> None:
+    kind = attention("snmp.x", "The community is wrong.")
+    found = [kind.found("no answer.", subject=f"D{n}", mend=f"Mend credential {n % 2}.") for n in range(30)]
+    print_report(out(), report(*found), everything=False)
+    text = capsys.readouterr().out
+    assert (text.count("no answer."), text.count("The community is wrong.")) == (12, 1)
+    assert "and 18 more (--all names them)." in text
+    assert (text.count("Mend credential 0."), text.count("Mend credential 1.")) == (1, 1)
+    print_report(out(), report(*found), everything=True)
+    assert capsys.readouterr().out.count("no answer.") == 30
+
+
 def test_a_terminal_that_knows_ascii_alone(tmp_path: Path) -> None:
     ended = sonda("doctor", "--config", healthy(tmp_path), "--only", "configuration", env={"PYTHONIOENCODING": "ascii"})
     assert "+ ok" in ended.out

@@ -102,6 +102,12 @@ async def test_silence(tmp_path: Path) -> None:
         sees(await ask(tmp_path, port, v3(tmp_path, PRIV)), "snmp.v3_silent", "Core")
 
 
+async def test_a_secret_that_only_the_service_can_read(tmp_path: Path) -> None:
+    found = await ask(tmp_path, free_port(socket.SOCK_DGRAM), 'version = "2c"\ncommunity = { credential = "c" }')
+    sees(found, "snmp.secret_unread", "site")
+    assert "snmp.closed" not in ids(found)
+
+
 @dataclass
 class Sleepy(Agent):
     """Answers the third question, not before."""
