@@ -38,6 +38,7 @@ OWNERS = {
     "pyasn1": (),
     "scapy": (),
     "httpx": (),
+    "playwright": (),
 }
 PURE = {"time", "asyncio", "threading", "socket", "logging", "random", "os", "pathlib", "io", "subprocess", "datetime"}
 """What kpi/ must not import even though it is the standard library: it would read a clock, or do input and output."""

@@ -14,7 +14,7 @@ from agent.live import HistoryNow
 WIDE, HIGH = 1000.0, 100.0
 THINNEST = 2.5
 """A stretch is at least this wide (of a thousand), so that seconds in seven days can be seen."""
-LEAST_LOSS, LEAST_IN_SPARK = 4.0, 16.0
+LEAST_LOSS, LEAST_IN_SPARK = 4.0, 9.0
 """A loss bar is at least this high, so that one lost packet in a window can be seen."""
 
 

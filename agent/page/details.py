@@ -55,8 +55,8 @@ def figure_rows(figures: Sequence[FigureNow], say: Say) -> list[dict[str, Any]]:
 
 
 def port_rows(ports: Sequence[PortNow], say: Say) -> list[dict[str, Any]]:
-    """Ports with their rates of the last counter interval."""
-    return [_port(port, say) for port in ports]
+    """Ports with their rates of the last counter interval, those that flap first."""
+    return [_port(port, say) for port in sorted(ports, key=lambda port: not port.flapping)]
 
 
 def facts(detail: DeviceDetail, names: Mapping[str, str], say: Say) -> list[tuple[str, str]]:

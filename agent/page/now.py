@@ -149,9 +149,9 @@ def _flap(flap: FlappingNow, say: Say) -> dict[str, Any]:
     return {
         "id": f"flap:{flap.device}:{flap.port}",
         "tone": Tone.ATTENTION.value,
-        "name": "",
+        "name": bare_name(flap.name),
         "device": flap.device,
-        "says": say("flaps", port=plain_name(flap.port), device=plain_name(flap.name)),
+        "says": say("flaps", port=plain_name(flap.port)),
         "when": "",
         "more": say("flaps_do"),
     }

@@ -57,7 +57,7 @@ class Say:
             return f"{value:.0f}{NB}%"
         if value > 99:
             floored = floor(value * 100 + 1e-9) / 100
-            return f"{self.number(floored, 0 if floored == 99 else 2)}{NB}%"
+            return f"{self.number(floored, 1 if floored == 99 else 2)}{NB}%"
         return f"{self.number(max(value, 0.01), 2 if value < 1 else 1)}{NB}%"
 
     def bps(self, value: float | None) -> str:

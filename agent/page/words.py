@@ -107,7 +107,7 @@ TEXT: Mapping[str, Words] = {
     "hides": Words("Cannot be seen behind it: {names}.", "Dietro non si vedono: {names}."),
     "and_more": Words("{names} and {n} more", "{names} e altri {n}"),
     "flaps": Words(
-        "Port {port} of {device} keeps going on and off", "La porta {port} di {device} cade e torna di continuo"
+        "has a port that keeps going on and off: {port}", "ha una porta che cade e torna di continuo: {port}"
     ),
     "flaps_do": Words("Check the cable and what is plugged in there.", "Controllare il cavo e ciò che vi è collegato."),
     "seven_days": Words("The last seven days", "Gli ultimi sette giorni"),
@@ -136,7 +136,10 @@ TEXT: Mapping[str, Words] = {
     "seen_never": Words("not yet", "mai"),
     "known_for": Words("of {lasting}", "su {lasting}"),
     "worst_first": Words("Worst first.", "Prima i peggiori."),
-    "measured": Words("measured {pct} of the time", "misurato per il {pct} del tempo"),
+    "measured": Words(
+        "Over the last 24 h the site was measured {pct} of the time.",
+        "Nelle ultime 24 h la sede è stata misurata per il {pct} del tempo.",
+    ),
     "agent": Words("The probe itself", "La sonda stessa"),
     "api": Words("Data (API)", "Dati (API)"),
     "back": Words("Back to the site", "Torna alla sede"),
@@ -179,7 +182,6 @@ TEXT: Mapping[str, Words] = {
     ),
     "no_figure": Words("no information", "nessuna informazione"),
     "interfaces": Words("Ports", "Porte"),
-    "ports_none": Words("No ports are read from this device.", "Da questo dispositivo non si leggono porte."),
     "port": Words("Port", "Porta"),
     "speed": Words("Speed", "Velocità"),
     "in": Words("In", "In entrata"),

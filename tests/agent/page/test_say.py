@@ -1,0 +1,100 @@
+"""How English and Italian write figures, times and durations, and that no text lacks a language."""
+
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from agent.history_view import DevicePast, Overview
+from agent.live import DeviceNow
+from agent.page.now import device_rows
+from agent.page.say import Say, since_words
+from agent.page.words import REASONS, ROLES, STATES, TEXT
+from kpi.model import Role, State
+
+ROME = ZoneInfo("Europe/Rome")
+EN, IT = Say("en", ROME), Say("it", ROME)
+NOON = 1_767_870_000.0  # 2026-01-08 12:00 in Rome
+
+
+@pytest.mark.parametrize(
+    ("value", "english", "italian"),
+    [
+        (0.0, "0 ms", "0 ms"), (0.024, "0.02 ms", "0,02 ms"), (0.994, "0.99 ms", "0,99 ms"), (0.996, "1.0 ms", "1,0 ms"),
+        (9.94, "9.9 ms", "9,9 ms"), (14.4, "14 ms", "14 ms"), (1234.0, "1,234 ms", "1.234 ms"), (None, "–", "–"),
+    ],
+)  # fmt: skip
+def test_milliseconds(value: float | None, english: str, italian: str) -> None:
+    assert EN.ms(value).replace("\u00a0", " ") == english
+    assert IT.ms(value).replace("\u00a0", " ") == italian
+
+
+@pytest.mark.parametrize(
+    ("value", "italian"),
+    [
+        (0.0, "0 %"), (0.0004, "0,01 %"), (0.5, "0,50 %"), (1.3, "1,3 %"), (98.7, "98,7 %"), (99.0, "99,0 %"),
+        (99.005, "99,0 %"), (99.5, "99,50 %"), (99.9999, "99,99 %"), (100.0, "100 %"), (None, "–"),
+    ],
+)  # fmt: skip
+def test_percent_is_never_rounded_to_all_or_nothing(value: float | None, italian: str) -> None:
+    assert IT.pct(value).replace("\u00a0", " ") == italian
+
+
+def test_rates_sizes_and_axes() -> None:
+    assert EN.bps(1e9).replace("\u00a0", " ") == "1 Gbit/s"
+    assert IT.bps(2_500_000).replace("\u00a0", " ") == "2,5 Mbit/s"
+    assert EN.bps(900).replace("\u00a0", " ") == "900 bit/s"
+    assert IT.size(8_100_000).replace("\u00a0", " ") == "8,1 MB"
+    assert EN.scale(1.5).replace("\u00a0", " ") == "1.5 ms"
+    assert EN.scale(2.0).replace("\u00a0", " ") == "2 ms"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "english", "italian"),
+    [
+        (14, "14 s", "14 s"), (840, "14 min", "14 min"), (12_000, "3 h 20 min", "3 h 20 min"), (7200, "2 h", "2 h"),
+        (190_000, "2 d 4 h", "2 g 4 h"),
+    ],
+)  # fmt: skip
+def test_durations(seconds: float, english: str, italian: str) -> None:
+    assert EN.lasting(seconds).replace("\u00a0", " ") == english
+    assert IT.lasting(seconds).replace("\u00a0", " ") == italian
+
+
+@pytest.mark.parametrize(
+    ("ago", "english", "italian"),
+    [
+        (20, "since 11:59 (less than a minute)", "dalle 11:59 (meno di un minuto)"),
+        (840, "since 11:46 (14 min)", "dalle 11:46 (14 min)"),
+        (86_400, "since yesterday, 12:00 (1 d)", "da ieri alle 12:00 (1 g)"),
+        (4 * 86_400, "since 4 Jan, 12:00 (4 d)", "dal 4 gen alle 12:00 (4 g)"),
+    ],
+)
+def test_since_when(ago: float, english: str, italian: str) -> None:
+    words = since_words(NOON - ago, NOON, ROME)
+    assert words.en.replace("\u00a0", " ") == english
+    assert words.it.replace("\u00a0", " ") == italian
+
+
+def test_every_text_is_written_twice() -> None:
+    same = {"Internet", "Router", "Switch", "Server", "SNMP"}
+    for key, words in {**TEXT, **ROLES, **STATES, **REASONS}.items():
+        assert words.en and words.it, key
+        assert words.en != words.it or words.en in same, key
+        assert words.en.count("{") == words.it.count("{"), key
+    assert set(ROLES) == set(Role)
+    assert set(STATES) == set(State)
+
+
+def test_rows_say_what_is_known_and_for_how_long() -> None:
+    device = DeviceNow("d", "x\u202ey", "server", "192.0.2.1", (), "up", "answered", None, 1.25, 0.0, None)
+    past = Overview(devices={"d": DevicePast(1000, 4, 99.5, 7200.0, NOON - 60)})
+    row = device_rows([device], past, NOON, IT)[0]
+    shown = {key: str(row[key]).replace("\u00a0", " ") for key in ("name", "lost", "available", "of", "seen", "word")}
+    assert shown == {
+        "name": "xy", "lost": "0,40 %", "available": "99,50 %", "of": "su 2 h", "seen": "adesso", "word": "Raggiungibile",
+    }  # fmt: skip
+    hidden = replace(device, state="unknown", reason="parent", rtt_ms=None)
+    row = device_rows([hidden], past, NOON, EN)[0]
+    assert (row["rtt"], row["seen"], row["why"]) == ("–", "11:59", "What it is reached through does not answer.")
+    assert device_rows([hidden], Overview(), NOON, EN)[0]["seen"] == "not yet"
