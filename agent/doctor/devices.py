@@ -5,10 +5,12 @@ import ipaddress
 import socket
 from collections.abc import Mapping, Sequence
 
+from agent.boundary import Boundary
 from agent.doctor import second_icmp, snmp
 from agent.doctor.echoes import Ends, Ledger, survey
 from agent.doctor.icmp import DISAGREES
 from agent.doctor.model import Case, Finding, as_the_service, attention, ok, problem
+from agent.doctor.runner import FAILED
 from agent.doctor.threads import in_thread
 from agent.settings.models import DeviceSettings, Settings
 from collectors.icmp import IcmpEngine, Mode
@@ -71,6 +73,7 @@ async def check(case: Case) -> list[Finding]:
         return []
     if not (targets := _targets(settings)):
         return [NOTHING.found("No devices are configured.")]
+    boundary = Boundary()
     gate, opinions = asyncio.Semaphore(_TOGETHER), snmp.SecondOpinions()
     resolved = await asyncio.gather(*(_address(device.address) for device in targets))
     addresses = {d.id: a for d, a in zip(targets, resolved, strict=True) if isinstance(a, str)}
@@ -79,7 +82,11 @@ async def check(case: Case) -> list[Finding]:
         if device.snmp is None or device.id not in addresses or not _credential_known(settings, device.snmp):
             return None
         async with gate:
-            return await snmp.look(case, device, addresses[device.id], settings.snmp, opinions)
+            look = snmp.look(case, device, addresses[device.id], settings.snmp, opinions)
+            failed = FAILED.found(
+                f"The SNMP question to {addresses[device.id]} failed unexpectedly.", subject=device.name
+            )
+            return await boundary.guard(device.name, lambda: look) or failed
 
     echoed = {d.id: addresses[d.id] for d in targets if d.echo and d.id in addresses}
     echoing = asyncio.create_task(_echoes(case, echoed), name="doctor device echoes")

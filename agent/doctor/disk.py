@@ -3,6 +3,7 @@
 import grp
 import os
 import pwd
+import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -61,6 +62,8 @@ WRITES_MUCH = attention(
     "Raise `counters_s` and `status_s` of devices with many ports, or put the store on an SSD.",
 )
 
+_OCTAL = re.compile(r"\\([0-7]{3})")
+"""How the kernel writes spaces in paths: \\040."""
 _VOLATILE = {"tmpfs", "ramfs", "devtmpfs"}
 
 
@@ -126,7 +129,7 @@ def _mounts(case: Case) -> Iterator[Mount]:
     for line in (case.read("proc/self/mounts") or "").splitlines():
         words = line.split(" ")
         if len(words) >= 4:
-            point = words[1].encode("latin-1", "replace").decode("unicode_escape")  # a space is \040 there
+            point = _OCTAL.sub(lambda match: chr(int(match[1], 8)), words[1])
             yield Mount(Path(point), words[2], frozenset(words[3].split(",")))
 
 
@@ -153,11 +156,18 @@ def _group(user: str) -> str:
         return user
 
 
+def _own_name() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # a container that runs as a number
+        return str(os.geteuid())
+
+
 def _judge(case: Case) -> tuple[str, Callable[[Path, int], bool]]:
     """Who writes the store, and what tells whether it may: this user itself; for root, the service's user by the mode
     of the file (access lists are not looked at)."""
     if os.geteuid() != 0:
-        return pwd.getpwuid(os.geteuid()).pw_name, os.access
+        return _own_name(), os.access
     try:
         user = pwd.getpwnam(case.service_user)
     except KeyError:

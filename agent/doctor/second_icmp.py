@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from agent.doctor.threads import in_thread
+from agent.doctor.threads import ThreadFailed, in_thread
 
 COUNT = 2
 GAP_S = 0.2
@@ -12,7 +12,10 @@ WAIT_S = 1.0
 async def ask(address: str, *, raw: bool) -> Sequence[float] | None:
     """Round trips in ms, empty where it does not answer; None where icmplib has no way to ask. ``raw`` needs
     CAP_NET_RAW, the datagram socket the group range."""
-    return await in_thread(_ask, address, raw=raw)
+    try:
+        return await in_thread(_ask, address, raw=raw)
+    except (ThreadFailed, ValueError):  # a second opinion that cannot be had is none
+        return None
 
 
 def _ask(address: str, *, raw: bool) -> Sequence[float] | None:

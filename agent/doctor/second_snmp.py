@@ -7,7 +7,7 @@ thread with a loop of its own, and never by the daemon.
 import asyncio
 from typing import Any
 
-from agent.doctor.threads import in_thread
+from agent.doctor.threads import ThreadFailed, in_thread
 from collectors.snmp.credentials import AuthProtocol, Community, Credential, PrivProtocol, UsmUser
 
 SYS_DESCR = "1.3.6.1.2.1.1.1.0"
@@ -33,7 +33,10 @@ _PRIV = {
 
 async def answers(address: str, port: int, credential: Credential, *, timeout_s: float) -> str | None:
     """What pysnmp hears: sysDescr, "" where there is none; None where it hears nothing either."""
-    return await in_thread(_ask, address, port, credential, timeout_s)
+    try:
+        return await in_thread(_ask, address, port, credential, timeout_s)
+    except (ThreadFailed, ValueError):  # a second opinion that cannot be had is none
+        return None
 
 
 def _ask(address: str, port: int, credential: Credential, timeout_s: float) -> str | None:

@@ -11,27 +11,31 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+class ThreadFailed(Exception):  # noqa: N818 - it is what happened
+    """The call raised something that nobody expects of it; the thread has said what, with its traceback."""
+
+
 async def in_thread(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """The result of ``call``. Cancelling leaves the thread behind, which the end of the process takes along."""
+    """The result of ``call``, or its OSError or ValueError; ThreadFailed for what else it raised. Cancelling leaves the
+    thread behind, which the end of the process takes along."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[R] = loop.create_future()
 
-    def settle(result: R | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]  # it is R where there is no error
+    def settle(outcome: Callable[[], None]) -> None:
+        if not future.done():
+            outcome()
 
     def work() -> None:
-        result, error = None, None
+        outcome: Callable[[], None] = lambda: future.set_exception(ThreadFailed(repr(call)))  # noqa: E731 - replaced below
         try:
             result = call(*args, **kwargs)
-        except (OSError, ValueError, ArithmeticError, LookupError, RuntimeError, TypeError, AttributeError) as failed:
-            error = failed
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(settle, result, error)
+            outcome = lambda: future.set_result(result)  # noqa: E731 - as above
+        except (OSError, ValueError) as error:
+            expected = error
+            outcome = lambda: future.set_exception(expected)  # noqa: E731 - as above
+        finally:
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(settle, outcome)
 
     threading.Thread(target=work, name=f"doctor {getattr(call, '__name__', '')}", daemon=True).start()
     return await future

@@ -13,12 +13,14 @@ import pytest
 
 from agent.cli.doctor_tables import document, print_report
 from agent.cli.terminal import out
+from agent.doctor import second_icmp, second_snmp
 from agent.doctor.checks import CHECKS
 from agent.doctor.model import Case, Check, Finding, Severity, attention, ok
 from agent.doctor.runner import Report, Section, examine
 from agent.doctor.running import RunningAgent
-from agent.doctor.threads import in_thread
+from agent.doctor.threads import ThreadFailed, in_thread
 from collectors.clock import SystemClock
+from collectors.snmp.credentials import Community
 from tests.agent.cli.console import SONDA, sentence, sonda, widest
 from tests.agent.doctor.seeing import ROOT, device, sees, site
 
@@ -55,6 +57,21 @@ async def test_a_check_that_fails_takes_no_other_along(caplog: pytest.LogCapture
     sees(report.sections[0].findings, "doctor.failed")
     assert report.sections[1].findings[0].seen == "It works."
     assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_library_that_fails_in_its_thread_hangs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is another's library, which may raise what it likes: the second opinion is none then."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise LookupError
+
+    with pytest.raises(ThreadFailed):
+        await in_thread(fails)
+    monkeypatch.setattr(second_snmp, "_ask", fails)
+    monkeypatch.setattr(second_icmp, "_ask", fails)
+    assert await second_snmp.answers("127.0.0.1", 9, Community("2c", b"x"), timeout_s=0.1) is None
+    assert await second_icmp.ask("127.0.0.1", raw=True) is None
 
 
 async def test_checks_run_side_by_side() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.doctor import devices
+from agent.doctor import devices, snmp
 from agent.doctor.model import Finding
 from collectors.clock import SystemClock
 from collectors.snmp.credentials import AuthProtocol, UsmUser
@@ -175,3 +175,20 @@ async def test_agents_whose_security_is_broken(
         found = await ask(tmp_path, peer.port, v3(tmp_path, AUTH, **other))
     sees(found, identifier, "Core")
     assert "device.ok" in ids(found)
+
+
+async def test_a_device_whose_check_fails_leaves_the_others(
+    agent: Snmpd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object, **__: object) -> str:
+        raise ArithmeticError
+
+    monkeypatch.setattr(snmp, "_silent", broken)
+    text = f'\n[snmp]\ntimeout_s = 0.3\n[[credential]]\nname = "good"\n{v2c(tmp_path)}\n'
+    text += f'[[credential]]\nname = "bad"\nversion = "2c"\ncommunity = {secret(tmp_path, "other", "not-that-one")}\n'
+    for name in ("good", "bad"):
+        text += device(name, "127.0.0.1", f'snmp = "{name}"\nsnmp_port = {agent.port}')
+    found = await devices.check(case(site(tmp_path, text)))
+    sees(found, "snmp.ok", "good")
+    assert ("doctor.failed", "bad") in {(f.id, f.subject) for f in found}
+    assert "ArithmeticError" in caplog.text
