@@ -84,7 +84,7 @@ async def _examine(config: "list[Path] | None", checks: "tuple[Check, ...]") -> 
 def _case(config: "list[Path] | None") -> "Case":
     from agent.doctor.model import Case
     from agent.doctor.running import RunningAgent
-    from agent.settings import Surroundings, examine
+    from agent.settings import DEFAULT_FILE, Surroundings, examine
     from collectors.clock import SystemClock
 
     paths = config_paths(config)
@@ -92,4 +92,6 @@ def _case(config: "list[Path] | None") -> "Case":
     if config is not None or paths[0].exists():
         examined = examine(paths, surroundings=Surroundings(credentials_required=False))
     settings = examined.settings if examined else None
-    return Case(SystemClock(), RunningAgent(settings.http if settings else None), examined)
+    serves = examined is not None and any(file.is_relative_to(DEFAULT_FILE.parent) for file in examined.files)
+    user = "sonda" if serves else None
+    return Case(SystemClock(), RunningAgent(settings.http if settings else None), examined, service_user=user)

@@ -164,14 +164,12 @@ def _own_name() -> str:
 
 
 def _judge(case: Case) -> tuple[str, Callable[[Path, int], bool]]:
-    """Who writes the store, and what tells whether it may: this user itself; for root, the service's user by the mode
-    of the file (access lists are not looked at)."""
-    if os.geteuid() != 0:
-        return _own_name(), os.access
+    """Who writes the store, and what tells whether it may: the service's user by the mode of the file (access lists are
+    not looked at), else this user itself."""
     try:
-        user = pwd.getpwnam(case.service_user)
+        user = pwd.getpwnam(case.service_user or "")
     except KeyError:
-        return "root", os.access
+        return _own_name(), os.access
     groups = {*os.getgrouplist(user.pw_name, user.pw_gid)}
 
     def may(path: Path, wanted: int) -> bool:

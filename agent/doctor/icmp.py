@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from agent.doctor import second_icmp
 from agent.doctor.echoes import Ends, Ledger, survey
-from agent.doctor.model import Case, Finding, attention, ok, problem
+from agent.doctor.model import Case, Finding, as_the_service, attention, ok, problem
 from collectors.icmp import IcmpEngine, Mode
 from collectors.icmp.sockets import Channel, Closed, buffer_help, open_channel, permission_help
 
@@ -59,10 +59,15 @@ async def check(case: Case) -> list[Finding]:
             f"This user may open no ICMP socket ({' and '.join(denied)}): net.ipv4.ping_group_range is "
             f'"{allowed}", and there is no CAP_NET_RAW.'
         )
-        return [PERMISSION.found(seen, mend=permission_help(), facts=facts)]
+        mend = permission_help()
+        commands = _typed(mend)
+        if case.service_user is not None:
+            mend += f" That is for this user; what the service (user {case.service_user}) may, the last line shows."
+            commands.append(as_the_service(case.service_user))
+        return [PERMISSION.found(seen, mend=mend, commands=commands, facts=facts)]
     if 4 in closed:
-        mend = _MANY_FILES if closed[4] in {"icmp_emfile", "icmp_enfile"} else None
-        return [NO_SOCKET.found(f"No IPv4 socket for ICMP can be opened ({closed[4]}).", mend=mend, facts=facts)]
+        many = _MANY_FILES if closed[4] in {"icmp_emfile", "icmp_enfile"} else None
+        return [NO_SOCKET.found(f"No IPv4 socket for ICMP can be opened ({closed[4]}).", mend=many, facts=facts)]
     found = _of_own(case, modes, ends, allowed, facts)
     octets = min(channel.buffer_octets for channel in sockets.values() if isinstance(channel, Channel))
     if mend := buffer_help(octets):
@@ -71,8 +76,13 @@ async def check(case: Case) -> list[Finding]:
             f"The receive buffer of the ICMP socket is {octets // 1024} KiB instead of 1024 KiB or more "
             f"(net.core.rmem_max = {limits['rmem_max']}, wmem_max = {limits['wmem_max']})."
         )
-        found.append(BUFFER.found(seen, mend=mend, facts={"buffer_octets": octets} | limits))
+        found.append(BUFFER.found(seen, mend=mend, commands=_typed(mend), facts={"buffer_octets": octets} | limits))
     return found + await _second(modes[4], ends["ipv4"])
+
+
+def _typed(mend: str) -> list[str]:
+    """What a sentence has in backticks to be typed, to be copied from a line of its own."""
+    return [each for each in mend.split("`")[1::2] if each.startswith(("sysctl ", "setcap "))]
 
 
 def _of_own(

@@ -94,8 +94,8 @@ class Case:
     examined: "Examined | None" = None
     """None where there is no configuration at all."""
     root: Path = Path("/")
-    service_user: str = "sonda"
-    """Who the service runs as; what root may is no proof for it."""
+    service_user: str | None = None
+    """Who the service runs as, where this is its configuration: what root, or a technician, may is no proof for it."""
 
     @property
     def settings(self) -> "Settings | None":
@@ -120,9 +120,11 @@ class Check:
     limit_s: Callable[[int], float]
 
 
-def as_the_service(user: str) -> str:
+def as_the_service(user: str | None) -> str:
     """The command that runs the doctor with what systemd gives the service: its user, its secrets, its permission."""
-    options = f"-p User={user} -p LoadCredential=sonda:/etc/sonda/credentials.d -p AmbientCapabilities=CAP_NET_RAW"
+    options = (
+        f"-p User={user or 'sonda'} -p LoadCredential=sonda:/etc/sonda/credentials.d -p AmbientCapabilities=CAP_NET_RAW"
+    )
     return f"systemd-run --quiet --pipe --wait {options} {sys.prefix}/bin/sonda doctor"
 
 

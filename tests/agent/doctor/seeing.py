@@ -53,7 +53,7 @@ def secret(folder: Path, name: str, text: str) -> str:
     return f'{{ file = "{file}" }}'
 
 
-def case(config: Path, *, root: Path = Path("/"), clock: Clock | None = None, service_user: str = "sonda") -> Case:
+def case(config: Path, *, root: Path = Path("/"), clock: Clock | None = None, service_user: str | None = None) -> Case:
     """What a check is given, from a real configuration."""
     examined = examine([config], surroundings=Surroundings(credentials_required=False))
     assert examined.settings is not None, [str(fault) for fault in examined.faults]

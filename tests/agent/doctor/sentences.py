@@ -16,10 +16,10 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "icmp.second_opinion": ("icmplib agrees about 127.0.0.1", "ms"),
     "icmp.second_differs": ("are not answered to Sonda, and answered to icmplib", "Look for rules on ICMP"),
     "icmp.permission": (
-        'net.ipv4.ping_group_range is "1 0"',
+        "net.ipv4.ping_group_range is",
         "there is no CAP_NET_RAW",
         "asked by TCP connect instead",
-        'sysctl -w net.ipv4.ping_group_range="65534 65534"',
+        "sysctl -w net.ipv4.ping_group_range=",
         "AmbientCapabilities=CAP_NET_RAW",
     ),
     "icmp.no_socket": ("No IPv4 socket for ICMP can be opened (icmp_emfile)", "stays unknown", "LimitNOFILE="),

@@ -35,7 +35,9 @@ def test_permitted_echoes_and_a_second_opinion(place: Namespace, tmp_path: Path)
 def test_without_permission(place: Namespace, open_folder: Path) -> None:
     need("setpriv")
     found = doctor(site(open_folder), "icmp", place=place, who=NOBODY)
-    assert sees(found, "icmp.permission")["facts"]["modes"] == {"ipv4": "tcp", "ipv6": "tcp"}
+    said = sees(found, "icmp.permission")
+    assert said["facts"] == {"modes": {"ipv4": "tcp", "ipv6": "tcp"}, "ping_group_range": "1 0"}
+    assert said["commands"][0] == 'sysctl -w net.ipv4.ping_group_range="65534 65534"'
     assert ids(found) == {"icmp.permission"}
 
 
@@ -95,3 +97,12 @@ async def test_no_descriptor_is_left(tmp_path: Path) -> None:
         for descriptor in taken:
             os.close(descriptor)
     sees(found, "icmp.no_socket")
+
+
+async def test_what_this_user_may_is_no_word_on_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(icmp, "open_channel", lambda version: Closed(version, "icmp_permission"))
+    said = sees(await icmp.check(case(site(tmp_path), service_user="sonda")), "icmp.permission")
+    assert any("systemd-run" in command and "-p User=sonda" in command for command in said["commands"])
+    said = sees(await icmp.check(case(site(tmp_path))), "icmp.permission")
+    assert not any("systemd-run" in command for command in said["commands"])
+    assert said["commands"][0].startswith("sysctl -w net.ipv4.ping_group_range=")
