@@ -277,3 +277,40 @@ async def test_there_is_an_end_to_how_many_pages_may_be_open() -> None:
     assert (before, events.full) == (True, False)
     for page in pages[1:]:
         await page.aclose()
+
+
+async def test_history_goes_back_as_far_as_asked_and_no_further_than_it_may() -> None:
+    async with client(Known()) as http:
+        answer = await http.get("/api/v1/devices/core/history?hours=6")
+        assert answer.json()["hours"] == 6
+        assert answer.json()["response"][0]["p95_ms"] == 2.0
+        assert (await http.get("/api/v1/devices/nobody/history")).status_code == 404
+        for hours in ("0", "745", "nan"):
+            assert (await http.get(f"/api/v1/devices/core/history?hours={hours}")).status_code == 422
+
+
+async def test_pages_that_show_the_same_share_one_document() -> None:
+    clock, made = ManualClock(), []
+
+    def italian() -> dict[str, str]:
+        made.append("it")
+        return {"sentence": "Funziona tutto."}
+
+    events = Broadcaster(clock, dict)
+    running = asyncio.create_task(events.run())
+    streams = [events.stream(italian), events.stream(italian), events.stream()]
+    for stream in streams:
+        await anext(stream)
+    made.clear()
+    events.changed()
+    await clock.advance(0)
+    texts = [json.loads((await anext(stream)).split("data: ")[1]) for stream in streams]
+    assert texts == [{"sentence": "Funziona tutto."}, {"sentence": "Funziona tutto."}, {}]
+    assert made == ["it"]
+    events.close()
+    await running
+
+
+async def test_the_stream_of_a_page_is_in_a_language_we_have() -> None:
+    async with client(Known()) as http:
+        assert (await http.get("/events?page=fr")).status_code == 422
