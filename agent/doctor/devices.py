@@ -1,7 +1,9 @@
 """Every configured device, as the agent would ask it: its name, by ICMP, by SNMP."""
 
 import asyncio
+import errno
 import ipaddress
+import os
 import socket
 from collections.abc import Mapping, Sequence
 
@@ -230,9 +232,15 @@ def _unreachable(device: DeviceSettings, address: str, reason: str) -> Finding:
     return UNREACHABLE.found(seen, subject=device.name, mend=mend, commands=[f"ip route get {address}"])
 
 
+def _spoken(reason: str) -> str:
+    """The system's word for an error whose name the engine gives as "send_enetunreach"."""
+    number = getattr(errno, reason.removeprefix("send_").upper(), None)
+    return os.strerror(number) if isinstance(number, int) else reason.replace("_", " ")
+
+
 def _own_fault(device: DeviceSettings, address: str, end: Ends) -> Finding:
     reason = next(iter(end.faults))
-    seen = f"No echo to {address} could be sent ({reason.removeprefix('send_').replace('_', ' ')})."
+    seen = f"No echo to {address} could be sent ({_spoken(reason)})."
     if reason == "icmp_permission":
         return BY_TCP.found(f"{address} cannot be asked by ICMP, and answers no TCP connect.", subject=device.name)
     mends = {

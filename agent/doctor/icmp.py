@@ -70,13 +70,15 @@ async def check(case: Case) -> list[Finding]:
         return [NO_SOCKET.found(f"No IPv4 socket for ICMP can be opened ({closed[4]}).", mend=many, facts=facts)]
     found = _of_own(case, modes, ends, allowed, facts)
     octets = min(channel.buffer_octets for channel in sockets.values() if isinstance(channel, Channel))
-    if mend := buffer_help(octets):
+    if enlarge := buffer_help(octets):
         limits = {name: case.read(f"proc/sys/net/core/{name}") or "unknown" for name in ("rmem_max", "wmem_max")}
         seen = (
             f"The receive buffer of the ICMP socket is {octets // 1024} KiB instead of 1024 KiB or more "
             f"(net.core.rmem_max = {limits['rmem_max']}, wmem_max = {limits['wmem_max']})."
         )
-        found.append(BUFFER.found(seen, mend=mend, commands=_typed(mend), facts={"buffer_octets": octets} | limits))
+        found.append(
+            BUFFER.found(seen, mend=enlarge, commands=_typed(enlarge), facts={"buffer_octets": octets} | limits)
+        )
     return found + await _second(modes[4], ends["ipv4"])
 
 

@@ -67,11 +67,11 @@ def _look(case: Case, settings: Settings) -> list[Finding]:
     unsent = next(kind for kind in held.held if kind.kind == "unsent")
     days = max((kind.days for kind in held.held), default=0.0)
     left = f", room for {held.days_left:.0f} days more" if held.days_left is not None else ""
-    seen = f"{path}: {held.bytes_file / 1e6:.1f} MB, holds {days:.1f} days{left}; {unsent.rows} messages wait."
+    seen = f"{path}: {held.bytes_file / 1e6:.1f} MB, holds {days:.1f} days{left}; {_messages(unsent.rows)}."
     facts = {"bytes": held.bytes_file, "days": round(days, 2), "days_left": held.days_left, "unsent": unsent.rows}
     found = [GOOD.found(seen, facts=facts)]
     if unsent.rows and unsent.days > WAITING_DAYS:
-        found.append(WAITING.found(f"{unsent.rows} messages wait, the oldest since {_day(unsent.oldest_utc)}."))
+        found.append(WAITING.found(f"{_messages(unsent.rows)}, the oldest since {_day(unsent.oldest_utc)}."))
     if newest is not None and newest > case.clock.utc() + AHEAD_S:
         now = _minute(case.clock.utc())
         found.append(AHEAD.found(f"The newest entry is of {_minute(newest)}, and the clock shows {now}."))
@@ -85,6 +85,10 @@ def _read(case: Case, settings: Settings, path: Path) -> tuple[Report, float | N
         held = report(con, path, store_limits(settings.store), case.clock.utc(), 0)
         row = con.execute("SELECT max(utc_at) FROM counters").fetchone()
     return held, row[0]
+
+
+def _messages(count: int) -> str:
+    return "1 message waits" if count == 1 else f"{count} messages wait"
 
 
 def _day(utc: float | None) -> str:

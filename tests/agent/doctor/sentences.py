@@ -63,12 +63,12 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "disk.writes": ("The running agent writes 100 MB a day",),
     "disk.writes_much": ("The running agent writes 2400 MB a day", "budget of 400 MB", "`counters_s`"),
     # store
-    "store.ok": ("sonda.db:", "MB, holds", "days", "messages wait"),
+    "store.ok": ("sonda.db:", "MB, holds", "days", " wait"),
     "store.none": ("There is no store at", "makes it at its first start"),
     "store.damaged": ("is damaged", "sets the file aside", "Restart the agent", "replace it"),
     "store.unreadable": ("cannot be read by this user", "runs as another user", "as root or as the agent's user"),
     "store.strange": ("none of Sonda's", "does not start", "Set `path` in [store]"),
-    "store.waiting": ("messages wait, the oldest since 20", "has not taken them yet", "Mend the connection"),
+    "store.waiting": ("1 message waits, the oldest since 20", "has not taken them yet", "Mend the connection"),
     "store.ahead": ("The newest entry is of", "and the clock shows 2026-", "Set the clock right"),
     # devices by ICMP
     "device.ok": ("answers echoes", "ms."),
@@ -79,7 +79,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "device.echo_blocked": ("10.9.0.4 answered none of 6 echoes", "It lives, for SNMP answers", "Allow ICMP echo requests"),
     "device.unreachable": ("Echoes to 10.9.0.99 come back as undeliverable (host unreachable)", "is the device on", "ip route get"),
     "device.loss": ("10.9.0.5 answered", "of 5 echoes", "loses packets", "cable, Wi-Fi and duplex"),
-    "device.own_fault": ("No echo to 203.0.113.1 could be sent (enetunreach)", "not at fault", "has no route there"),
+    "device.own_fault": ("No echo to 203.0.113.1 could be sent (Network is unreachable)", "not at fault", "has no route there"),
     "device.by_tcp": ("TCP connect", "tells nothing", "Mend the ICMP permission"),
     # devices by SNMP
     "snmp.ok": ("SNMP 2c answers in", "“core”", "up 0.0 days"),
