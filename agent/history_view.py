@@ -94,7 +94,9 @@ class Overview:
     since_utc: float | None = None
     """When the first of what is kept was measured."""
     lines: Mapping[Part, Sequence[Point]] = field(default_factory=dict)
-    """Five minutes a point, the last of them minutes; of the last day."""
+    """Five minutes a point, the last of them not over yet; of the last day."""
+    minutes: Mapping[Part, Sequence[Point]] = field(default_factory=dict)
+    """A minute a point; only while the site is known for less than an hour."""
     ribbons: Mapping[Part, Sequence[Stretch]] = field(default_factory=dict)
     """The last seven days; good, attention, problem and maintenance; where there is none nothing is known."""
     devices: Mapping[str, DevicePast] = field(default_factory=dict)
@@ -220,15 +222,22 @@ class OverviewKeeper:
         today = dict(self._today[1])
         minutes = await self._store.windows(None, ECHO, MINUTE, self._read_to, int(now) + 1)
         await asyncio.to_thread(self._take, minutes, lines, today)
-        self.latest = await asyncio.to_thread(self._overview, now, lines, today, changes)
+        done = await asyncio.to_thread(self._overview, now, lines, today, changes)
+        if done.since_utc is not None and now - done.since_utc < HOUR:  # a young site is drawn by the minute
+            fine: dict[Part, dict[int, Point]] = {}
+            rows = await self._store.windows(None, ECHO, MINUTE, int(now) - HOUR, int(now) + 1)
+            await asyncio.to_thread(self._take, rows, fine, {}, MINUTE)
+            done = replace(done, minutes=_in_order(fine))
+        self.latest = done
 
     def _take(
         self,
         rows: Iterable[WindowRow],
         lines: dict[Part, dict[int, Point]],
         today: dict[str, tuple[int, int]],
+        step: int = FIVE_MINUTES,
     ) -> None:
-        """Merge the rows of each part and start; count what was sent and lost since midnight."""
+        """Merge the rows of each part to windows of ``step``; count what was sent and lost since midnight."""
         parts: dict[tuple[Part, int], list[EchoCounts]] = defaultdict(list)
         for row in rows:
             part = self._line_of(row.entity)
@@ -236,7 +245,7 @@ class OverviewKeeper:
                 continue
             counts = EchoCounts.from_plain(row.plain)
             if part is not None:
-                parts[part, row.start_utc].append(counts)
+                parts[part, row.start_utc // step * step].append(counts)
             if row.start_utc >= self._today[0]:
                 sent, lost = today.get(row.entity, (0, 0))
                 today[row.entity] = sent + counts.sent, lost + counts.lost
@@ -276,11 +285,15 @@ class OverviewKeeper:
         return Overview(
             end_utc=now,
             since_utc=since,
-            lines={part: [line[t] for t in sorted(line)] for part, line in lines.items()},
+            lines=_in_order(lines),
             ribbons=_ribbons(self._roles, turns, maintenance, now - RIBBON_S, now),
             devices=devices,
             coverage=_coverage(day),
         )
+
+
+def _in_order(lines: Mapping[Part, Mapping[int, Point]]) -> dict[Part, list[Point]]:
+    return {part: [line[t] for t in sorted(line)] for part, line in lines.items()}
 
 
 def _coverage(states: Sequence[StateSeconds]) -> float | None:

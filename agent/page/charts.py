@@ -64,7 +64,7 @@ def spark(points: Sequence[Point], start: float, end: float, step: float) -> Spa
     if top <= 0:
         return Spark("", "")
     x = _scale(start, end)
-    line = _line([(x(p.start_utc + step / 2), _y(p.median_ms, top)) for p in known], _gap(x, step))
+    line = _line([(x(min(p.start_utc + step / 2, end)), _y(p.median_ms, top)) for p in known], _gap(x, step))
     return Spark(line, _loss(known, x, step, least=LEAST_IN_SPARK))
 
 
@@ -171,7 +171,7 @@ def _loss(points: Iterable[Point], x: Callable[[float], float], step: float, *, 
     for p in points:
         if p.lost and p.sent:
             high = max(HIGH * p.lost / p.sent, least)
-            left, wide = x(p.start_utc), max(x(p.start_utc + step) - x(p.start_utc), 2.5)
+            left, wide = x(p.start_utc), max(min(x(p.start_utc + step), WIDE) - x(p.start_utc), 2.5)
             pieces.append(f"M{_n(max(left, 0.0))} 0h{_n(wide)}v{_n(high)}h-{_n(wide)}Z")
     return "".join(pieces)
 

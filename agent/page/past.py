@@ -1,13 +1,13 @@
 """What the page draws of the past: the lines of the tiles, the ribbons of seven days, one device's chart."""
 
-from itertools import pairwise
 from typing import Any
 
 from agent.history_view import DAY_S, RIBBON_S, Overview, Stretch
 from agent.live import HistoryNow
 from agent.page.charts import Plot, Spark, Tick, bars, plot, spark
-from agent.page.say import DASH, HOUR, NB, Say
+from agent.page.say import DASH, HOUR, MINUTE, NB, Say
 from agent.page.words import STATES
+from agent.store.model import FIVE_MINUTES
 from kpi.catalogue import CATALOGUE
 from kpi.entry import Scope
 from kpi.sketch import Sketch
@@ -25,10 +25,10 @@ def tile_lines(past: Overview, say: Say) -> dict[str, Any]:
     span = next((s for s in _SPANS if age <= s), DAY_S)
     drawn: dict[str, Any] = {}
     for part in Part:
-        points = [p for p in past.lines.get(part, ()) if p.start_utc >= end - span]
+        fine = past.minutes.get(part, ()) if span <= HOUR else ()
+        points = [p for p in fine or past.lines.get(part, ()) if p.start_utc >= end - span]
         medians = sorted(p.median_ms for p in points if p.median_ms is not None)
-        steps = {b.start_utc - a.start_utc for a, b in pairwise(points)}
-        line = spark(points, end - span, end, 300 if 300 in steps else 60) if medians else Spark("", "")
+        line = spark(points, end - span, end, MINUTE if fine else FIVE_MINUTES) if medians else Spark("", "")
         text = {"span": say(f"span_{span}")}
         drawn[part.value] = {
             "line": line,

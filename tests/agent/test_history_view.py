@@ -135,6 +135,7 @@ async def test_the_overview_has_lines_losses_of_today_and_availability() -> None
     line = past.lines[Part.NETWORK]
     assert [p.start_utc for p in line] == [*range(T, T + 2700, 300), T + 2700]
     assert (line[0].sent, line[0].lost) == (20, 1)
+    assert [p.start_utc for p in past.minutes[Part.NETWORK]] == [T + 2700], "known for less than an hour"
     assert past.since_utc == T
     device = past.devices["switch"]
     assert (device.sent_today, device.lost_today) == (20, 6), f"since {midnight}"
@@ -158,6 +159,16 @@ async def test_the_overview_reads_only_what_came_since() -> None:
     again = await overview.fresh()
     assert [p.start_utc for p in again.lines[Part.NETWORK]] == [T - 300, T]
     assert [a for a in store.asked[first:] if a[0] == 300] == [(300, T, T + 300)]
+
+
+async def test_minutes_of_five_that_are_not_over_are_one_point() -> None:
+    store, clock = Kept(), ManualClock(utc=T + 200.0)
+    store.turn("switch", T - 4000, "up")
+    for at in (T, T + 60):
+        store.put("switch", 60, at, 1.0)
+    past = await keeper(store, clock, Role.SWITCH).fresh()
+    assert [(p.start_utc, p.sent) for p in past.lines[Part.NETWORK]] == [(T, 20)]
+    assert past.minutes == {}
 
 
 async def test_the_gateway_is_the_internet_only_where_nothing_outside_is_measured() -> None:

@@ -184,7 +184,7 @@ class Site:
             for i, part in enumerate(Part)
         }
         past = {d.id: DevicePast(50_000, 12 * i, 99.98, 30 * DAY, now) for i, d in enumerate(self.known)}
-        return Overview(now, now - 30 * DAY, lines, ribbons, past, 0.987)
+        return Overview(now, now - 30 * DAY, lines, ribbons=ribbons, devices=past, coverage=0.987)
 
     async def overview(self) -> Overview:
         return self.overview_read
