@@ -126,7 +126,10 @@ class Watch:
             self._suspects.add(device)
 
     def not_measured(self, device: str, reason: str) -> None:
-        """The probe could not ask."""
+        """The probe could not ask. A send that fails because the own link is down is no other fault than that, also
+        where it is noticed before the link."""
+        if not self.link_up(device):
+            reason = "own_link"
         self._devices[device].reach.not_measured(self._clock.monotonic(), reason)
         self._suspects.discard(device)
 

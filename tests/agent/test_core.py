@@ -223,6 +223,38 @@ async def test_the_own_link_down_is_one_incident_and_no_devices_fault(clock: Man
     assert summary["figures"]["availability_pct"]["v"] == 100
 
 
+async def test_a_send_that_fails_before_the_link_is_seen_down_is_no_other_fault(clock: ManualClock) -> None:
+    async with running(clock) as world:
+        world.watch(gw=(), a=("gw",))
+        await clock.advance(10.0)
+        world.link = False
+        world.core.watch.not_measured("a", "net_unreachable")
+        assert [(i.kind, i.cause) for i in world.core.incidents] == [("probe.link", "own_link")]
+        await clock.advance(10.0)
+        world.link = True
+        await clock.advance(10.0)
+    told = world.disk.messages("event/probe.fault")
+    assert [(b["cause"], b["state"]) for b in told] == [("own_link", "open"), ("own_link", "closed")]
+
+
+async def test_of_a_removed_device_nothing_is_known_and_nothing_stays_open(clock: ManualClock) -> None:
+    async with running(clock) as world:
+        world.watch(gw=(), a=())
+        world.silent = {"a"}
+        await clock.advance(20.0)
+        assert [i.entity for i in world.core.incidents] == ["a"]
+        world.watch(gw=())
+        assert list(world.core.incidents) == []
+        world.silent = set()
+        await clock.advance(30.0)
+        world.watch(gw=(), a=())
+        await clock.advance(300.0)
+    (summary,) = world.disk.messages("summary/device/a")
+    assert summary["figures"]["availability_pct"]["unknown_s"] >= 50, "before it came back it was not watched"
+    (row,) = [s for b in world.disk.batches for s in b.states if s.reason == "removed"]
+    assert (row.entity, row.state) == ("a", "unknown")
+
+
 @pytest.mark.parametrize("step", [3600.0, -3600.0, 40.0, -40.0])
 async def test_a_clock_jump_cuts_the_windows_and_no_bucket_exceeds_its_length(clock: ManualClock, step: float) -> None:
     async with running(clock) as world:
