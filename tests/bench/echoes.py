@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-import resource
+import os
 import subprocess
 import sys
 import tempfile
@@ -75,11 +75,13 @@ def _icmp(sonda: SondaRun) -> dict[str, Any]:
 def _fping(place: Namespace, seconds: int) -> tuple[float, int]:
     """CPU seconds and echoes sent."""
     command = ["fping", "-q", "-C", str(seconds), "-p", "1000", "-i", str(FPING_SPACING_MS)]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with place.inside():
-        subprocess.run([*command, *map(address, range(TARGETS))], capture_output=True, check=False)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime, seconds * TARGETS
+        started = subprocess.Popen(
+            [*command, *map(address, range(TARGETS))], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+    _, status, used = os.wait4(started.pid, 0)
+    started.returncode = os.waitstatus_to_exitcode(status)
+    return used.ru_utime + used.ru_stime, seconds * TARGETS
 
 
 @contextlib.contextmanager
