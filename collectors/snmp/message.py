@@ -32,7 +32,8 @@ ID_MIN = 0x01000000
 ID_MAX = 0x7FFFFFFF
 """Request ids between these take four octets, so that they can be patched in; RFC 3412 wants msgID below 2^31."""
 
-_UNSIGNED = bytes(1 if tag in ber.UNSIGNED_MAX else 0 for tag in range(256))
+_BEYOND = bytes(ber.UNSIGNED_MAX.get(tag, 0).bit_length() // 8 + (tag in ber.UNSIGNED_MAX) for tag in range(256))
+"""By tag: octets that are too many for an unsigned value to be taken as it is; 0 for what is not unsigned."""
 _EMPTY = bytes(1 if tag in ber.EMPTY else 0 for tag in range(256))
 
 
@@ -136,7 +137,7 @@ class Request:
         """
         tags = bytearray()
         values: list[Value] = []
-        unsigned, empty, limits = _UNSIGNED, _EMPTY, ber.UNSIGNED_MAX
+        beyond, empty, limits = _BEYOND, _EMPTY, ber.UNSIGNED_MAX
         number = int.from_bytes
         try:
             for wanted, size in zip(self._names, self._sizes, strict=True):
@@ -148,13 +149,12 @@ class Request:
                 begin += 2
                 at = begin + length
                 tags.append(tag)
-                if unsigned[tag]:
-                    if length > 4:
-                        if length > ber.INTEGER_OCTETS_MAX:
-                            return None
-                        values.append(number(data[begin:at]) & limits[tag])
-                    else:
-                        values.append(number(data[begin:at]))
+                if length < beyond[tag]:
+                    values.append(number(data[begin:at]))
+                elif beyond[tag]:
+                    if length > ber.INTEGER_OCTETS_MAX:
+                        return None
+                    values.append(number(data[begin:at]) & limits[tag])
                 elif tag == 0x02:
                     if length > ber.INTEGER_OCTETS_MAX:
                         return None
