@@ -165,42 +165,44 @@ def test_a_broker_that_never_acknowledges(tmp_path: Path, hosts: Hosts, swallowe
         assert sonda.stop() == 0
 
 
-@pytest.mark.parametrize("way", ["tls with a certificate", "websocket", "3.1.1 alone"])
-def test_every_way_to_the_broker(tmp_path: Path, hosts: Hosts, way: str) -> None:
+def test_every_way_to_the_broker(tmp_path: Path, hosts: Hosts) -> None:
+    """TLS with a client certificate, WebSocket, and a broker that knows MQTT 3.1.1 alone, side by side."""
+    hosts.silence(0)
     with ExitStack() as stack:
-        tls = way.startswith("tls")
-        broker = stack.enter_context(
-            Mosquitto(
-                tmp_path,
-                place=hosts.probe,
-                tls=tls,
-                client_certificates=tls,
-                websocket=way == "websocket",
-                acl=f"user probe-1\ntopic readwrite {ROOT}/#\nuser server\ntopic read #\n" if tls else None,
-                users={"server": "s"} if tls else None,
-            )
+
+        def box(name: str) -> Path:
+            (tmp_path / name).mkdir()
+            return tmp_path / name
+
+        acl = f"user probe-1\ntopic readwrite {ROOT}/#\nuser server\ntopic read #\n"
+        tls = Mosquitto(
+            box("tls"), place=hosts.probe, tls=True, client_certificates=True, acl=acl, users={"server": "s"}
         )
-        recorder = stack.enter_context(broker.recorder(f"{ROOT}/#"))
-        if tls:
-            issued = broker.client_certificate("probe-1")
-            files = f'ca = "{broker.ca}"\ncert = "{issued.certificate}"\nkey = "{issued.key}"\n'
-            section, version, secured = mqtt(broker.tls_port, f"[mqtt.tls]\n{files}"), "5", True
-        elif way == "websocket":
-            section, version, secured = mqtt(broker.websocket_port, 'transport = "websocket"\n'), "5", False
-        else:
-            relay = stack.enter_context(Relay("127.0.0.1", broker.port, place=hosts.probe))
-            relay.refuse_mqtt5 = True
-            section, version, secured = mqtt(relay.port), "3.1.1", False
-        sonda = stack.enter_context(SondaRun(tmp_path, settings([0], section), place=hosts.probe))
-        wait_until(lambda: bool(state_of(sonda).get("connected")), f"connected: {state_of(sonda)}", 10)
-        state = state_of(sonda)
-        assert state["version"] == version
-        assert (state["tls"] is not None) is secured
-        if version == "3.1.1":
-            assert "refusals cannot be seen under MQTT 3.1.1" in " ".join(state["warnings"]), "said, not hidden"
-        flap(hosts, sonda, 0)
-        all_arrive(sonda, recorder)
-        assert [b["state"] for b in bodies(recorder, "/status")][-1] == "online"
-        assert sonda.stop() == 0
-        recorder.wait_for(lambda _: bodies(recorder, "/status")[-1]["state"] == "offline", "goodbye")
-    assert "Traceback" not in sonda.log
+        web = Mosquitto(box("web"), place=hosts.probe, websocket=True)
+        old = Mosquitto(box("old"), place=hosts.probe)
+        recorders = [stack.enter_context(stack.enter_context(b).recorder(f"{ROOT}/#")) for b in (tls, web, old)]
+        issued = tls.client_certificate("probe-1")
+        files = f'ca = "{tls.ca}"\ncert = "{issued.certificate}"\nkey = "{issued.key}"\n'
+        relay = stack.enter_context(Relay("127.0.0.1", old.port, place=hosts.probe))
+        relay.refuse_mqtt5 = True
+        sections = (
+            mqtt(tls.tls_port, f"[mqtt.tls]\n{files}"),
+            mqtt(web.websocket_port, 'transport = "websocket"\n'),
+            mqtt(relay.port),
+        )
+        agents = [
+            stack.enter_context(SondaRun(broker.folder, settings([0, 1], section), place=hosts.probe))
+            for broker, section in zip((tls, web, old), sections, strict=True)
+        ]
+        for sonda in agents:
+            wait_until(lambda: bool(state_of(sonda).get("connected")), "connected", 10)  # noqa: B023 - used at once
+        found = [state_of(sonda) for sonda in agents]
+        assert [state["version"] for state in found] == ["5", "5", "3.1.1"]
+        assert [state["tls"] is not None for state in found] == [True, False, False]
+        assert "refusals cannot be seen under MQTT 3.1.1" in " ".join(found[2]["warnings"]), "said, not hidden"
+        for sonda, recorder in zip(agents, recorders, strict=True):
+            recorder.wait_for(lambda _: bodies(recorder, "event/device.down"), "the event", 10)  # noqa: B023 - used at once
+            all_arrive(sonda, recorder)
+            assert sonda.stop() == 0
+            recorder.wait_for(lambda _: bodies(recorder, "/status")[-1]["state"] == "offline", "goodbye")  # noqa: B023 - used at once
+            assert "Traceback" not in sonda.log

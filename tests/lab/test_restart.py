@@ -42,6 +42,32 @@ def windows(path: Path, kind: str, length_s: int) -> Sequence[WindowRow]:
     return asyncio.run(read())
 
 
+def test_stopped_and_killed(tmp_path: Path) -> None:
+    """In short what the next one shows with figures."""
+    need_lab("mosquitto", "mosquitto_sub", "nft")
+    with ExitStack() as stack:
+        hosts = Hosts(stack.enter_context(Network()), 2)
+        broker = stack.enter_context(Mosquitto(tmp_path, place=hosts.probe))
+        recorder = stack.enter_context(broker.recorder(f"{ROOT}/#"))
+        hosts.silence(1)
+        text = settings([0, 1], f'[mqtt]\nhost = "127.0.0.1"\nport = {broker.port}\n')
+        sonda = stack.enter_context(SondaRun(tmp_path, text, place=hosts.probe))
+        wanted = {"host-0": "up", "host-1": "down"}
+        wait_until(lambda: states(sonda) == wanted, "up and down", 8)
+        (down,) = incidents(sonda)
+        sonda.kill()
+        recorder.wait_for(lambda _: bodies(recorder, "/status")[-1]["state"] == "offline", "the last will", 60)
+        sonda.start()
+        wait_until(lambda: states(sonda) == wanted, "up and down", 8)
+        assert [(i["id"], i["closed"]) for i in incidents(sonda)] == [(down["id"], None)], "it goes on"
+        began = time.monotonic()
+        assert sonda.stop() == 0
+        assert time.monotonic() - began < 10
+        recorder.wait_for(lambda _: bodies(recorder, "/status")[-1].get("reason") == "stopped", "goodbye")
+        assert {row.entity for row in windows(sonda.database, "echo", 60)} == {"host-0", "host-1"}, "what was open"
+
+
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_a_stop_and_a_kill_within_five_minutes(tmp_path: Path) -> None:
     """Three runs in the same five minutes: stopped at 172, killed at 247, alive at the end. A clock set ahead stands

@@ -239,12 +239,12 @@ def test_a_full_disk_is_waited_out(tmp_path: Path, hosts: Hosts) -> None:
         ready = sonda.get("/readyz")
         assert ready.status == 503
         assert b"No room is left for" in ready.body and b"Free some space on that disk" in ready.body
-        runs = sonda.json("/api/v1/agent")["scheduler"]["runs"]
+        runs, since = sonda.json("/api/v1/agent")["scheduler"]["runs"], time.monotonic()
         for silent, state in ((range(0), "up"), (range(60), "down")):
             hosts.silence(*silent)
             fill(disk)
             wait_until(lambda: set(states(sonda).values()) == {state}, f"all {state}: states go on", 8)  # noqa: B023 - used at once
-        assert sonda.json("/api/v1/agent")["scheduler"]["runs"] > runs + 60 * 5, "measuring goes on"
+        assert sonda.json("/api/v1/agent")["scheduler"]["runs"] - runs > 0.9 * 60 * (time.monotonic() - since) - 60
         assert sonda.json("/api/v1/agent")["store"]["waiting_writes"] > 0
         assert sonda.log.count("No room is left for") <= 2, "said once (and once for the delivery marks)"
         (disk / "somebody-else").unlink()
@@ -256,21 +256,22 @@ def test_a_full_disk_is_waited_out(tmp_path: Path, hosts: Hosts) -> None:
         about = sonda.json("/api/v1/agent")
         assert about["store"]["waiting_writes"] == 0
         ((stream, came),) = numbers(recorder).items()
-        assert came == list(range(1, about["broker"]["last_seq"] + 1)), "gapless"
+        gaps = [b for b in bodies(recorder, "/gap") if b["of_stream"] == stream and b["reason"] == "space"]
+        named = {n for gap in gaps for first, last in gap["ranges"] for n in range(first, last + 1)}
+        assert {*came, *named} == set(range(1, about["broker"]["last_seq"] + 1)), "nothing is missing without a gap"
         lost = [b for b in bodies(recorder, "event/probe.fault") if b["cause"] == "disk_full"]
-        assert not lost and not bodies(recorder, "/gap"), "nothing had to be given up in so short a time"
-        # every outage that the agent saw was told, in pairs
+        assert not lost, "the agent's memory held it all"
+        turns = [
+            m.json() | {"topic": m.topic} for m in recorder.messages if m.topic.endswith(("device.down", "device.up"))
+        ]
         for number in range(60):
-            turns = [
-                m.topic.rpartition("/")[2]
-                for m in recorder.messages
-                if m.topic.endswith(("device.down", "device.up")) and m.json()["device"] == f"host-{number}"
-            ]
-            assert turns and turns.count("device.down") == turns.count("device.up"), turns
+            told = [turn["topic"].rpartition(".")[2] for turn in turns if turn["device"] == f"host-{number}"]
+            assert told.count("down") > 0
+            assert abs(told.count("down") - told.count("up")) <= len(named), told
         closed = [i for i in sonda.json("/api/v1/incidents") if i["closed"] is not None]
-        assert len(closed) == sum(1 for m in recorder.messages if m.topic.endswith("device.down"))
+        assert 0 <= len(closed) - sum(turn["topic"].endswith("down") for turn in turns) <= len(named), "none is lost"
         assert sonda.stop() == 0
-        print(f"{about['broker']['last_seq']} numbers of {stream}")
+        print(f"{about['broker']['last_seq']} numbers, {len(named)} given up and named, {len(closed)} outages")
     assert "Traceback" not in sonda.log
 
 
