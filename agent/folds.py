@@ -8,20 +8,21 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from agent.messages import MessageDraft
 from agent.recorder import Recorder
-from agent.store.model import DAY, FIVE_MINUTES, HOUR, MONTH, Batch, WindowRow
-from agent.windows import ECHO, PORTS, RESTARTS, STATE
+from agent.store.model import DAY, FIVE_MINUTES, HOUR, MINUTE, MONTH, Batch, StateRow, WindowRow
+from agent.windows import ECHO, NETWORK, PORTS, RESTARTS, STATE
 from kpi.echo import EchoCounts, merge_echo
 from kpi.merge import merge_port_maps
-from kpi.model import Window
+from kpi.model import State, Window
 from kpi.port_counts import PortCounts, ports_window_from_plain, ports_window_to_plain
 from kpi.reboots import RestartCounts, merge_restarts
-from kpi.states import StateSeconds, merge_states
+from kpi.states import StateSeconds, Turn, merge_states, state_seconds
 
 log = logging.getLogger("sonda.folds")
 
@@ -36,6 +37,9 @@ class Reads(Protocol):
         self, entity: str | None, kind: str, length_s: int, from_utc: int, to_utc: int
     ) -> Sequence[WindowRow]:
         """See agent.store.store.Store.windows."""
+
+    async def state_changes(self, entity: str | None, from_utc: float, to_utc: float) -> Sequence[StateRow]:
+        """See agent.store.store.Store.state_changes."""
 
 
 def fold(kind: str, plains: Iterable[Any]) -> Any:
@@ -67,6 +71,13 @@ def fold_ports(plains: Iterable[Any]) -> dict[str, PortCounts]:
     for plain in plains:
         ports = merge_port_maps(ports, ports_window_from_plain(plain))
     return ports
+
+
+def whole(plain: Any, seconds: int) -> Any:
+    """State time over a window of that length: of what no finer window tells, nothing is known (KPI.md R1, R3)."""
+    state = StateSeconds.from_plain(plain)
+    missing = 1000 * seconds - state.expected_ms - state.maintenance_ms
+    return replace(state, unknown_ms=state.unknown_ms + missing).to_plain() if missing > 0 else plain
 
 
 def month_bounds(utc: int, zone: ZoneInfo) -> tuple[int, int]:
@@ -120,13 +131,9 @@ class Folds:
             await self.hour(hour)
 
     async def hour(self, start: int) -> None:
-        """Fold the hour that begins at ``start``, and the day and the month where it ends one."""
-        await self._recorder.settled()
-        folded = await self._fold(FIVE_MINUTES, HOUR, start, start + HOUR)
-        if not folded:
-            return
-        drafts = self._folded(Window(start, HOUR), folded)
-        self._recorder.put(Batch(windows=_rows(folded, HOUR, start), drafts=drafts))
+        """Fold the hour that begins at ``start``, and the day and the month where it ends one, also where the agent was
+        off in that hour."""
+        await self._longer(FIVE_MINUTES, HOUR, start, start + HOUR)
         end = start + HOUR
         if end % DAY == 0:
             await self._longer(HOUR, DAY, end - DAY, end)
@@ -138,13 +145,15 @@ class Folds:
     async def _longer(self, from_s: int, to_s: int, start: int, end: int) -> None:
         await self._recorder.settled()
         folded = await self._fold(from_s, to_s, start, end)
-        drafts = self._folded(Window(start, end - start), folded)
-        self._recorder.put(Batch(windows=_rows(folded, to_s, start), drafts=drafts))
+        if folded:
+            drafts = self._folded(Window(start, end - start), folded)
+            self._recorder.put(Batch(windows=_rows(folded, to_s, start), drafts=drafts))
 
     async def _judge_30_days(self, end: int) -> None:
         await self._recorder.settled()
         start = end - 30 * DAY
-        self._folded(Window(start, end - start), await self._fold(DAY, MONTH, start, end))
+        if folded := await self._fold(DAY, MONTH, start, end):
+            self._folded(Window(start, end - start), folded)
 
     async def _fold(self, from_s: int, to_s: int, start: int, end: int) -> dict[str, dict[str, Any]]:
         folded: dict[str, dict[str, Any]] = {}
@@ -153,6 +162,8 @@ class Folds:
             for row in await self._store.windows(None, kind, from_s, start, end):
                 by_entity[row.entity].append(row.plain)
             folded[kind] = {entity: fold(kind, plains) for entity, plains in by_entity.items()}
+            if kind == STATE and to_s > from_s:
+                folded[kind] = {entity: whole(plain, end - start) for entity, plain in folded[kind].items()}
             if kind == PORTS and to_s in {DAY, MONTH}:
                 folded[kind] = {entity: _without_bins(plain) for entity, plain in folded[kind].items()}
             await asyncio.sleep(0)  # 200 devices take some 50 ms a kind: others get their turn in between
@@ -161,11 +172,46 @@ class Folds:
     async def _make_up(self, now_utc: int) -> None:
         last = now_utc // HOUR * HOUR
         first = last - MAKE_UP_HOURS * HOUR
+        await self._recorder.settled()
+        for start in await self._cut_short(first, now_utc // FIVE_MINUTES * FIVE_MINUTES):
+            await self._close(start)
+        await self._recorder.settled()
         done = {row.start_utc for row in await self._store.windows(None, STATE, HOUR, first, last)}
+        days = {row.start_utc for row in await self._store.windows(None, STATE, DAY, first - DAY, last)}
         for start in range(first, last, HOUR):
-            if start not in done and await self._store.windows(None, STATE, FIVE_MINUTES, start, start + HOUR):
+            end = start + HOUR
+            measured = start not in done and await self._store.windows(None, STATE, FIVE_MINUTES, start, end)
+            if measured or (end % DAY == 0 and start not in done and end - DAY not in days):
                 log.info("Making up for the hour that began at %s.", datetime.fromtimestamp(start, UTC).isoformat())
                 await self.hour(start)
+
+    async def _cut_short(self, first: int, last: int) -> list[int]:
+        """Five minutes of which the agent has written minutes, and which it did not live to close."""
+        minutes = await self._store.windows(None, ECHO, MINUTE, first, last)
+        closed = {row.start_utc for row in await self._store.windows(None, STATE, FIVE_MINUTES, first, last)}
+        starts = {row.start_utc // FIVE_MINUTES * FIVE_MINUTES for row in minutes if row.start_utc is not None}
+        return sorted(starts - closed)
+
+    async def _close(self, start: int) -> None:
+        """The five minutes that begin at ``start``, out of their minutes and the states that were written at once."""
+        end = start + FIVE_MINUTES
+        plains = {ECHO: (await self._fold(MINUTE, FIVE_MINUTES, start, end)).get(ECHO, {})}
+        turns: dict[str, list[Turn]] = defaultdict(list)
+        for row in await self._store.state_changes(None, start, end):
+            if row.utc_at is not None:
+                turns[row.entity].append(Turn(row.utc_at, State(row.state)))
+        plains[STATE] = {}
+        for entity in plains[ECHO].keys() | turns.keys():
+            echo = plains[ECHO].get(entity)
+            checks = EchoCounts.from_plain(echo).sent if echo is not None else 0
+            states = state_seconds(turns.get(entity, ()), start, end, checks=checks)
+            if echo is not None or states.known_ms:
+                plains[STATE][entity] = states.to_plain()
+        if await self._store.windows(NETWORK, STATE, FIVE_MINUTES, start - HOUR, start):
+            plains[STATE][NETWORK] = StateSeconds(unknown_ms=1000 * FIVE_MINUTES).to_plain()
+        drafts = self._folded(Window(start, FIVE_MINUTES), plains)
+        log.info("Closed the five minutes that began at %s.", datetime.fromtimestamp(start, UTC).isoformat())
+        self._recorder.put(Batch(windows=_rows(plains, FIVE_MINUTES, start), drafts=drafts))
 
 
 def _without_bins(plain: Any) -> Any:

@@ -13,9 +13,10 @@ import pytest
 from agent.folds import Folds, fold, month_bounds
 from agent.messages import MessageDraft
 from agent.recorder import Recorder
-from agent.store import Batch, Store, StoreSettings, WindowRow
-from agent.store.model import DAY, FIVE_MINUTES, HOUR, MONTH
-from agent.windows import STATE
+from agent.store import Batch, StateRow, Store, StoreSettings, WindowRow
+from agent.store.model import DAY, FIVE_MINUTES, HOUR, MINUTE, MONTH
+from agent.windows import ECHO, STATE
+from kpi.echo import EchoCounts
 from kpi.model import Window
 from kpi.states import StateSeconds
 from tests.doubles import ManualClock
@@ -105,6 +106,52 @@ async def test_what_was_missed_is_made_up_for_and_only_that(tmp_path: Path) -> N
                 await asyncio.sleep(0.01)
         making.cancel()
         assert [w for w in said.windows if w.length_s == HOUR] == [Window(START - 5 * HOUR, HOUR)]
+
+
+async def test_five_minutes_that_the_agent_did_not_live_to_close_are_closed_at_the_next_start(tmp_path: Path) -> None:
+    """Up until the second minute was written, then killed; the next run begins in the five minutes after."""
+    said = Said()
+    minutes = [
+        WindowRow("a", ECHO, MINUTE, "boot", 0.0, START + 60 * i, EchoCounts(sent=60).to_plain()) for i in range(2)
+    ]
+    async with folding(tmp_path / "s.db", said, [*minutes, five(START - 300)]) as (folds, store, recorder):
+        recorder.note(
+            StateRow("a", "device", "boot", 0.0, START - 900.0, "up"),
+            StateRow("b", "device", "boot", 0.0, START + 20.0, "down"),
+            StateRow("a", "device", "boot", 0.0, START + 125.0, "unknown", "agent_stopped"),
+            StateRow("b", "device", "boot", 0.0, START + 125.0, "unknown", "agent_stopped"),
+            StateRow("a", "device", "next", 0.0, START + 310.0, "up"),
+        )
+        making = asyncio.create_task(folds.run(START + 320))
+        async with asyncio.timeout(10):
+            while not (rows := await store.windows(None, STATE, FIVE_MINUTES, START, START + 300)):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+        states = {row.entity: StateSeconds.from_plain(row.plain) for row in rows}
+        assert (states["a"].up_s, states["a"].down_s, states["a"].unknown_s, states["a"].checks) == (125, 0, 175, 120)
+        assert (states["b"].up_s, states["b"].down_s, states["b"].unknown_s) == (0, 105, 195)
+        (echo,) = await store.windows("a", ECHO, FIVE_MINUTES, START, START + 300)
+        assert EchoCounts.from_plain(echo.plain).sent == 120
+        assert Window(START, FIVE_MINUTES) in said.windows
+        making.cancel()
+
+
+async def test_time_of_which_no_window_tells_is_unknown_and_a_day_whose_last_hour_is_missing_is_a_day(
+    tmp_path: Path,
+) -> None:
+    said = Said()
+    day = START + HOUR - DAY
+    rows = [five(day + 300 * i) for i in range(6)]  # half an hour, then the agent was off until after midnight
+    async with folding(tmp_path / "s.db", said, rows) as (folds, store, _):
+        making = asyncio.create_task(folds.run(START + HOUR + 60))
+        async with asyncio.timeout(10):
+            while not (found := await store.windows("a", STATE, DAY, day, day + DAY)):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+        making.cancel()
+        (hour,) = await store.windows("a", STATE, HOUR, day, day + DAY)
+        states = StateSeconds.from_plain(hour.plain)
+        assert (states.up_s, states.unknown_s, states.coverage) == (1800, 1800, 0.5)
+        states = StateSeconds.from_plain(found[0].plain)
+        assert (states.up_s, states.unknown_s) == (1800, DAY - 1800)
 
 
 def test_there_is_no_fold_of_nothing_and_none_of_an_unknown_version() -> None:
