@@ -112,13 +112,16 @@ class Core:
             return
         offset = self.timeline.offset_s
         alive = next((c.utc_at for c in counters if c.entity == ALIVE and c.utc_at is not None), None)
+        last: dict[str, StateRow] = {}
         for row in states:
             if row.utc_at is not None and row.aspect == DEVICE:
                 self.history.add(row.entity, row.utc_at - offset, State(row.state))
-        if alive is not None:
-            for entity in {row.entity for row in states if row.aspect == DEVICE}:
-                self.history.add(entity, alive - offset, State.UNKNOWN)
-                self._recorder.note(self._state_row(entity, alive - offset, State.UNKNOWN, STOPPED))
+                last[row.entity] = row
+        for entity, row in last.items():
+            if alive is not None and row.utc_at is not None and row.state != State.UNKNOWN:
+                at = max(alive, row.utc_at) - offset  # what was written after the last minute was known to the end
+                self.history.add(entity, at, State.UNKNOWN)
+                self._recorder.note(self._state_row(entity, at, State.UNKNOWN, STOPPED))
         five = self.timeline.span(self._clock.monotonic(), FIVE_S)
         by_device: dict[str, list[EchoCounts]] = {}
         for window in minutes:
