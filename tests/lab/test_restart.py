@@ -161,3 +161,45 @@ def test_a_stop_and_a_kill_within_five_minutes(tmp_path: Path) -> None:
     (came,) = numbers(recorder).values()
     assert came == list(range(1, len(came) + 1))
     print(json.dumps({"availability": availability, "echoes": echoes, "port": rate}))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(120)
+def test_killed_in_one_five_minutes_and_started_in_the_next(tmp_path: Path) -> None:
+    """The summary of the five minutes that it did not live to close is said at the next start, once."""
+    need_lab("mosquitto", "mosquitto_sub", "nft")
+    with ExitStack() as stack:
+        hosts = Hosts(stack.enter_context(Network()), 2)
+        broker = stack.enter_context(Mosquitto(tmp_path, place=hosts.probe, persistent=True))
+        recorder = stack.enter_context(broker.recorder(f"{ROOT}/#"))
+        hosts.silence(1)
+        text = settings([0, 1], f'[mqtt]\nhost = "127.0.0.1"\nport = {broker.port}\n')
+        ahead = until_five_end(300 - 229)
+
+        def run() -> SondaRun:
+            command = sonda_ahead(ahead, tmp_path / "sonda.toml")
+            return SondaRun(tmp_path, text, place=hosts.probe, command=command)
+
+        with run() as sonda:
+            five = int(time.time() + ahead) // 300 * 300
+            wait_until(lambda: states(sonda) == {"host-0": "up", "host-1": "down"}, "up and down", 8)
+            wait_until(lambda: (time.time() + ahead) % 300 > 246.5, "a minute is written", 20)
+            sonda.kill()
+        ahead += 70
+        with run() as sonda:
+            recorder.wait_for(lambda _: bodies(recorder, "summary/site"), "the summary is made up for", 20)
+            for _ in range(2):
+                (up,) = bodies(recorder, "summary/device/host-0")
+                (down,) = bodies(recorder, "summary/device/host-1")
+                (site,) = bodies(recorder, "summary/site")
+                assert sonda.stop() == 0
+                sonda.start()
+                wait_until(lambda: sonda.json("/api/v1/agent")["broker"]["connected"], "connected")
+        assert up["window"] == down["window"] == site["window"] == {"start": five, "length_s": 300}
+        figures = up["figures"]["availability_pct"], down["figures"]["availability_pct"]
+        assert figures[0]["v"] == 100 and 12 < figures[0]["up_s"] < 19 and figures[0]["unknown_s"] > 280
+        assert figures[1]["v"] == 0 and 12 < figures[1]["down_s"] < 19 and figures[1]["up_s"] == 0
+        assert up["figures"]["loss_ratio"]["v"] == 0 and down["figures"]["loss_ratio"]["v"] == 100
+        assert up["partial"] is True
+        (came,) = numbers(recorder).values()
+        assert came == list(range(1, len(came) + 1))
