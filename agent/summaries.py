@@ -6,7 +6,7 @@ days), and stands in every summary until the next such window.
 """
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -54,9 +54,11 @@ class Summaries:
         """By entity: device ids, and "site"."""
         self.ports: dict[str, Mapping[str, Sequence[Figure]]] = {}
         """By device and port key."""
-        self._before: dict[tuple[str, int, str], deque[Reading]] = defaultdict(lambda: deque(maxlen=BEFORE))
-        """By entity ("device" or "device/port"), length of the window and figure."""
-        self._status: dict[tuple[str, str], Status] = {}
+        self._before: dict[tuple[str, int], dict[str, deque[Reading]]] = {}
+        """By entity ("device" or "device/port") and length of the window, then by figure: 4,800 ports are normal, and
+        each asks for its own."""
+        self._status: dict[str, dict[str, Status]] = defaultdict(dict)
+        """By entity and figure."""
         self._crossings: list[Crossing] = []
 
     def closed(self, five: Five, polls: Polls) -> list[MessageDraft]:
@@ -94,6 +96,8 @@ class Summaries:
             ports = self._ports(device, window, polls)
             if ports and window.length_s == HOUR_S:
                 drafts.append(_ports_message(device.device, window, ports))
+        if window.length_s == HOUR_S:
+            self._forget_ports(devices)
         network = plains.get(STATE, {}).get(NETWORK)
         site = self._site(devices, StateSeconds.from_plain(network) if network is not None else None, window)
         if late and devices:
@@ -132,36 +136,46 @@ class Summaries:
         return {key: self._judged(entities[key], window, figures) for key, figures in found.items()}
 
     def _history(self, entity: str, window: Window) -> dict[str, Sequence[Reading]]:
-        return {
-            kpi: tuple(readings)
-            for (of, length_s, kpi), readings in self._before.items()
-            if of == entity and length_s == window.length_s
-        }
+        return {kpi: tuple(readings) for kpi, readings in self._before.get((entity, window.length_s), {}).items()}
 
     def _judged(self, entity: str, window: Window, figures: Iterable[Figure]) -> tuple[Figure, ...]:
         """Remember what this window said; a figure that has no status of its own shows the one in force."""
         judged = []
+        in_force = self._status[entity]
+        before = self._before.setdefault((entity, window.length_s), {}) if window.length_s != FIVE_S else None
         for figure in figures:
             if figure.status is not Status.NONE:
-                was = self._status.get((entity, figure.kpi), Status.GOOD)
+                was = in_force.get(figure.kpi, Status.GOOD)
                 if was is not figure.status:
                     self._crossings.append(
                         Crossing(entity, figure.kpi, was.value, figure.status.value, figure.value, window.length_s)
                     )
-                self._status[entity, figure.kpi] = figure.status
-            if window.length_s != FIVE_S:
-                self._before[entity, window.length_s, figure.kpi].append(reading_of(figure))
-            judged.append(replace(figure, status=self._status.get((entity, figure.kpi), figure.status)))
+                in_force[figure.kpi] = figure.status
+            if before is not None:
+                before.setdefault(figure.kpi, deque(maxlen=BEFORE)).append(reading_of(figure))
+            status = in_force.get(figure.kpi, figure.status)
+            judged.append(figure if status is figure.status else replace(figure, status=status))
         return tuple(judged)
 
     def _forget(self, devices: Mapping[str, DeviceWindow]) -> None:
-        for gone in self.latest.keys() - devices.keys() - {SITE}:
-            del self.latest[gone]
-            self.ports.pop(gone, None)
-            for readings in [k for k in self._before if k[0].partition("/")[0] == gone]:
-                del self._before[readings]
-            for status in [k for k in self._status if k[0].partition("/")[0] == gone]:
-                del self._status[status]
+        """Devices that are watched no more."""
+        gone = self.latest.keys() - devices.keys() - {SITE}
+        for device in gone:
+            del self.latest[device]
+            self.ports.pop(device, None)
+        if gone:
+            self._keep(lambda entity: entity.partition("/")[0] not in gone)
+
+    def _forget_ports(self, devices: Iterable[DeviceWindow]) -> None:
+        """Ports that were not seen for an hour: virtual interfaces come and go by the day."""
+        seen = {f"{device.device}/{port}" for device in devices for port in device.ports}
+        seen |= {f"{device}/{port}" for device, ports in self.ports.items() for port in ports}
+        self._keep(lambda entity: "/" not in entity or entity in seen)
+
+    def _keep(self, wanted: Callable[[str], bool]) -> None:
+        self._before = {key: readings for key, readings in self._before.items() if wanted(key[0])}
+        for entity in [entity for entity in self._status if not wanted(entity)]:
+            del self._status[entity]
 
 
 def why_unanswered(poll: PollOutcome | None) -> NullReason:
