@@ -121,7 +121,7 @@ def rows(effort: Effort, say: Say) -> list[Row]:
         found.append(
             Row(
                 "bytes written a day, cross-check by the real run", run.written_mb_day, 400, 200, "MB",
-                "write_bytes of /proc/PID/io over whole five-minute windows, hours and days not in it", extrapolated=True,
+                "write_bytes of /proc/PID/io over whole five-minute windows; hourly folds and the copying of the log not in it", extrapolated=True,
             )
         )  # fmt: skip
     return found
