@@ -15,12 +15,12 @@ from agent.polled import PollOutcome
 from agent.site import SitePlan
 from agent.windows import ECHO, FIVE_S, NETWORK, PORTS, RESTARTS, STATE, Five
 from kpi.echo import EchoCounts
-from kpi.merge import DeviceWindow
+from kpi.merge import DeviceWindow, merge_device, merge_optional
 from kpi.model import Figure, NullReason, Outcome, Status, Summary, Window
 from kpi.port_counts import PortCounts, ports_window_from_plain
 from kpi.port_summary import port_figures, ports_to_plain
 from kpi.reboots import RestartCounts
-from kpi.states import StateSeconds
+from kpi.states import StateSeconds, merge_states
 from kpi.status import Reading
 from kpi.summary import SITE, device_summary, reading_of, site_summary, summary_to_plain
 
@@ -28,6 +28,8 @@ SITE_SCHEMA = "sonda.summary.site.v1"
 DEVICE_SCHEMA = "sonda.summary.device.v1"
 PORTS_SCHEMA = "sonda.summary.ports.v1"
 HOUR_S = 3600
+REVISIONS_KEPT = 600
+"""Two days of five minutes: a clock that is set back by more says them with the same revisions again, flagged."""
 BEFORE = 2
 """Windows before the present one that a status looks at (KPI.md R10)."""
 
@@ -60,14 +62,19 @@ class Summaries:
         self._status: dict[str, dict[str, Status]] = defaultdict(dict)
         """By entity and figure."""
         self._crossings: list[Crossing] = []
+        self._revisions: dict[int, int] = {}
+        """Of the five minutes that were said last, by their label."""
+        self._piece: Five | None = None
+        """What was said of five minutes of which more is to come."""
 
     def closed(self, five: Five, polls: Polls) -> list[MessageDraft]:
         """Summaries of five closed minutes; the messages carry the window, so they are for dated ones alone."""
         window = Window(five.label, FIVE_S)
         drafts = []
         self._forget(five.devices)
+        revision, five = self._revised(five)
         for device in five.devices.values():
-            summary = self._device(device, window, polls)
+            summary = replace(self._device(device, window, polls), revision=revision, final=five.final)
             self.latest[device.device] = summary
             drafts.append(_device_message(summary))
             ports = self._ports(device, window, polls)
@@ -76,10 +83,32 @@ class Summaries:
             if changed:
                 drafts.append(_ports_message(device.device, window, changed))
         site = self._site(five.devices.values(), five.network, window)
-        self.latest[SITE] = site
+        self.latest[SITE] = site = replace(site, revision=revision, final=five.final)
         flags = {"flags": list(five.flags)} if five.flags else {}
         drafts.append(MessageDraft("summary/site", SITE_SCHEMA, {**summary_to_plain(site), **flags}))
         return drafts
+
+    def _revised(self, five: Five) -> tuple[int, Five]:
+        """Five minutes are said anew, whole and with a higher revision, where a clock that jumped shows them again; of
+        whole ones that no piece tells of, nothing is known."""
+        revision = self._revisions.pop(five.label, -1) + 1 if five.dated else 0
+        before, self._piece = self._piece, None
+        if before is not None and before.label == five.label:
+            devices = {
+                name: merge_device(before.devices[name], device) if name in before.devices else device
+                for name, device in five.devices.items()
+            }
+            five = replace(five, devices=devices, network=merge_optional(merge_states, before.network, five.network))
+        if five.dated:
+            self._revisions[five.label] = revision
+            if len(self._revisions) > REVISIONS_KEPT:
+                del self._revisions[next(iter(self._revisions))]
+        if not five.final:
+            self._piece = five
+            return revision, five
+        devices = {name: replace(d, states=d.states.whole(FIVE_S)) for name, d in five.devices.items()}
+        network = five.network.whole(FIVE_S) if five.network is not None else None
+        return revision, replace(five, devices=devices, network=network)
 
     def folded(
         self, window: Window, plains: Mapping[str, Mapping[str, Any]], plan: SitePlan, polls: Polls

@@ -45,6 +45,8 @@ class Five:
     network: StateSeconds | None
     plan: SitePlan
     flags: tuple[str, ...] = ()
+    final: bool = True
+    """False for a piece that the clock's jump has cut off, when more of the same five minutes is to come."""
 
 
 @dataclass(slots=True)
@@ -152,13 +154,14 @@ class Windows:
             self._close_minute()
         self._closing = replace(self._minute, end=now)
         self._monitor.rotate_echo()
-        self._close_minute()
+        self._close_minute(last=True)
+        self._open(replace(self._timeline.span(now, MINUTE_S), start=now))
         self._block.flags.add(flag)
         self._close_five(now)
-        self._open(replace(self._timeline.span(now, MINUTE_S), start=now))
         self._block.flags.add(flag)
 
     def _close_minute(self, *, last: bool = False) -> None:
+        """``last``: of its calendar; what is open of the five minutes is not this minute's to close."""
         span, self._closing = self._closing, None
         if span is None:
             return
@@ -176,8 +179,8 @@ class Windows:
 
     def _close_five(self, end: float) -> None:
         block = self._block
-        following = self._timeline.span(end + 0.5, FIVE_S)
-        next_end = following.end
+        label = self._minute.label // FIVE_S * FIVE_S  # the open minute is the first of what follows
+        next_end = max(end, label + FIVE_S - self._timeline.offset_s)
         plan = self._plan()
         devices = {}
         for track in self._monitor:
@@ -192,8 +195,9 @@ class Windows:
             network=self._network(block.start, end, _gateway_checks(plan, devices)),
             plan=plan,
             flags=tuple(sorted(block.flags)),
+            final=label != block.label,
         )
-        self._block = _Block(following.label, following.dated, end)
+        self._block = _Block(label, self._minute.dated, end)
         self._monitor.open_five(end, next_end)
         self._history.forget_before(end - KEEP_S)
         self._recorder.put(self._closed(five, self._batch(five)))
