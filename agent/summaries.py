@@ -54,8 +54,8 @@ class Summaries:
     def __init__(self) -> None:
         self.latest: dict[str, Summary] = {}
         """By entity: device ids, and "site"."""
-        self.ports: dict[str, Mapping[str, Sequence[Figure]]] = {}
-        """By device and port key."""
+        self._ports_now: dict[str, tuple[DeviceWindow, Window, NullReason]] = {}
+        """By device; figures are made of it when somebody asks: 4,800 ports take 0.3 s and 10 MB (measured)."""
         self._before: dict[tuple[str, int], dict[str, deque[Reading]]] = {}
         """By entity ("device" or "device/port") and length of the window, then by figure: 4,800 ports are normal, and
         each asks for its own."""
@@ -77,11 +77,11 @@ class Summaries:
             summary = replace(self._device(device, window, polls), revision=revision, final=five.final)
             self.latest[device.device] = summary
             drafts.append(_device_message(summary))
-            ports = self._ports(device, window, polls)
-            self.ports[device.device] = ports
-            changed = {key: ports[key] for key, counts in device.ports.items() if counts.transitions}
+            self._ports_now[device.device] = device, window, why_unanswered(polls.get(device.device))
+            changed = {key: counts for key, counts in device.ports.items() if counts.transitions}
             if changed:
-                drafts.append(_ports_message(device.device, window, changed))
+                figures = self._ports(replace(device, ports=changed), window, polls)
+                drafts.append(_ports_message(device.device, window, figures))
         site = self._site(five.devices.values(), five.network, window)
         self.latest[SITE] = site = replace(site, revision=revision, final=five.final)
         flags = {"flags": list(five.flags)} if five.flags else {}
@@ -133,6 +133,16 @@ class Summaries:
             drafts.append(MessageDraft("summary/site", SITE_SCHEMA, summary_to_plain(site)))
         return drafts
 
+    def ports(self, device: str) -> Mapping[str, Sequence[Figure]]:
+        """The figures of a device's ports in the last closed five minutes, with the statuses in force."""
+        if device not in self._ports_now:
+            return {}
+        found, window, unanswered = self._ports_now[device]
+        return {
+            key: self._in_force(f"{device}/{key}", figures)
+            for key, figures in port_figures(found.ports, window, unanswered=unanswered).items()
+        }
+
     def crossings(self) -> list[Crossing]:
         """The changes of status since this was asked last. What was never judged counts as good before."""
         crossings, self._crossings = self._crossings, []
@@ -167,9 +177,8 @@ class Summaries:
     def _history(self, entity: str, window: Window) -> dict[str, Sequence[Reading]]:
         return {kpi: tuple(readings) for kpi, readings in self._before.get((entity, window.length_s), {}).items()}
 
-    def _judged(self, entity: str, window: Window, figures: Iterable[Figure]) -> tuple[Figure, ...]:
+    def _judged(self, entity: str, window: Window, figures: Sequence[Figure]) -> tuple[Figure, ...]:
         """Remember what this window said; a figure that has no status of its own shows the one in force."""
-        judged = []
         in_force = self._status[entity]
         before = self._before.setdefault((entity, window.length_s), {}) if window.length_s != FIVE_S else None
         for figure in figures:
@@ -182,23 +191,29 @@ class Summaries:
                 in_force[figure.kpi] = figure.status
             if before is not None:
                 before.setdefault(figure.kpi, deque(maxlen=BEFORE)).append(reading_of(figure))
-            status = in_force.get(figure.kpi, figure.status)
-            judged.append(figure if status is figure.status else replace(figure, status=status))
-        return tuple(judged)
+        return self._in_force(entity, figures)
+
+    def _in_force(self, entity: str, figures: Sequence[Figure]) -> tuple[Figure, ...]:
+        known = self._status.get(entity, {})
+        statuses = [known.get(figure.kpi, figure.status) for figure in figures]
+        return tuple(
+            figure if status is figure.status else replace(figure, status=status)
+            for figure, status in zip(figures, statuses, strict=True)
+        )
 
     def _forget(self, devices: Mapping[str, DeviceWindow]) -> None:
         """Devices that are watched no more."""
         gone = self.latest.keys() - devices.keys() - {SITE}
         for device in gone:
             del self.latest[device]
-            self.ports.pop(device, None)
+            self._ports_now.pop(device, None)
         if gone:
             self._keep(lambda entity: entity.partition("/")[0] not in gone)
 
     def _forget_ports(self, devices: Iterable[DeviceWindow]) -> None:
         """Ports that were not seen for an hour: virtual interfaces come and go by the day."""
         seen = {f"{device.device}/{port}" for device in devices for port in device.ports}
-        seen |= {f"{device}/{port}" for device, ports in self.ports.items() for port in ports}
+        seen |= {f"{name}/{port}" for name, (device, _, _) in self._ports_now.items() for port in device.ports}
         self._keep(lambda entity: "/" not in entity or entity in seen)
 
     def _keep(self, wanted: Callable[[str], bool]) -> None:

@@ -35,9 +35,8 @@ class Figures(Protocol):
     def latest(self) -> Mapping[str, Summary]:
         """By entity: device ids, and "site"."""
 
-    @property
-    def ports(self) -> Mapping[str, Mapping[str, Sequence[Figure]]]:
-        """By device id and port key."""
+    def ports(self, device: str) -> Mapping[str, Sequence[Figure]]:
+        """By port key; empty where nothing is known of the device's ports."""
 
 
 class History(Protocol):
@@ -175,7 +174,7 @@ class View:
         )
 
     def _ports(self, device_id: str, polled: Polled) -> list[PortNow]:
-        figures = self._figures.ports.get(device_id, {})
+        figures = self._figures.ports(device_id)
         ports = []
         for key, port in sorted(polled.ports.items(), key=lambda item: item[1].identity.index):
             identity, status = port.identity, polled.oper.get(key)
