@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -28,6 +27,7 @@ log = logging.getLogger("sonda.folds")
 
 KINDS = (STATE, ECHO, PORTS, RESTARTS)
 MAKE_UP_HOURS = 48
+AT_ONCE = 24
 
 
 class Reads(Protocol):
@@ -71,13 +71,6 @@ def fold_ports(plains: Iterable[Any]) -> dict[str, PortCounts]:
     for plain in plains:
         ports = merge_port_maps(ports, ports_window_from_plain(plain))
     return ports
-
-
-def whole(plain: Any, seconds: int) -> Any:
-    """State time over a window of that length: of what no finer window tells, nothing is known (KPI.md R1, R3)."""
-    state = StateSeconds.from_plain(plain)
-    missing = 1000 * seconds - state.expected_ms - state.maintenance_ms
-    return replace(state, unknown_ms=state.unknown_ms + missing).to_plain() if missing > 0 else plain
 
 
 def month_bounds(utc: int, zone: ZoneInfo) -> tuple[int, int]:
@@ -156,18 +149,31 @@ class Folds:
             self._folded(Window(start, end - start), folded)
 
     async def _fold(self, from_s: int, to_s: int, start: int, end: int) -> dict[str, dict[str, Any]]:
-        folded: dict[str, dict[str, Any]] = {}
-        for kind in KINDS:
-            by_entity: dict[str, list[Any]] = defaultdict(list)
-            for row in await self._store.windows(None, kind, from_s, start, end):
-                by_entity[row.entity].append(row.plain)
-            folded[kind] = {entity: fold(kind, plains) for entity, plains in by_entity.items()}
-            if kind == STATE and to_s > from_s:
-                folded[kind] = {entity: whole(plain, end - start) for entity, plain in folded[kind].items()}
-            if kind == PORTS and to_s in {DAY, MONTH}:
-                folded[kind] = {entity: _without_bins(plain) for entity, plain in folded[kind].items()}
-            await asyncio.sleep(0)  # 200 devices take some 50 ms a kind: others get their turn in between
+        """By kind and entity. A month of 4,800 ports is 3.5 million windows: no more than AT_ONCE of one device are in
+        memory beside what they are folded into, and everything else gets its turn after each device."""
+        folded: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+        for begin in range(start, end, AT_ONCE * from_s):
+            until = min(end, begin + AT_ONCE * from_s)
+            for kind in KINDS:
+                for entity in sorted(folded[STATE]) if kind == PORTS else [None]:
+                    rows = await self._store.windows(entity, kind, from_s, begin, until)
+                    await self._fold_in(folded[kind], kind, rows, bins=to_s not in {DAY, MONTH})
+        if end - start > from_s:
+            folded[STATE] = {
+                entity: StateSeconds.from_plain(plain).whole(end - start).to_plain()
+                for entity, plain in folded[STATE].items()
+            }
         return folded if any(folded.values()) else {}
+
+    async def _fold_in(self, folded: dict[str, Any], kind: str, rows: Sequence[WindowRow], *, bins: bool) -> None:
+        by_entity: dict[str, list[Any]] = defaultdict(list)
+        for row in rows:
+            by_entity[row.entity].append(row.plain)
+        for entity, plains in by_entity.items():
+            before = [folded[entity]] if entity in folded else []
+            one = fold(kind, [*before, *plains])
+            folded[entity] = one if bins or kind != PORTS else _without_bins(one)
+            await asyncio.sleep(0)
 
     async def _make_up(self, now_utc: int) -> None:
         last = now_utc // HOUR * HOUR

@@ -10,14 +10,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from agent.folds import Folds, fold, month_bounds
+from agent.folds import Folds, fold, fold_ports, month_bounds
 from agent.messages import MessageDraft
 from agent.recorder import Recorder
 from agent.store import Batch, StateRow, Store, StoreSettings, WindowRow
 from agent.store.model import DAY, FIVE_MINUTES, HOUR, MINUTE, MONTH
-from agent.windows import ECHO, STATE
+from agent.windows import ECHO, PORTS, STATE
 from kpi.echo import EchoCounts
 from kpi.model import Window
+from kpi.port_counts import PortCounts, ports_window_to_plain
 from kpi.states import StateSeconds
 from tests.doubles import ManualClock
 
@@ -80,6 +81,7 @@ async def test_a_month_ends_by_the_sites_own_calendar(tmp_path: Path) -> None:
         await recorder.settled()
         (month,) = await store.windows("a", STATE, MONTH, first, first + 1)
         assert month.start_utc == first
+        assert StateSeconds.from_plain(month.plain).expected_ms == 1000 * (end - first)  # most of it unknown
     assert Window(first, end - first) in said.windows
 
 
@@ -177,3 +179,42 @@ async def test_what_got_its_date_late_is_said_and_folded(tmp_path: Path) -> None
             while not await store.windows("a", STATE, HOUR, START, START + HOUR):  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.01)
         making.cancel()
+
+
+async def test_a_month_of_many_ports_is_read_a_device_and_a_day_at_a_time(tmp_path: Path) -> None:
+    """A month of 4,800 ports would not fit into memory, and folding a day of them at once would hold up all echoes."""
+    bins = ((26_667, -1, 10**9),)
+    counts = PortCounts(polls=1, in_octets=10**6, in_ms=300_000, up_ms=3_600_000, speed_bps=10**9, bins=bins)
+    ports = ports_window_to_plain({f"ge{i}": counts for i in range(4)})
+    hours = range(START - 39 * HOUR, START + HOUR, HOUR)
+    rows = [
+        row
+        for start in hours
+        for entity in ("a", "b")
+        for row in (
+            WindowRow(entity, STATE, HOUR, "", 0.0, start, StateSeconds(up_ms=3_600_000, checks=3600).to_plain()),
+            WindowRow(entity, PORTS, HOUR, "", 0.0, start, ports),
+        )
+    ]
+    most = 0
+    async with folding(tmp_path / "s.db", Said(), rows) as (folds, store, _recorder):
+        read = store.windows
+
+        async def counted(entity: str | None, kind: str, *span: int) -> Sequence[WindowRow]:
+            nonlocal most
+            found: Sequence[WindowRow] = await read(entity, kind, *span)
+            if kind == PORTS:
+                most = max(most, len(found))
+            return found
+
+        store.windows = counted
+        folded = await folds._fold(HOUR, MONTH, hours.start, hours.stop)
+        store.windows = read
+    assert most == 24
+    for entity in ("a", "b"):
+        merged = fold_ports([folded[PORTS][entity]])
+        assert {key: c.in_octets for key, c in merged.items()} == dict.fromkeys(
+            (f"ge{i}" for i in range(4)), 40 * 10**6
+        )
+        assert all(not c.bins for c in merged.values())
+        assert StateSeconds.from_plain(folded[STATE][entity]).up_ms == 40 * 3_600_000
