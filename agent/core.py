@@ -3,7 +3,7 @@
 app.py gives it the parts that touch the world and keeps it running; tests give it a clock that stands still.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -207,11 +207,12 @@ class Core:
         self._changed()
         return Batch(windows=batch.windows, counters=batch.counters, drafts=drafts if five.dated else ())
 
-    def window_folded(self, window: Window, folded: Mapping[str, Mapping[str, Any]]) -> Sequence[MessageDraft]:
-        """A coarser window was folded: what statuses it gives, and the messages of an hour."""
-        drafts = self.summaries.folded(window, folded, self.plan, self._polls())
+    def window_folded(
+        self, window: Window, folded: Mapping[str, Mapping[str, Any]]
+    ) -> Iterator[Sequence[MessageDraft]]:
+        """A coarser window was folded: what statuses it gives, and the messages of an hour, device by device."""
+        yield from self.summaries.folded(window, folded, self.plan, self._polls())
         self._say_crossings()
-        return drafts
 
     def _say_crossings(self) -> None:
         for crossing in self.summaries.crossings():

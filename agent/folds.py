@@ -90,10 +90,10 @@ class Folds:
         recorder: Recorder,
         *,
         zone: Callable[[], ZoneInfo],
-        folded: Callable[[Window, Mapping[str, Mapping[str, Any]]], Sequence[MessageDraft]],
+        folded: Callable[[Window, Mapping[str, Mapping[str, Any]]], Iterable[Sequence[MessageDraft]]],
     ) -> None:
         """``folded(window, plains by kind and entity)`` gives the messages of an hour, a day, or the 30 days that end
-        with a day (which are only judged, not kept)."""
+        with a day (which are only judged, not kept), a device at a time."""
         self._store = store
         self._recorder = recorder
         self._zone = zone
@@ -112,7 +112,7 @@ class Folds:
         for start in range(first, last, FIVE_MINUTES):
             plains = await self._fold(FIVE_MINUTES, FIVE_MINUTES, start, start + FIVE_MINUTES)
             if plains:
-                self._recorder.put(Batch(drafts=self._folded(Window(start, FIVE_MINUTES), plains)))
+                self._recorder.put(Batch(drafts=await self._say(Window(start, FIVE_MINUTES), plains)))
                 self.five_closed(start)
 
     async def run(self, now_utc: int | None) -> None:
@@ -139,14 +139,21 @@ class Folds:
         await self._recorder.settled()
         folded = await self._fold(from_s, to_s, start, end)
         if folded:
-            drafts = self._folded(Window(start, end - start), folded)
+            drafts = await self._say(Window(start, end - start), folded)
             self._recorder.put(Batch(windows=_rows(folded, to_s, start), drafts=drafts))
 
     async def _judge_30_days(self, end: int) -> None:
         await self._recorder.settled()
         start = end - 30 * DAY
         if folded := await self._fold(DAY, MONTH, start, end):
-            self._folded(Window(start, end - start), folded)
+            await self._say(Window(start, end - start), folded)
+
+    async def _say(self, window: Window, plains: Mapping[str, Mapping[str, Any]]) -> list[MessageDraft]:
+        drafts: list[MessageDraft] = []
+        for some in self._folded(window, plains):
+            drafts += some
+            await asyncio.sleep(0)
+        return drafts
 
     async def _fold(self, from_s: int, to_s: int, start: int, end: int) -> dict[str, dict[str, Any]]:
         """By kind and entity. A month of 4,800 ports is 3.5 million windows: no more than AT_ONCE of one device are in
@@ -215,7 +222,7 @@ class Folds:
                 plains[STATE][entity] = states.to_plain()
         if await self._store.windows(NETWORK, STATE, FIVE_MINUTES, start - HOUR, start):
             plains[STATE][NETWORK] = StateSeconds(unknown_ms=1000 * FIVE_MINUTES).to_plain()
-        drafts = self._folded(Window(start, FIVE_MINUTES), plains)
+        drafts = await self._say(Window(start, FIVE_MINUTES), plains)
         log.info("Closed the five minutes that began at %s.", datetime.fromtimestamp(start, UTC).isoformat())
         self._recorder.put(Batch(windows=_rows(plains, FIVE_MINUTES, start), drafts=drafts))
 

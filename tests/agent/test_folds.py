@@ -36,7 +36,7 @@ class Said:
     def __init__(self) -> None:
         self.windows: list[Window] = []
 
-    def __call__(self, window: Window, folded: Mapping[str, Mapping[str, Any]]) -> Sequence[MessageDraft]:
+    def __call__(self, window: Window, folded: Mapping[str, Mapping[str, Any]]) -> Sequence[Sequence[MessageDraft]]:
         self.windows.append(window)
         return []
 

@@ -52,7 +52,7 @@ def test_loss_is_judged_on_the_hour_and_stands_in_the_five_minutes_after_it() ->
     summaries = Summaries()
     summaries.closed(five(), {})
     assert status(summaries, "loss_ratio") is Status.NONE
-    summaries.folded(HOUR, hour(lost=200), PLAN, {})
+    list(summaries.folded(HOUR, hour(lost=200), PLAN, {}))
     summaries.closed(five(), {})
     assert status(summaries, "loss_ratio") is Status.BAD
 
@@ -60,7 +60,7 @@ def test_loss_is_judged_on_the_hour_and_stands_in_the_five_minutes_after_it() ->
 def test_a_crossing_is_said_once_and_again_when_it_is_mended() -> None:
     summaries = Summaries()
     for number, lost in enumerate((0, 200, 200, 0, 0, 0)):
-        summaries.folded(Window(HOUR.start_utc + 3600 * number, 3600), hour(lost), PLAN, {})
+        list(summaries.folded(Window(HOUR.start_utc + 3600 * number, 3600), hour(lost), PLAN, {}))
     said = [(c.entity, c.was, c.status) for c in summaries.crossings() if c.kpi == "loss_ratio"]
     assert said == [("core", "good", "bad"), ("core", "bad", "good")]
     assert summaries.crossings() == []
@@ -97,9 +97,9 @@ def test_judging_an_hour_costs_a_port_the_same_however_many_there_are() -> None:
 
     def cost(devices: int) -> float:
         summaries, (plains, plan) = Summaries(), hour_of_ports(devices, 24)
-        summaries.folded(HOUR, plains, plan, {})
+        list(summaries.folded(HOUR, plains, plan, {}))
         began = time.process_time()
-        summaries.folded(Window(HOUR.start_utc + 3600, 3600), plains, plan, {})
+        list(summaries.folded(Window(HOUR.start_utc + 3600, 3600), plains, plan, {}))
         return (time.process_time() - began) / devices
 
     assert cost(100) < 3 * min(cost(6) for _ in range(3))
@@ -109,7 +109,7 @@ def test_ports_that_are_gone_for_an_hour_are_forgotten() -> None:
     summaries = Summaries()
     for number in range(6):
         plains, plan = hour_of_ports(1, 3, prefix=f"veth{number}-")
-        summaries.folded(Window(HOUR.start_utc + 3600 * number, 3600), plains, plan, {})
+        list(summaries.folded(Window(HOUR.start_utc + 3600 * number, 3600), plains, plan, {}))
     held = {entity for entity, _ in summaries._before} | set(summaries._status)
     assert {entity for entity in held if "/" in entity} == {f"sw0/veth5-{i}" for i in range(3)}
 
