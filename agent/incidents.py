@@ -52,7 +52,9 @@ class Incidents:
             self.begin(KIND_DOWN, change.device, change.reason, at, hides)
         elif change.state is State.UP:
             self.end(KIND_DOWN, change.device, at)
-            self.end(KIND_LINK, PROBE, at)
+            link = self._open.get((KIND_LINK, PROBE))
+            if link is not None and change.device in link.hides:  # what another link reaches proves nothing of this one
+                self.end(KIND_LINK, PROBE, at)
         elif change.state is State.UNKNOWN:
             self._hide(change)
         self._end_fault(at)

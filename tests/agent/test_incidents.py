@@ -36,6 +36,8 @@ def test_the_own_link_is_one_incident_that_hides_all() -> None:
         known.state_changed(change(device, 20.0, State.UNKNOWN, "own_link"))
     (only,) = known
     assert (only.kind, only.entity, only.hides) == (KIND_LINK, PROBE, ("a", "b", "gw"))
+    known.state_changed(change("sw", 25.0, State.UP, "answered"))
+    assert list(known) == [only], "what another link reaches proves nothing of this one"
     known.state_changed(change("a", 30.0, State.UP, "answered"))
     assert list(known) == []
 
