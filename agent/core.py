@@ -138,8 +138,9 @@ class Core:
     def forget_strangers(self) -> None:
         """Incidents of devices that were taken out of the settings while the agent was stopped end."""
         for incident in tuple(self.incidents):
-            if incident.kind == KIND_DOWN and incident.entity not in self.plan.by_id():
-                self._forget(incident.entity, self._clock.monotonic())
+            about = {incident.entity} if incident.kind == KIND_DOWN else set(incident.hides)
+            for device in sorted(about - self.plan.by_id().keys()):
+                self._forget(device, self._clock.monotonic())
 
     def _forget(self, device: str, at: float) -> None:
         self._was_down.discard(device)

@@ -37,8 +37,9 @@ class Incidents:
         self._write = write
         self.written: deque[Incident] = deque(maxlen=WRITTEN_KEPT)
         """What was written last, oldest first: the store may be a moment behind."""
-        self._hidden = {d: i.cause for i in self._open.values() if i.kind == KIND_FAULT for d in i.hides}
-        """Devices whose state is unknown, with the reason; what a fault hid when the agent stopped is hidden still."""
+        self._hidden = {d: i.cause for i in self._open.values() if i.entity == PROBE for d in i.hides}
+        """Devices whose state is unknown, with the reason; what a trouble of ours hid when the agent stopped is hidden
+        still."""
 
     def __iter__(self) -> Iterator[Incident]:
         return iter(sorted(self._open.values(), key=lambda i: i.opened_utc))
@@ -63,6 +64,8 @@ class Incidents:
         """It is watched no more: what is open with it ends."""
         self._hidden.pop(device, None)
         self.end(KIND_DOWN, device, self._utc(at))
+        if "own_link" not in self._hidden.values():
+            self.end(KIND_LINK, PROBE, self._utc(at))
         self._end_fault(self._utc(at))
 
     def begin(self, kind: str, entity: str, cause: str, opened_utc: float, hides: tuple[str, ...] = ()) -> None:
