@@ -195,6 +195,7 @@ class Agent:
             settings=lambda: self._settings,
             agent=self._about,
             lacking=self._lacking,
+            in_maintenance=self._core.in_maintenance,
         )
         self._events = Broadcaster(clock, self._view.now)
         self._server: Server | None = None

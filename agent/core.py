@@ -135,6 +135,11 @@ class Core:
                 ports = {k: LastReading.from_plain(p).moved(at) for k, p in reading.plain["ports"].items()}
                 track.polled.resume(ports, None)
 
+    def in_maintenance(self, device: str) -> bool:
+        """Whether a planned time of this device is now."""
+        now = self.timeline.utc(self._clock.monotonic())
+        return any(start <= now < end for start, end in self.plan.maintenance_of(device))
+
     def forget_strangers(self) -> None:
         """Incidents of devices that were taken out of the settings while the agent was stopped end."""
         for incident in tuple(self.incidents):
@@ -161,6 +166,7 @@ class Core:
             "name": device.device.name if device else change.device,
             "since": rfc3339(self.timeline.utc(change.at)),
             "reason": change.reason,
+            **({"maintenance": True} if self.in_maintenance(change.device) else {}),
         }
         if change.state is State.DOWN:
             self._was_down.add(change.device)
@@ -198,7 +204,11 @@ class Core:
         changes = network_changes(
             self.history.of(LINK), gateway, [self.history.of(target) for target in self.plan.internet]
         )
-        return state_seconds(changes, start, end, checks=checks) if changes is not None else None
+        if changes is None:
+            return None
+        offset = self.timeline.offset_s
+        planned = [(a - offset, b - offset) for a, b in self.plan.maintenance_of(self.plan.gateway or "")]
+        return state_seconds(changes, start, end, maintenance=planned, checks=checks)
 
     def _closed(self, five: Five, batch: Batch) -> Batch:
         drafts = self.summaries.closed(five, self._polls())

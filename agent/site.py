@@ -60,6 +60,10 @@ class SitePlan:
         """The devices by their ids."""
         return {w.device.id: w for w in self.devices}
 
+    def maintenance_of(self, device: str) -> tuple[tuple[float, float], ...]:
+        """(start_utc, end_utc) of what is planned for this device."""
+        return tuple((start, end) for devices, start, end in self.maintenance if device in devices)
+
 
 def host_names(settings: Settings) -> set[str]:
     """Every address in the settings that is a name and must be resolved."""

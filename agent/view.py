@@ -61,8 +61,10 @@ class View:
         settings: Callable[[], Settings],
         agent: Callable[[], Any],
         lacking: Callable[[], str | None],
+        in_maintenance: Callable[[str], bool],
     ) -> None:
-        """``agent()`` awaits the agent's own document; ``lacking()`` says what keeps it from being ready."""
+        """``agent()`` awaits the agent's own document; ``lacking()`` says what keeps it from being ready;
+        ``in_maintenance(device)`` whether what it does now does not count."""
         self._clock = clock
         self._timeline = timeline
         self._monitor = monitor
@@ -72,13 +74,15 @@ class View:
         self._settings = settings
         self._agent = agent
         self._lacking = lacking
+        self._in_maintenance = in_maintenance
 
     def site(self) -> SiteNow:
         site = self._settings().site
         counts = dict.fromkeys(State, 0)
         for track in self._monitor:
-            counts[track.reach.state] += 1
+            counts[self._state(track)] += 1
         incidents = [self._incident(i) for i in self._incidents]
+        troubled = any(not self._in_maintenance(i.entity) for i in self._incidents)
         summary = self._figures.latest.get("site")
         return SiteNow(
             tenant=site.tenant,
@@ -88,7 +92,7 @@ class View:
             timezone=site.timezone,
             language=site.language,
             time=rfc3339(self._clock.utc()),
-            state=_site_state(counts, bool(incidents)),
+            state=_site_state(counts, troubled),
             devices={state.value: n for state, n in counts.items()},
             incidents=incidents,
             window=_window(summary),
@@ -156,6 +160,9 @@ class View:
         """What the page is told at every change."""
         return {"site": asdict(self.site()), "devices": [asdict(d) for d in self.devices()]}
 
+    def _state(self, track: Track) -> State:
+        return State.MAINTENANCE if self._in_maintenance(track.id) else track.reach.state
+
     def _device(self, track: Track) -> DeviceNow:
         device, reach = track.watchable.device, track.reach
         sent = track.minute.sent
@@ -165,7 +172,7 @@ class View:
             role=device.role.value,
             address=device.address,
             parents=device.parents,
-            state=reach.state.value,
+            state=self._state(track).value,
             reason=reach.reason,
             since=rfc3339(self._timeline.utc(reach.since)) if self._timeline.dated else None,
             rtt_ms=round(track.last_rtt_ms, 3) if track.last_rtt_ms is not None else None,
@@ -216,7 +223,7 @@ def rfc3339(utc: float) -> str:
 
 def _site_state(counts: Mapping[State, int], troubled: bool) -> str:
     if counts[State.UP] == 0:
-        return "down" if counts[State.DOWN] else "unknown"
+        return next((s.value for s in (State.DOWN, State.UNKNOWN, State.MAINTENANCE) if counts[s]), "unknown")
     return "degraded" if troubled or counts[State.DOWN] else "up"
 
 

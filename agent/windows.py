@@ -219,7 +219,7 @@ class Windows:
 
     def _maintenance(self, plan: SitePlan, device: str) -> tuple[tuple[float, float], ...]:
         offset = self._timeline.offset_s
-        return tuple((a - offset, b - offset) for devices, a, b in plan.maintenance if device in devices)
+        return tuple((start - offset, end - offset) for start, end in plan.maintenance_of(device))
 
     def _batch(self, five: Five) -> Batch:
         span = Span(five.start, five.end, FIVE_S, five.label, five.dated)

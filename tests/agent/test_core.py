@@ -4,18 +4,21 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from agent.core import Core
 from agent.monitor import echo_id
 from agent.recorder import Recorder
+from agent.settings import load
 from agent.settings.models import PortsSettings
 from agent.site import SitePlan, Watchable
 from agent.store.model import Batch, Committed, WindowRow
 from agent.timeline import Timeline
-from agent.windows import ECHO, STATE
+from agent.view import View
+from agent.windows import ECHO, NETWORK, STATE
 from collectors.clock import ClockTrust
 from collectors.icmp.echo import EchoTarget
 from kpi.echo import EchoCounts
@@ -323,6 +326,56 @@ async def test_five_minutes_that_a_small_jump_cuts_are_said_whole_at_their_end(c
     assert second["coverage"] == pytest.approx(294.5 / 300, abs=0.003)  # five seconds of the calendar never were
     (cut, whole) = world.disk.messages("summary/site")
     assert cut["flags"] == whole["flags"] == ["clock_jump"]
+
+
+async def test_what_a_device_does_in_its_maintenance_is_shown_as_that_and_degrades_nothing(
+    clock: ManualClock, tmp_path: Path
+) -> None:
+    path = tmp_path / "sonda.toml"
+    path.write_text('[site]\ntenant = "t"\nsite = "s"\nprobe = "p"\n')
+    settings = load([path])
+    planned = (frozenset({"a"}), MIDNIGHT + 60, MIDNIGHT + 200)
+    async with running(clock) as world:
+        world.core.apply(SitePlan((watchable("gw", ()), watchable("a", ())), "gw", (), (planned,)))
+        view = View(
+            clock=clock,
+            timeline=world.timeline,
+            monitor=world.core.monitor,
+            incidents=world.core.incidents,
+            figures=world.core.summaries,
+            history=cast("Any", None),
+            settings=lambda: settings,
+            agent=lambda: None,
+            lacking=lambda: None,
+            in_maintenance=world.core.in_maintenance,
+        )
+        await clock.advance(50.0)
+        assert ([d.state for d in view.devices()], view.site().state) == (["up", "up"], "up")
+        await clock.advance(50.0)
+        world.silent.add("a")
+        await clock.advance(30.0)
+        assert ([d.state for d in view.devices()], view.site().state) == (["up", "maintenance"], "up")
+        assert view.site().devices == {"up": 1, "down": 0, "unknown": 0, "maintenance": 1}
+        await clock.advance(100.0)
+        assert ([d.state for d in view.devices()], view.site().state) == (["up", "down"], "degraded")
+    assert [m["maintenance"] for m in world.disk.messages("event/device.down")] == [True]
+
+
+async def test_a_gateway_in_maintenance_leaves_the_networks_uptime(clock: ManualClock) -> None:
+    internet = ("i1", "i2", "i3")
+    planned = (frozenset({"gw"}), MIDNIGHT, MIDNIGHT + 150)
+    async with running(clock) as world:
+        devices = tuple(watchable(name, ()) for name in ("gw", *internet))
+        world.core.apply(SitePlan(devices, "gw", internet, (planned,)))
+        await clock.advance(30.0)
+        world.silent |= {"gw", *internet}
+        await clock.advance(90.0)
+        world.silent.clear()
+        await clock.advance(190.0)
+    (network,) = world.disk.windows(STATE, 300, NETWORK)
+    states = StateSeconds.from_plain(network.plain)
+    assert (states.down_ms, states.maintenance_ms) == (0, 150_000)
+    assert states.up_ms == pytest.approx(150_000, abs=2000)
 
 
 async def test_an_unset_clock_gives_windows_without_dates_and_no_summaries(clock: ManualClock) -> None:

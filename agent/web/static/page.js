@@ -3,7 +3,7 @@
 (() => {
   const sentences = {
     up: "Everything works.", degraded: "Something is not reachable.",
-    down: "The site is not reachable.", unknown: "No information yet.",
+    down: "The site is not reachable.", unknown: "No information yet.", maintenance: "Planned maintenance.",
   };
   const byId = (id) => document.getElementById(id);
   const clock = (iso) => new Date(iso).toLocaleTimeString(document.documentElement.lang);
