@@ -160,3 +160,16 @@ def test_flapping_and_restarts_are_said_as_they_are_seen() -> None:
     give(Metric.SYSTEM, 3660.0, SystemReading(uptime_cs=466_000))
     give(Metric.SYSTEM, 3720.0, SystemReading(uptime_cs=500))
     assert heard.restarts == [Restart.DEVICE]
+
+
+def test_new_settings_hold_for_ports_that_are_known() -> None:
+    polled = Polled("core", 0.0, 300.0, status_s=10.0, ports=PortsSettings(), notices=Heard())
+    identity = PortIdentity("ge1", 1, "ge1", "", "", 6, 1500, 10**9, None)
+    polled.take(Sample("core/snmp", Metric.PORT_IDENTITY, "ge1", 0.0, identity, Outcome.OK))
+    polled.configure(60.0, PortsSettings(access=("ge*",)))
+    for minute in range(5):
+        oper = "down" if minute % 2 else "up"
+        status = PortStatus("up", oper, None, 100_000 + 6000 * minute)
+        polled.take(Sample("core/snmp", Metric.PORT_STATUS, "ge1", 60.0 * minute, status, Outcome.OK))
+    counts = polled.close(300.0, 600.0)["ge1"]
+    assert (counts.unknown_ms, counts.transitions) == (0, 0)
