@@ -236,6 +236,7 @@ class Core:
         if event is ClockEvent.JUMPED:
             self.event("clock.jump", seconds=round(self.timeline.last_jump_s, 3))
         elif event is ClockEvent.DATED:
+            self._recorder.note(*self.incidents.dated(self.timeline.dated_by_s))
             self._dated()
 
     def _state_row(self, device: str, at: float, state: State, reason: str) -> StateRow:

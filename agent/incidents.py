@@ -32,6 +32,7 @@ class Incidents:
         """``still_open`` comes from the store; ``utc`` dates monotonic times; ``write`` gets each incident that began,
         ended or grew."""
         self._open = {(i.kind, i.entity): i for i in still_open}
+        self._opened_before = {i.id for i in self._open.values()}
         self._utc = utc
         self._ancestors = ancestors
         self._write = write
@@ -84,6 +85,21 @@ class Incidents:
         old = self._open.pop((kind, entity), None)
         if old is not None:
             self._put(replace(old, closed_utc=max(closed_utc, old.opened_utc)))
+
+    def dated(self, by_s: float) -> list[Incident]:
+        """The clock is set: provisional dates move by so much. What there is to write again."""
+        moved = [
+            replace(
+                incident,
+                opened_utc=incident.opened_utc + (0 if incident.id in self._opened_before else by_s),
+                closed_utc=incident.closed_utc + by_s if incident.closed_utc is not None else None,
+            )
+            for incident in {i.id: i for i in self.written}.values()
+        ]
+        self._open |= {(i.kind, i.entity): i for i in moved if i.closed_utc is None}
+        self.written.clear()
+        self.written.extend(moved)
+        return moved
 
     def _put(self, incident: Incident) -> None:
         self.written.append(incident)

@@ -378,6 +378,28 @@ async def test_a_gateway_in_maintenance_leaves_the_networks_uptime(clock: Manual
     assert states.up_ms == pytest.approx(150_000, abs=2000)
 
 
+async def test_incidents_get_their_dates_when_the_clock_is_set(clock: ManualClock) -> None:
+    async with running(clock) as world:
+        world.trust = ClockTrust.UNSET
+        world.timeline.dated = False
+        world.watch(gw=(), a=(), b=())
+        await clock.advance(10.0)
+        world.silent |= {"a", "b"}
+        await clock.advance(20.0)
+        world.silent.remove("b")
+        await clock.advance(10.0)
+        clock.step_wall(1e6)
+        world.trust = ClockTrust.SYNCHRONISED
+        await clock.advance(5.0)
+        (still,) = world.core.incidents
+        assert still.opened_utc == pytest.approx(MIDNIGHT + 1e6 + 11, abs=1.5)
+    rows = {i.id: i for batch in world.disk.batches for i in batch.incidents}  # as the store: by id, the last counts
+    assert {i.entity: i.closed_utc is None for i in rows.values()} == {"a": True, "b": False}
+    assert all(i.opened_utc == pytest.approx(MIDNIGHT + 1e6 + 11, abs=1.5) for i in rows.values())
+    assert rows[still.id] == still
+    assert len(world.disk.messages("event/device.down")) == 2
+
+
 async def test_an_unset_clock_gives_windows_without_dates_and_no_summaries(clock: ManualClock) -> None:
     async with running(clock) as world:
         world.trust = ClockTrust.UNSET
