@@ -28,6 +28,9 @@ SITE_SCHEMA = "sonda.summary.site.v1"
 DEVICE_SCHEMA = "sonda.summary.device.v1"
 PORTS_SCHEMA = "sonda.summary.ports.v1"
 HOUR_S = 3600
+PORTS_A_MESSAGE = 256
+"""A port of which every column differs takes 145 octets and its name: a message stays below 128 kB (DESIGN section 7).
+"""
 REVISIONS_KEPT = 600
 """Two days of five minutes: a clock that is set back by more says them with the same revisions again, flagged."""
 BEFORE = 2
@@ -81,7 +84,7 @@ class Summaries:
             changed = {key: counts for key, counts in device.ports.items() if counts.transitions}
             if changed:
                 figures = self._ports(replace(device, ports=changed), window, polls)
-                drafts.append(_ports_message(device.device, window, figures))
+                drafts += _ports_messages(device.device, window, figures)
         site = self._site(five.devices.values(), five.network, window)
         self.latest[SITE] = site = replace(site, revision=revision, final=five.final)
         flags = {"flags": list(five.flags)} if five.flags else {}
@@ -127,7 +130,7 @@ class Summaries:
             ports = self._ports(device, window, polls)
             drafts = [_device_message(summary)] if late else []
             if ports and window.length_s == HOUR_S:
-                drafts.append(_ports_message(device.device, window, ports))
+                drafts += _ports_messages(device.device, window, ports)
             yield drafts
         if window.length_s == HOUR_S:
             self._forget_ports(devices)
@@ -257,7 +260,15 @@ def _device_message(summary: Summary) -> MessageDraft:
     return MessageDraft(f"summary/device/{summary.entity}", DEVICE_SCHEMA, summary_to_plain(summary))
 
 
-def _ports_message(device: str, window: Window, figures: Mapping[str, Sequence[Figure]]) -> MessageDraft:
+def _ports_messages(device: str, window: Window, figures: Mapping[str, Sequence[Figure]]) -> list[MessageDraft]:
+    """All ports of a device, at most PORTS_A_MESSAGE in one."""
     span = {"start": window.start_utc, "length_s": window.length_s}
-    body = {"entity": device, "window": span, **ports_to_plain(figures)}
-    return MessageDraft(f"summary/ports/{device}", PORTS_SCHEMA, body)
+    ports = list(figures.items())
+    return [
+        MessageDraft(
+            f"summary/ports/{device}",
+            PORTS_SCHEMA,
+            {"entity": device, "window": span, **ports_to_plain(dict(ports[first : first + PORTS_A_MESSAGE]))},
+        )
+        for first in range(0, len(ports), PORTS_A_MESSAGE)
+    ]

@@ -1,5 +1,7 @@
 """What is said when: statuses on the windows the catalogue names, crossings once, ports that changed at once."""
 
+import json
+import random
 import time
 
 import pytest
@@ -173,3 +175,21 @@ def test_new_settings_hold_for_ports_that_are_known() -> None:
         polled.take(Sample("core/snmp", Metric.PORT_STATUS, "ge1", 60.0 * minute, status, Outcome.OK))
     counts = polled.close(300.0, 600.0)["ge1"]
     assert (counts.unknown_ms, counts.transitions) == (0, 0)
+
+
+def test_the_ports_of_a_large_chassis_come_in_messages_below_128_kb() -> None:
+    chance = random.Random(3)
+
+    def busy() -> PortCounts:
+        octets, packets = chance.randrange(10**12), chance.randrange(10**9)
+        return PortCounts(
+            polls=1, in_octets=octets, in_ms=300_000, out_octets=octets // 3, out_ms=300_001, in_packets=packets,
+            out_packets=packets // 3, in_errors=chance.randrange(10**5), in_discards=chance.randrange(10**5),
+            transitions=1 + chance.randrange(9), downs=1, merit=chance.randrange(3000), up_ms=300_000,
+            speed_bps=chance.choice([10**8, 10**9]), in_max_bps=chance.randrange(10**9), absent=0,
+        )  # fmt: skip
+
+    ports = {f"{number:03}{'x' * 250}": busy() for number in range(600)}
+    drafts = [d for d in Summaries().closed(five(**ports), {}) if d.topic == "summary/ports/core"]
+    assert [name for d in drafts for name in d.body["port"]] == list(ports)
+    assert max(len(json.dumps(dict(d.body))) for d in drafts) < 128_000
