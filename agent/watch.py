@@ -133,10 +133,6 @@ class Watch:
         self._devices[device].reach.not_measured(self._clock.monotonic(), reason)
         self._suspects.discard(device)
 
-    def first_doubt(self) -> float | None:
-        """The oldest loss that is not decided yet: a window that holds it is not final."""
-        return min((r for d in self._suspects if (r := self._devices[d].reach.first_loss) is not None), default=None)
-
     async def run(self) -> None:
         """Until cancelled."""
         while True:
