@@ -23,7 +23,7 @@ from agent.windows import ALIVE, ECHO, FIVE_S, Five, Windows
 from collectors.clock import Clock
 from collectors.icmp.echo import EchoTarget
 from kpi.echo import EchoCounts
-from kpi.model import Incident, State, Window
+from kpi.model import Incident, State, SystemReading, Window
 from kpi.ports import LastReading
 from kpi.reachability import StateChange
 from kpi.reboots import Restart
@@ -71,7 +71,6 @@ class Core:
             clock=clock,
             timeline=timeline,
             monitor=self.monitor,
-            watch=self.watch,
             history=self.history,
             recorder=recorder,
             boot=boot,
@@ -133,7 +132,8 @@ class Core:
             if track is not None and track.polled is not None and reading.utc_at is not None:
                 at = reading.utc_at - offset
                 ports = {k: LastReading.from_plain(p).moved(at) for k, p in reading.plain["ports"].items()}
-                track.polled.resume(ports, None)
+                kept = reading.plain.get("system")
+                track.polled.resume(ports, (at + kept[0], SystemReading(*kept[1:])) if kept else None)
 
     def in_maintenance(self, device: str) -> bool:
         """Whether a planned time of this device is now."""

@@ -136,6 +136,10 @@ class Polled:
         readings, self._readings = self._readings, 0
         return count_restarts(self._seen, start, end, readings=readings, maintenance=maintenance)
 
+    def last_system(self) -> tuple[float, SystemReading] | None:
+        """The same of the system group, with when it was read."""
+        return self.restarts.last
+
     def last_readings(self) -> dict[str, LastReading]:
         """What is to be persisted, by port key."""
         readings = {key: port.last_reading() for key, port in self.ports.items()}

@@ -14,10 +14,10 @@ from agent.recorder import Recorder
 from agent.site import SitePlan
 from agent.store.model import Batch, CountersRow, WindowRow
 from agent.timeline import ClockEvent, Span, Timeline
-from agent.watch import Watch
 from collectors.clock import Clock
 from kpi.echo import EchoCounts, merge_echo
 from kpi.merge import DeviceWindow
+from kpi.model import SystemReading
 from kpi.port_counts import ports_window_to_plain
 from kpi.states import StateSeconds, state_seconds
 
@@ -67,7 +67,6 @@ class Windows:
         clock: Clock,
         timeline: Timeline,
         monitor: Monitor,
-        watch: Watch,
         history: StateHistory,
         recorder: Recorder,
         boot: str,
@@ -82,7 +81,6 @@ class Windows:
         self._clock = clock
         self._timeline = timeline
         self._monitor = monitor
-        self._watch = watch
         self._history = history
         self._recorder = recorder
         self._boot = boot
@@ -251,9 +249,16 @@ class Windows:
             if track.polled is None:
                 continue
             readings = {key: r.moved(-at).to_plain() for key, r in track.polled.last_readings().items()}
-            if readings:
-                rows.append(CountersRow(track.id, self._boot, at, utc, {"ports": readings}))
+            system = track.polled.last_system()
+            if readings or system is not None:
+                kept = [system[0] - at, *uptimes(system[1])] if system is not None else None
+                rows.append(CountersRow(track.id, self._boot, at, utc, {"ports": readings, "system": kept}))
         return rows
+
+
+def uptimes(system: SystemReading) -> tuple[int | None, int | None, int | None]:
+    """What tells a restart, in the order of SystemReading."""
+    return system.uptime_cs, system.engine_boots, system.host_uptime_cs
 
 
 def _gateway_checks(plan: SitePlan, devices: Mapping[str, DeviceWindow]) -> int:

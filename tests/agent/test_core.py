@@ -4,17 +4,18 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from agent.core import Core
-from agent.monitor import echo_id
+from agent.monitor import echo_id, snmp_id
 from agent.recorder import Recorder
 from agent.settings import load
-from agent.settings.models import PortsSettings
-from agent.site import SitePlan, Watchable
+from agent.settings.models import CredentialSettings, PortsSettings
+from agent.site import SitePlan, SnmpPlan, Watchable
 from agent.store.model import Batch, Committed, WindowRow
 from agent.timeline import Timeline
 from agent.view import View
@@ -22,7 +23,7 @@ from agent.windows import ECHO, NETWORK, STATE
 from collectors.clock import ClockTrust
 from collectors.icmp.echo import EchoTarget
 from kpi.echo import EchoCounts
-from kpi.model import Device, Metric, Outcome, Role, Sample, State
+from kpi.model import Device, Metric, Outcome, Role, Sample, State, SystemReading
 from kpi.states import StateSeconds
 from tests.doubles import ManualClock
 
@@ -376,6 +377,39 @@ async def test_a_gateway_in_maintenance_leaves_the_networks_uptime(clock: Manual
     states = StateSeconds.from_plain(network.plain)
     assert (states.down_ms, states.maintenance_ms) == (0, 150_000)
     assert states.up_ms == pytest.approx(150_000, abs=2000)
+
+
+async def test_a_device_that_restarts_while_the_agent_is_off_is_said_and_one_that_runs_on_is_not(
+    clock: ManualClock,
+) -> None:
+    credential = CredentialSettings(name="c", version="3", user="monitor")
+    polled = replace(watchable("gw", ()), snmp=SnmpPlan(credential, 161, 60.0, 300.0, 2.0, 1))
+    plan = SitePlan((polled,), "gw", (), ())
+
+    def read(world: World, uptime_s: float) -> None:
+        reading = SystemReading(uptime_cs=round(100 * uptime_s))
+        world.core.monitor.take(Sample(snmp_id("gw"), Metric.SYSTEM, "", clock.monotonic(), reading, Outcome.OK))
+
+    async with running(clock) as world:
+        world.core.apply(plan)
+        await clock.advance(61.0)
+        read(world, 5000.0)
+        await clock.advance(10.0)
+        world.core.windows.finish()
+        await clock.advance(0.1)
+        kept = {row.entity: json.loads(json.dumps(row.plain)) for batch in world.disk.batches for row in batch.counters}
+        rows = [replace(r, plain=kept[r.entity]) for b in world.disk.batches for r in b.counters]
+    last = {row.entity: row for row in rows}
+    for uptime_s, said in ((5000.0 + 710.0, 0), (100.0, 1)):
+        after = ManualClock(monotonic=50.0, utc=clock.utc() + 640.0)
+        async with running(after) as world:
+            world.core.apply(plan)
+            world.core.resume((), (), list(last.values()))
+            await after.advance(60.0)
+            reading = SystemReading(uptime_cs=round(100 * uptime_s))
+            world.core.monitor.take(Sample(snmp_id("gw"), Metric.SYSTEM, "", after.monotonic(), reading, Outcome.OK))
+            await after.advance(1.0)
+        assert len(world.disk.messages("event/device.reboot")) == said
 
 
 async def test_incidents_get_their_dates_when_the_clock_is_set(clock: ManualClock) -> None:
