@@ -190,13 +190,26 @@ class Folds:
             await self._close(start)
         await self._recorder.settled()
         done = {row.start_utc for row in await self._store.windows(None, STATE, HOUR, first, last)}
-        days = {row.start_utc for row in await self._store.windows(None, STATE, DAY, first - DAY, last)}
+        coarser = {
+            (row.length_s, row.start_utc)
+            for length_s, back in ((DAY, DAY), (MONTH, 32 * DAY))
+            for row in await self._store.windows(None, STATE, length_s, first - back, last)
+        }
         for start in range(first, last, HOUR):
+            if start in done:
+                continue
             end = start + HOUR
-            measured = start not in done and await self._store.windows(None, STATE, FIVE_MINUTES, start, end)
-            if measured or (end % DAY == 0 and start not in done and end - DAY not in days):
+            month, month_end = month_bounds(start, self._zone())
+            ended = [(DAY, end - DAY)] if end % DAY == 0 else []
+            ended += [(MONTH, month)] if month_end == end else []
+            missing = any(
+                window not in coarser and any(window[1] <= hour < end for hour in done if hour is not None)
+                for window in ended
+            )
+            if missing or await self._store.windows(None, STATE, FIVE_MINUTES, start, end):
                 log.info("Making up for the hour that began at %s.", datetime.fromtimestamp(start, UTC).isoformat())
                 await self.hour(start)
+                done.add(start)
 
     async def _cut_short(self, first: int, last: int) -> list[int]:
         """Five minutes of which the agent has written minutes, and which it did not live to close."""

@@ -218,3 +218,23 @@ async def test_a_month_of_many_ports_is_read_a_device_and_a_day_at_a_time(tmp_pa
         )
         assert all(not c.bins for c in merged.values())
         assert StateSeconds.from_plain(folded[STATE][entity]).up_ms == 40 * 3_600_000
+
+
+async def test_a_month_that_ends_while_the_agent_is_off_is_folded_and_an_empty_store_gives_nothing(
+    tmp_path: Path,
+) -> None:
+    first, end = month_bounds(START, ROME)
+    said = Said()
+    async with folding(tmp_path / "empty.db", said, []) as (folds, store, recorder):
+        await folds._make_up(end + 5 * HOUR)
+        assert said.windows == []
+    async with folding(tmp_path / "s.db", said, [five(end - 4 * HOUR)]) as (folds, store, recorder):
+        await folds.hour(end - 4 * HOUR)
+        await recorder.settled()
+        said.windows.clear()
+        await folds._make_up(end + 5 * HOUR)
+        await recorder.settled()
+        (month,) = await store.windows("a", STATE, MONTH, first, first + 1)
+        assert StateSeconds.from_plain(month.plain).up_ms == 300_000
+    assert Window(first, end - first) in said.windows
+    assert all(w.length_s > HOUR for w in said.windows), "an hour of which nothing is known is none"
