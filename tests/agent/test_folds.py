@@ -238,3 +238,27 @@ async def test_a_month_that_ends_while_the_agent_is_off_is_folded_and_an_empty_s
         assert StateSeconds.from_plain(month.plain).up_ms == 300_000
     assert Window(first, end - first) in said.windows
     assert all(w.length_s > HOUR for w in said.windows), "an hour of which nothing is known is none"
+
+
+async def test_looking_for_what_was_cut_short_reads_no_more_than_five_minutes_at_a_time(tmp_path: Path) -> None:
+    """Two days of minutes of 200 devices, unpacked at once, were a gigabyte at every start."""
+    plain = EchoCounts(sent=60).to_plain()
+    alive = range(START - 2 * HOUR, START - HOUR + 180, 60)
+    rows = [WindowRow(entity, ECHO, MINUTE, "boot", float(at), at, plain) for at in alive for entity in ("a", "b")]
+    most = 0
+    async with folding(tmp_path / "s.db", Said(), rows) as (folds, store, recorder):
+        read = store.windows
+
+        async def counted(*asked: Any) -> Sequence[WindowRow]:
+            nonlocal most
+            found: Sequence[WindowRow] = await read(*asked)
+            most = max(most, len(found))
+            return found
+
+        store.windows = counted
+        await folds._make_up(START + HOUR + 60)
+        store.windows = read
+        await recorder.settled()
+        (five_minutes,) = await store.windows("a", ECHO, FIVE_MINUTES, START - HOUR, START)
+        assert EchoCounts.from_plain(five_minutes.plain).sent == 180
+    assert most <= 10
