@@ -5,6 +5,7 @@ new ticks, what runs may end, everything is written, the broker hears goodbye (b
 """
 
 import asyncio
+import gc
 import logging
 import signal
 import uuid
@@ -202,6 +203,7 @@ class Agent:
             agent=self._about,
             lacking=self._lacking,
             notice=self._notice,
+            in_maintenance=self._core.in_maintenance,
         )
         self._events = Broadcaster(clock, self._view.now)
         self._server: Server | None = None
@@ -251,6 +253,7 @@ class Agent:
         self._publishing.start(self._settings, group)
         self._say_started()
         self._notifier.say("READY=1", f"STATUS=Watches {len(self._core.plan.devices)} devices.")
+        _settle_memory()
         await self._stop.wait()
         self._notifier.say("STOPPING=1", "STATUS=Writing what is open, saying goodbye.")
         log.info("Stopping.")
@@ -392,6 +395,14 @@ class Agent:
             vitals=self._vitals.read(),
             reload_faults=self._last_reload,
         )
+
+
+def _settle_memory() -> None:
+    """What was made for the start stays; full collections over it cost pauses of 80 ms and a tenth of the CPU of a
+    site of 200 devices, and found nothing (measured)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _warn(faults: Sequence[Fault]) -> None:

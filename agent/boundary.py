@@ -1,7 +1,7 @@
 """The one place that catches the unexpected. A failing target never reaches the daemon; cancellation passes through.
 
 Expected failures are Outcomes (kpi/model.py) and never come here. What comes here is a fault of ours: it is logged
-with its traceback once a streak, counted, and becomes AGENT_FAULT.
+with its traceback once a streak, counted, and becomes AGENT_FAULT (whoever is told that a run failed makes the sample).
 """
 
 import logging
@@ -21,15 +21,25 @@ class Boundary:
         self.faults: Counter[str] = Counter()
         self._streak: Counter[str] = Counter()
 
-    async def guard(self, key: str, run: Callable[[], Awaitable[T]]) -> T | None:
-        """The result of ``run()``, or None where it raised; ``key`` names whose streak it is."""
+    async def guard(self, key: str, run: Callable[[], Awaitable[None]]) -> bool:
+        """True where ``run()`` returned, False where it raised; ``key`` names whose streak it is."""
         try:
-            result = await run()
+            await run()
         except Exception as error:  # noqa: BLE001 - the boundary: the unexpected is logged here and nowhere else
             self._failed(key, error)
-            return None
+            return False
         self._recovered(key)
-        return result
+        return True
+
+    async def result(self, key: str, run: Callable[[], Awaitable[T]]) -> T | None:
+        """What ``run()`` returned, None where it raised."""
+        kept: list[T] = []
+
+        async def keep() -> None:
+            kept.append(await run())
+
+        await self.guard(key, keep)
+        return kept[0] if kept else None
 
     def guard_call(self, key: str, run: Callable[[], None]) -> bool:
         """The same for a plain call; True where it returned."""

@@ -3,7 +3,7 @@
 app.py gives it the parts that touch the world and keeps it running; tests give it a clock that stands still.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -23,7 +23,7 @@ from agent.windows import ALIVE, ECHO, FIVE_S, Five, Windows
 from collectors.clock import Clock
 from collectors.icmp.echo import EchoTarget
 from kpi.echo import EchoCounts
-from kpi.model import Incident, State, Window
+from kpi.model import Incident, State, SystemReading, Window
 from kpi.ports import LastReading
 from kpi.reachability import StateChange
 from kpi.reboots import Restart
@@ -71,7 +71,6 @@ class Core:
             clock=clock,
             timeline=timeline,
             monitor=self.monitor,
-            watch=self.watch,
             history=self.history,
             recorder=recorder,
             boot=boot,
@@ -112,13 +111,16 @@ class Core:
             return
         offset = self.timeline.offset_s
         alive = next((c.utc_at for c in counters if c.entity == ALIVE and c.utc_at is not None), None)
+        last: dict[str, StateRow] = {}
         for row in states:
             if row.utc_at is not None and row.aspect == DEVICE:
                 self.history.add(row.entity, row.utc_at - offset, State(row.state))
-        if alive is not None:
-            for entity in {row.entity for row in states if row.aspect == DEVICE}:
-                self.history.add(entity, alive - offset, State.UNKNOWN)
-                self._recorder.note(self._state_row(entity, alive - offset, State.UNKNOWN, STOPPED))
+                last[row.entity] = row
+        for entity, row in last.items():
+            if alive is not None and row.utc_at is not None and row.state != State.UNKNOWN:
+                at = max(alive, row.utc_at) - offset  # what was written after the last minute was known to the end
+                self.history.add(entity, at, State.UNKNOWN)
+                self._recorder.note(self._state_row(entity, at, State.UNKNOWN, STOPPED))
         five = self.timeline.span(self._clock.monotonic(), FIVE_S)
         by_device: dict[str, list[EchoCounts]] = {}
         for window in minutes:
@@ -130,13 +132,20 @@ class Core:
             if track is not None and track.polled is not None and reading.utc_at is not None:
                 at = reading.utc_at - offset
                 ports = {k: LastReading.from_plain(p).moved(at) for k, p in reading.plain["ports"].items()}
-                track.polled.resume(ports, None)
+                kept = reading.plain.get("system")
+                track.polled.resume(ports, (at + kept[0], SystemReading(*kept[1:])) if kept else None)
+
+    def in_maintenance(self, device: str) -> bool:
+        """Whether a planned time of this device is now."""
+        now = self.timeline.utc(self._clock.monotonic())
+        return any(start <= now < end for start, end in self.plan.maintenance_of(device))
 
     def forget_strangers(self) -> None:
         """Incidents of devices that were taken out of the settings while the agent was stopped end."""
         for incident in tuple(self.incidents):
-            if incident.kind == KIND_DOWN and incident.entity not in self.plan.by_id():
-                self._forget(incident.entity, self._clock.monotonic())
+            about = {incident.entity} if incident.kind == KIND_DOWN else set(incident.hides)
+            for device in sorted(about - self.plan.by_id().keys()):
+                self._forget(device, self._clock.monotonic())
 
     def _forget(self, device: str, at: float) -> None:
         self._was_down.discard(device)
@@ -157,6 +166,7 @@ class Core:
             "name": device.device.name if device else change.device,
             "since": rfc3339(self.timeline.utc(change.at)),
             "reason": change.reason,
+            **({"maintenance": True} if self.in_maintenance(change.device) else {}),
         }
         if change.state is State.DOWN:
             self._was_down.add(change.device)
@@ -194,7 +204,11 @@ class Core:
         changes = network_changes(
             self.history.of(LINK), gateway, [self.history.of(target) for target in self.plan.internet]
         )
-        return state_seconds(changes, start, end, checks=checks) if changes is not None else None
+        if changes is None:
+            return None
+        offset = self.timeline.offset_s
+        planned = [(a - offset, b - offset) for a, b in self.plan.maintenance_of(self.plan.gateway or "")]
+        return state_seconds(changes, start, end, maintenance=planned, checks=checks)
 
     def _closed(self, five: Five, batch: Batch) -> Batch:
         drafts = self.summaries.closed(five, self._polls())
@@ -204,11 +218,12 @@ class Core:
         self._changed()
         return Batch(windows=batch.windows, counters=batch.counters, drafts=drafts if five.dated else ())
 
-    def window_folded(self, window: Window, folded: Mapping[str, Mapping[str, Any]]) -> Sequence[MessageDraft]:
-        """A coarser window was folded: what statuses it gives, and the messages of an hour."""
-        drafts = self.summaries.folded(window, folded, self.plan, self._polls())
+    def window_folded(
+        self, window: Window, folded: Mapping[str, Mapping[str, Any]]
+    ) -> Iterator[Sequence[MessageDraft]]:
+        """A coarser window was folded: what statuses it gives, and the messages of an hour, device by device."""
+        yield from self.summaries.folded(window, folded, self.plan, self._polls())
         self._say_crossings()
-        return drafts
 
     def _say_crossings(self) -> None:
         for crossing in self.summaries.crossings():
@@ -221,6 +236,7 @@ class Core:
         if event is ClockEvent.JUMPED:
             self.event("clock.jump", seconds=round(self.timeline.last_jump_s, 3))
         elif event is ClockEvent.DATED:
+            self._recorder.note(*self.incidents.dated(self.timeline.dated_by_s))
             self._dated()
 
     def _state_row(self, device: str, at: float, state: State, reason: str) -> StateRow:

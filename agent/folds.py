@@ -14,19 +14,20 @@ from zoneinfo import ZoneInfo
 
 from agent.messages import MessageDraft
 from agent.recorder import Recorder
-from agent.store.model import DAY, FIVE_MINUTES, HOUR, MONTH, Batch, WindowRow
-from agent.windows import ECHO, PORTS, RESTARTS, STATE
+from agent.store.model import DAY, FIVE_MINUTES, HOUR, MINUTE, MONTH, Batch, StateRow, WindowRow
+from agent.windows import ECHO, NETWORK, PORTS, RESTARTS, STATE
 from kpi.echo import EchoCounts, merge_echo
 from kpi.merge import merge_port_maps
-from kpi.model import Window
+from kpi.model import State, Window
 from kpi.port_counts import PortCounts, ports_window_from_plain, ports_window_to_plain
 from kpi.reboots import RestartCounts, merge_restarts
-from kpi.states import StateSeconds, merge_states
+from kpi.states import StateSeconds, Turn, merge_states, state_seconds
 
 log = logging.getLogger("sonda.folds")
 
 KINDS = (STATE, ECHO, PORTS, RESTARTS)
 MAKE_UP_HOURS = 48
+AT_ONCE = 24
 
 
 class Reads(Protocol):
@@ -36,6 +37,9 @@ class Reads(Protocol):
         self, entity: str | None, kind: str, length_s: int, from_utc: int, to_utc: int
     ) -> Sequence[WindowRow]:
         """See agent.store.store.Store.windows."""
+
+    async def state_changes(self, entity: str | None, from_utc: float, to_utc: float) -> Sequence[StateRow]:
+        """See agent.store.store.Store.state_changes."""
 
 
 def fold(kind: str, plains: Iterable[Any]) -> Any:
@@ -86,10 +90,10 @@ class Folds:
         recorder: Recorder,
         *,
         zone: Callable[[], ZoneInfo],
-        folded: Callable[[Window, Mapping[str, Mapping[str, Any]]], Sequence[MessageDraft]],
+        folded: Callable[[Window, Mapping[str, Mapping[str, Any]]], Iterable[Sequence[MessageDraft]]],
     ) -> None:
         """``folded(window, plains by kind and entity)`` gives the messages of an hour, a day, or the 30 days that end
-        with a day (which are only judged, not kept)."""
+        with a day (which are only judged, not kept), a device at a time."""
         self._store = store
         self._recorder = recorder
         self._zone = zone
@@ -108,7 +112,7 @@ class Folds:
         for start in range(first, last, FIVE_MINUTES):
             plains = await self._fold(FIVE_MINUTES, FIVE_MINUTES, start, start + FIVE_MINUTES)
             if plains:
-                self._recorder.put(Batch(drafts=self._folded(Window(start, FIVE_MINUTES), plains)))
+                self._recorder.put(Batch(drafts=await self._say(Window(start, FIVE_MINUTES), plains)))
                 self.five_closed(start)
 
     async def run(self, now_utc: int | None) -> None:
@@ -120,13 +124,9 @@ class Folds:
             await self.hour(hour)
 
     async def hour(self, start: int) -> None:
-        """Fold the hour that begins at ``start``, and the day and the month where it ends one."""
-        await self._recorder.settled()
-        folded = await self._fold(FIVE_MINUTES, HOUR, start, start + HOUR)
-        if not folded:
-            return
-        drafts = self._folded(Window(start, HOUR), folded)
-        self._recorder.put(Batch(windows=_rows(folded, HOUR, start), drafts=drafts))
+        """Fold the hour that begins at ``start``, and the day and the month where it ends one, also where the agent was
+        off in that hour."""
+        await self._longer(FIVE_MINUTES, HOUR, start, start + HOUR)
         end = start + HOUR
         if end % DAY == 0:
             await self._longer(HOUR, DAY, end - DAY, end)
@@ -138,34 +138,109 @@ class Folds:
     async def _longer(self, from_s: int, to_s: int, start: int, end: int) -> None:
         await self._recorder.settled()
         folded = await self._fold(from_s, to_s, start, end)
-        drafts = self._folded(Window(start, end - start), folded)
-        self._recorder.put(Batch(windows=_rows(folded, to_s, start), drafts=drafts))
+        if folded:
+            drafts = await self._say(Window(start, end - start), folded)
+            self._recorder.put(Batch(windows=_rows(folded, to_s, start), drafts=drafts))
 
     async def _judge_30_days(self, end: int) -> None:
         await self._recorder.settled()
         start = end - 30 * DAY
-        self._folded(Window(start, end - start), await self._fold(DAY, MONTH, start, end))
+        if folded := await self._fold(DAY, MONTH, start, end):
+            await self._say(Window(start, end - start), folded)
+
+    async def _say(self, window: Window, plains: Mapping[str, Mapping[str, Any]]) -> list[MessageDraft]:
+        drafts: list[MessageDraft] = []
+        for some in self._folded(window, plains):
+            drafts += some
+            await asyncio.sleep(0)
+        return drafts
 
     async def _fold(self, from_s: int, to_s: int, start: int, end: int) -> dict[str, dict[str, Any]]:
-        folded: dict[str, dict[str, Any]] = {}
-        for kind in KINDS:
-            by_entity: dict[str, list[Any]] = defaultdict(list)
-            for row in await self._store.windows(None, kind, from_s, start, end):
-                by_entity[row.entity].append(row.plain)
-            folded[kind] = {entity: fold(kind, plains) for entity, plains in by_entity.items()}
-            if kind == PORTS and to_s in {DAY, MONTH}:
-                folded[kind] = {entity: _without_bins(plain) for entity, plain in folded[kind].items()}
-            await asyncio.sleep(0)  # 200 devices take some 50 ms a kind: others get their turn in between
+        """By kind and entity. A month of 4,800 ports is 3.5 million windows: no more than AT_ONCE of one device are in
+        memory beside what they are folded into, and everything else gets its turn after each device."""
+        folded: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+        for begin in range(start, end, AT_ONCE * from_s):
+            until = min(end, begin + AT_ONCE * from_s)
+            for kind in KINDS:
+                for entity in sorted(folded[STATE]) if kind == PORTS else [None]:
+                    rows = await self._store.windows(entity, kind, from_s, begin, until)
+                    await self._fold_in(folded[kind], kind, rows, bins=to_s not in {DAY, MONTH})
+        if end - start > from_s:
+            folded[STATE] = {
+                entity: StateSeconds.from_plain(plain).whole(end - start).to_plain()
+                for entity, plain in folded[STATE].items()
+            }
         return folded if any(folded.values()) else {}
+
+    async def _fold_in(self, folded: dict[str, Any], kind: str, rows: Sequence[WindowRow], *, bins: bool) -> None:
+        by_entity: dict[str, list[Any]] = defaultdict(list)
+        for row in rows:
+            by_entity[row.entity].append(row.plain)
+        for entity, plains in by_entity.items():
+            before = [folded[entity]] if entity in folded else []
+            one = fold(kind, [*before, *plains])
+            folded[entity] = one if bins or kind != PORTS else _without_bins(one)
+            await asyncio.sleep(0)
 
     async def _make_up(self, now_utc: int) -> None:
         last = now_utc // HOUR * HOUR
         first = last - MAKE_UP_HOURS * HOUR
+        await self._recorder.settled()
+        cut_short = await self._cut_short(first, now_utc // FIVE_MINUTES * FIVE_MINUTES)
+        if cut_short is not None:
+            await self._close(cut_short)
+        await self._recorder.settled()
         done = {row.start_utc for row in await self._store.windows(None, STATE, HOUR, first, last)}
+        coarser = {
+            (row.length_s, row.start_utc)
+            for length_s, back in ((DAY, DAY), (MONTH, 32 * DAY))
+            for row in await self._store.windows(None, STATE, length_s, first - back, last)
+        }
         for start in range(first, last, HOUR):
-            if start not in done and await self._store.windows(None, STATE, FIVE_MINUTES, start, start + HOUR):
+            if start in done:
+                continue
+            end = start + HOUR
+            month, month_end = month_bounds(start, self._zone())
+            ended = [(DAY, end - DAY)] if end % DAY == 0 else []
+            ended += [(MONTH, month)] if month_end == end else []
+            missing = any(
+                window not in coarser and any(window[1] <= hour < end for hour in done if hour is not None)
+                for window in ended
+            )
+            if missing or await self._store.windows(None, STATE, FIVE_MINUTES, start, end):
                 log.info("Making up for the hour that began at %s.", datetime.fromtimestamp(start, UTC).isoformat())
                 await self.hour(start)
+                done.add(start)
+
+    async def _cut_short(self, first: int, last: int) -> int | None:
+        """The five minutes in which the agent was alive last, where it did not live to close them. Read backwards, five
+        minutes at a time: two days of minutes are half a million windows."""
+        for start in range(last - FIVE_MINUTES, first - 1, -FIVE_MINUTES):
+            if await self._store.windows(None, ECHO, MINUTE, start, start + FIVE_MINUTES):
+                closed = await self._store.windows(None, STATE, FIVE_MINUTES, start, start + FIVE_MINUTES)
+                return None if closed else start
+        return None
+
+    async def _close(self, start: int) -> None:
+        """The five minutes that begin at ``start``, out of their minutes and the states that were written at once."""
+        end = start + FIVE_MINUTES
+        plains = {ECHO: (await self._fold(MINUTE, FIVE_MINUTES, start, end)).get(ECHO, {})}
+        turns: dict[str, list[Turn]] = defaultdict(list)
+        for row in await self._store.state_changes(None, start, end):
+            if row.utc_at is not None:
+                turns[row.entity].append(Turn(row.utc_at, State(row.state)))
+        plains[STATE] = {}
+        for entity in plains[ECHO].keys() | turns.keys():
+            echo = plains[ECHO].get(entity)
+            checks = EchoCounts.from_plain(echo).sent if echo is not None else 0
+            states = state_seconds(turns.get(entity, ()), start, end, checks=checks)
+            if echo is not None or states.known_ms:
+                plains[STATE][entity] = states.to_plain()
+        if await self._store.windows(NETWORK, STATE, FIVE_MINUTES, start - HOUR, start):
+            plains[STATE][NETWORK] = StateSeconds(unknown_ms=1000 * FIVE_MINUTES).to_plain()
+        drafts = await self._say(Window(start, FIVE_MINUTES), plains)
+        log.info("Closed the five minutes that began at %s.", datetime.fromtimestamp(start, UTC).isoformat())
+        self._recorder.put(Batch(windows=_rows(plains, FIVE_MINUTES, start), drafts=drafts))
 
 
 def _without_bins(plain: Any) -> Any:

@@ -8,6 +8,9 @@ from kpi.states import Turn
 KEEP_S = 3 * 3600.0
 """How far back changes are kept in memory, beyond the last "up" before that."""
 
+MOST = 2000
+"""Changes of one entity that are kept at most; 100 kB. Three hours of flapping each 6 s are 1,800."""
+
 
 class StateHistory:
     """Changes by entity, oldest decision first (what kpi.states.state_seconds takes)."""
@@ -27,8 +30,11 @@ class StateHistory:
         """Drop what no window after ``at`` needs: all before the last "up" that lies before it."""
         for entity, turns in self._turns.items():
             last = _last_up_before(turns, at)
-            if last > 0:
-                self._turns[entity] = turns[last:]
+            kept = turns[last:]
+            if len(kept) > MOST:  # never up for weeks, and in and out of doubt: the beginning and what is recent
+                kept = kept[:2] + kept[2 - MOST :]
+            if len(kept) < len(turns):
+                self._turns[entity] = kept
 
     def forget(self, entity: str) -> None:
         """It is watched no more; should it come back, nothing is known of the time between."""

@@ -32,13 +32,15 @@ class Incidents:
         """``still_open`` comes from the store; ``utc`` dates monotonic times; ``write`` gets each incident that began,
         ended or grew."""
         self._open = {(i.kind, i.entity): i for i in still_open}
+        self._opened_before = {i.id for i in self._open.values()}
         self._utc = utc
         self._ancestors = ancestors
         self._write = write
         self.written: deque[Incident] = deque(maxlen=WRITTEN_KEPT)
         """What was written last, oldest first: the store may be a moment behind."""
-        self._hidden = {d: i.cause for i in self._open.values() if i.kind == KIND_FAULT for d in i.hides}
-        """Devices whose state is unknown, with the reason; what a fault hid when the agent stopped is hidden still."""
+        self._hidden = {d: i.cause for i in self._open.values() if i.entity == PROBE for d in i.hides}
+        """Devices whose state is unknown, with the reason; what a trouble of ours hid when the agent stopped is hidden
+        still."""
 
     def __iter__(self) -> Iterator[Incident]:
         return iter(sorted(self._open.values(), key=lambda i: i.opened_utc))
@@ -52,7 +54,9 @@ class Incidents:
             self.begin(KIND_DOWN, change.device, change.reason, at, hides)
         elif change.state is State.UP:
             self.end(KIND_DOWN, change.device, at)
-            self.end(KIND_LINK, PROBE, at)
+            link = self._open.get((KIND_LINK, PROBE))
+            if link is not None and change.device in link.hides:  # what another link reaches proves nothing of this one
+                self.end(KIND_LINK, PROBE, at)
         elif change.state is State.UNKNOWN:
             self._hide(change)
         self._end_fault(at)
@@ -61,6 +65,8 @@ class Incidents:
         """It is watched no more: what is open with it ends."""
         self._hidden.pop(device, None)
         self.end(KIND_DOWN, device, self._utc(at))
+        if "own_link" not in self._hidden.values():
+            self.end(KIND_LINK, PROBE, self._utc(at))
         self._end_fault(self._utc(at))
 
     def begin(self, kind: str, entity: str, cause: str, opened_utc: float, hides: tuple[str, ...] = ()) -> None:
@@ -79,6 +85,21 @@ class Incidents:
         old = self._open.pop((kind, entity), None)
         if old is not None:
             self._put(replace(old, closed_utc=max(closed_utc, old.opened_utc)))
+
+    def dated(self, by_s: float) -> list[Incident]:
+        """The clock is set: provisional dates move by so much. What there is to write again."""
+        moved = [
+            replace(
+                incident,
+                opened_utc=incident.opened_utc + (0 if incident.id in self._opened_before else by_s),
+                closed_utc=incident.closed_utc + by_s if incident.closed_utc is not None else None,
+            )
+            for incident in {i.id: i for i in self.written}.values()
+        ]
+        self._open |= {(i.kind, i.entity): i for i in moved if i.closed_utc is None}
+        self.written.clear()
+        self.written.extend(moved)
+        return moved
 
     def _put(self, incident: Incident) -> None:
         self.written.append(incident)

@@ -110,7 +110,7 @@ class IncidentNow:
 
 @dataclass(frozen=True, slots=True)
 class SiteNow:
-    """The site at a glance. ``state``: "up", "degraded" (an incident is open), "down", "unknown"."""
+    """The site at a glance. ``state``: "up", "degraded" (an incident is open), "down", "unknown", "maintenance"."""
 
     tenant: str
     site: str

@@ -1,9 +1,10 @@
 """Turns a site plan into scheduled measurements: which collector asks whom, how often, and where samples go."""
 
+import itertools
 from collections.abc import Callable
 
 from agent.monitor import echo_id, snmp_id
-from agent.scheduler import Scheduler
+from agent.scheduler import DEADLINE, OVERLAP, Scheduler
 from agent.settings.convert import snmp_credential
 from agent.settings.models import PortsSettings
 from agent.site import PortFilter, SitePlan, SnmpPlan, Watchable
@@ -16,6 +17,7 @@ from kpi.model import Metric, Outcome, Sample, Target
 DEADLINE_SHARE = 0.9
 """A poll's deadline, as a share of its interval."""
 DEADLINE_MAX_S = 45.0
+UNRESOLVED = "name_not_resolved"
 CHECK_AGAIN_S = 5.0
 """A device that is watched by SNMP alone is asked again so soon after a failure (KPI.md R2: within 10 s)."""
 
@@ -41,6 +43,7 @@ class Measuring:
         self._take = take
         self._echo_target = echo_target
         self._scheduled: dict[str, tuple[object, ...]] = {}
+        self._unsent = itertools.count(1)
 
     def apply(self, plan: SitePlan) -> None:
         """Schedule what is new or changed, forget what is gone; the rest keeps its rhythm."""
@@ -71,8 +74,9 @@ class Measuring:
         if echo in wanted and echo not in self._scheduled and watchable.echo_s is not None:
             self._scheduled[echo] = wanted[echo]
             target = self._echo_target(device)
-            tick = (lambda: self._engine.send(target)) if watchable.address else (lambda: self._unresolved(echo))
-            self._scheduler.add_tick(echo, watchable.echo_s, tick)
+            no_address = not watchable.address
+            tick = (lambda: self._fault(echo, UNRESOLVED)) if no_address else (lambda: self._engine.send(target))
+            self._scheduler.add_tick(echo, watchable.echo_s, tick, lambda reason: self._fault(echo, reason))
         if poll in wanted and poll not in self._scheduled and watchable.snmp is not None:
             self._scheduled[poll] = wanted[poll]
             interval = watchable.snmp.status_s
@@ -81,21 +85,21 @@ class Measuring:
 
             async def run() -> None:
                 if not target_.address:
-                    self._skip(target_, Outcome.AGENT_FAULT, "name_not_resolved")
+                    self._no_poll(target_, UNRESOLVED)
                     return
                 for sample in await self._collector.collect(target_):
                     self._take(sample)
 
             # the collector keeps its own deadline and its partial answers; the scheduler's is the net below it
-            self._scheduler.add_job(
-                poll, interval, 1.05 * deadline, run, lambda reason: self._skip(target_, Outcome.SKIPPED, reason)
-            )
+            self._scheduler.add_job(poll, interval, 1.05 * deadline, run, lambda reason: self._no_poll(target_, reason))
 
-    def _unresolved(self, target: str) -> None:
-        at = self._clock.monotonic()
-        self._take(Sample(target, Metric.ECHO, "", at, None, Outcome.AGENT_FAULT, "name_not_resolved"))
+    def _fault(self, target: str, reason: str) -> None:
+        """An echo that was not sent. It has no number of the engine's; every one counts, so each has its own."""
+        at, number = self._clock.monotonic(), -next(self._unsent)
+        self._take(Sample(target, Metric.ECHO, "", at, None, Outcome.AGENT_FAULT, reason, number))
 
-    def _skip(self, target: Target, outcome: Outcome, reason: str) -> None:
+    def _no_poll(self, target: Target, reason: str) -> None:
+        outcome = Outcome.SKIPPED if reason in {OVERLAP, DEADLINE} else Outcome.AGENT_FAULT
         self._take(Sample(target.id, Metric.SNMP, "", self._clock.monotonic(), None, outcome, reason))
 
 

@@ -59,3 +59,6 @@ class Outbox(Protocol):
 
     async def backlog(self) -> Backlog:
         """What waits now."""
+
+    async def replay_from(self) -> int:
+        """The lowest number of the present stream that can still be said again; one above the last where none can."""

@@ -7,6 +7,7 @@ dictionary look-ups, the state, the accumulator. Nothing here reads a disk or wa
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from agent.polled import Notices, Polled
 from agent.site import SitePlan, Watchable
@@ -111,7 +112,7 @@ class Monitor:
             reach = self._watch.add(
                 device.id,
                 period_s=watchable.echo_s or (watchable.snmp.status_s if watchable.snmp else 60.0),
-                confirm=lambda target=target: self._confirm(target),  # type: ignore[misc]
+                confirm=partial(self._confirm, target) if watchable.echo_s is not None else _no_echo,
                 interface=watchable.interface,
                 parents=device.parents,
             )
@@ -244,3 +245,7 @@ def patience_ms(sketch: Sketch) -> float:
     """After how long an echo is overdue, from the round trips of the last minute."""
     p95 = sketch.quantile(0.95)
     return min(PATIENCE_MAX_MS, max(PATIENCE_MIN_MS, PATIENCE_OF_P95 * p95 if p95 is not None else 0.0))
+
+
+def _no_echo() -> None:
+    """A device that is to get no echoes gets no confirmation either, not as somebody's parent."""

@@ -61,8 +61,10 @@ class Polled:
         self._before: dict[str, LastReading] = {}
 
     def configure(self, status_s: float, ports: PortsSettings) -> None:
-        """New settings; ports that are known keep what they were told."""
+        """New settings, also for ports that are known."""
         self._status_s, self._access = status_s, ports.access
+        for port in self.ports.values():
+            port.status_s, port.access = status_s, self._is_access(port.identity)
 
     def resume(self, readings: Mapping[str, LastReading], system: tuple[float, SystemReading] | None) -> None:
         """What was read before the probe restarted (KPI.md R8), moved to the present monotonic clock."""
@@ -105,6 +107,7 @@ class Polled:
         known = self.ports.get(identity.key)
         if known is not None:
             known.take_identity(at, identity)
+            known.access = self._is_access(identity)  # patterns fit the alias too
             return
         start, end = self._window
         port = PortAccumulator(
@@ -113,12 +116,15 @@ class Polled:
             start,
             end,
             status_s=self._status_s,
-            access=bool(self._access) and matches(identity, self._access),
+            access=self._is_access(identity),
         )
         before = self._before.pop(identity.key, None)
         if before is not None:
             port.resume(before)
         self.ports[identity.key] = port
+
+    def _is_access(self, identity: PortIdentity) -> bool:
+        return matches(identity, self._access)
 
     def close(self, end: float, next_end: float) -> dict[str, PortCounts]:
         """The ports' windows that end at ``end``; the next ones end at ``next_end``."""
@@ -129,6 +135,10 @@ class Polled:
         """The restarts within [start, end)."""
         readings, self._readings = self._readings, 0
         return count_restarts(self._seen, start, end, readings=readings, maintenance=maintenance)
+
+    def last_system(self) -> tuple[float, SystemReading] | None:
+        """The same of the system group, with when it was read."""
+        return self.restarts.last
 
     def last_readings(self) -> dict[str, LastReading]:
         """What is to be persisted, by port key."""

@@ -308,7 +308,8 @@ class Publisher:
             "warnings": self._warnings(connection.version),
             "refused": [{"topic": found.topic, "reason": found.reason, "text": found.text} for found in refused],
         }
-        return self._words.info({**self._provide(), "mqtt": mqtt}, stream, backlog)
+        replay_from = await self._outbox.replay_from()
+        return self._words.info({**self._provide(), "mqtt": mqtt}, stream, backlog, replay_from)
 
     def _new_session(self) -> Session:
         return Session(

@@ -35,7 +35,7 @@ class Words:
         body = {"state": "offline", "since": None, "reason": "connection_lost"}
         return Will(f"{self._root}/status", self._render(STATUS_SCHEMA, body, moment="connected_at"))
 
-    def info(self, body: Mapping[str, Any], stream: str, backlog: Backlog) -> bytes:
+    def info(self, body: Mapping[str, Any], stream: str, backlog: Backlog, replay_from: int) -> bytes:
         unsent = list(backlog.unsent)
         if len(unsent) > UNSENT_RANGES:
             unsent = [*unsent[: UNSENT_RANGES - 1], (unsent[UNSENT_RANGES - 1][0], unsent[-1][1])]
@@ -45,6 +45,7 @@ class Words:
             "last_seq": backlog.last_seq,
             "acked_to": backlog.acked_to,
             "unsent": unsent,
+            "replay_from": replay_from,
         }
         try:
             return self._render(INFO_SCHEMA, {**body, **own})

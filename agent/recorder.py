@@ -102,10 +102,10 @@ class Recorder:
             self.trouble = str(error)
             await self._clock.sleep(AGAIN_S)
             return False
-        if self.trouble is not None:
+        self._waiting.popleft()
+        if self.trouble is not None and not self._pending():  # a disk that takes one and not the next is full still
             log.warning("The store can be written again.")
             self.trouble = None
-        self._waiting.popleft()
         if self._dropped:
             self.note(_lost(self._dropped))
             self._dropped = 0

@@ -30,15 +30,11 @@ class Resolver:
         """Name to numeric address; the last good one is kept while a name does not resolve."""
         return self._known
 
-    @property
-    def failures(self) -> Mapping[str, str]:
-        """Name to the resolver's sentence."""
-        return self._failed
-
     async def want(self, names: frozenset[str]) -> None:
         """Resolve these from now on; returns after the first try of each, or LIMIT_S."""
         self._wanted = names
         self._known = {n: a for n, a in self._known.items() if n in names}
+        self._failed = {n: why for n, why in self._failed.items() if n in names}
         await self._round()
         self._asked.set()
 

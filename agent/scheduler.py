@@ -15,6 +15,8 @@ from agent.boundary import Boundary
 from collectors.clock import Clock
 
 SLOT_S = 0.04
+OVERLAP, DEADLINE, UNEXPECTED = "overlap", "deadline", "unexpected"
+"""Why there is no measurement: the run before still went on; it was cut off; it failed by a fault of ours."""
 
 
 @dataclass(slots=True)
@@ -25,7 +27,7 @@ class _Entry:
     tick: Callable[[], None] | None = None
     job: Callable[[], Awaitable[None]] | None = None
     deadline_s: float = 0.0
-    overrun: Callable[[str], None] | None = None
+    failed: Callable[[str], None] | None = None
     task: asyncio.Task[None] | None = None
     again: bool = False
     removed: bool = False
@@ -64,9 +66,12 @@ class Scheduler:
         self._changed = asyncio.Event()
         self._stopping = False
 
-    def add_tick(self, key: str, interval_s: float, tick: Callable[[], None]) -> None:
-        """Call ``tick()`` every ``interval_s``. It must return at once."""
-        self._add(_Entry(key, _slots(interval_s), tick=tick))
+    def add_tick(
+        self, key: str, interval_s: float, tick: Callable[[], None], failed: Callable[[str], None] | None = None
+    ) -> None:
+        """Call ``tick()`` every ``interval_s``. It must return at once. ``failed(UNEXPECTED)`` hears of one that
+        raised."""
+        self._add(_Entry(key, _slots(interval_s), tick=tick, failed=failed))
 
     def add_job(
         self,
@@ -74,16 +79,16 @@ class Scheduler:
         interval_s: float,
         deadline_s: float,
         job: Callable[[], Awaitable[None]],
-        overrun: Callable[[str], None],
+        failed: Callable[[str], None],
     ) -> None:
         """Run ``job()`` every ``interval_s``; cancelled at ``deadline_s``, which lies below the interval.
 
-        ``overrun(reason)`` is called instead where the run before has not ended ("overlap"), and after a run that was
-        cut off ("deadline").
+        ``failed(reason)`` is called instead where the run before has not ended (OVERLAP), after a run that was cut
+        off (DEADLINE), and after one that raised (UNEXPECTED).
         """
         if not 0 < deadline_s < interval_s:
             raise ValueError(f"{key}: the deadline ({deadline_s} s) must lie below the interval ({interval_s} s)")
-        self._add(_Entry(key, _slots(interval_s), job=job, deadline_s=deadline_s, overrun=overrun))
+        self._add(_Entry(key, _slots(interval_s), job=job, deadline_s=deadline_s, failed=failed))
 
     def remove(self, key: str) -> None:
         """Forget this key; a run under way is cancelled."""
@@ -172,30 +177,36 @@ class Scheduler:
     def _fire(self, entry: _Entry) -> None:
         self.counters.runs += 1
         if entry.tick is not None:
-            self._boundary.guard_call(entry.key, entry.tick)
+            if not self._boundary.guard_call(entry.key, entry.tick):
+                self._say(entry, UNEXPECTED)
         elif entry.task is not None and not entry.task.done():
             self.counters.overlaps += 1
-            if entry.overrun is not None:
-                entry.overrun("overlap")
+            self._say(entry, OVERLAP)
         else:
             entry.task = asyncio.create_task(self._run_job(entry), name=f"job {entry.key}")
 
     async def _run_job(self, entry: _Entry) -> None:
-        job, overrun = entry.job, entry.overrun
+        job = entry.job
         if job is None:
             return
         async with self._room:
             try:
                 async with asyncio.timeout(entry.deadline_s):
-                    await self._boundary.guard(entry.key, job)
+                    returned = await self._boundary.guard(entry.key, job)
+                if not returned:
+                    self._say(entry, UNEXPECTED)
             except TimeoutError:
                 self.counters.deadlines += 1
-                if overrun is not None:
-                    overrun("deadline")
+                self._say(entry, DEADLINE)
         if entry.again and not entry.removed and not self._stopping:
             entry.again = False
             self.counters.runs += 1
             entry.task = asyncio.create_task(self._run_job(entry), name=f"job {entry.key}")
+
+    def _say(self, entry: _Entry, reason: str) -> None:
+        failed = entry.failed
+        if failed is not None:
+            self._boundary.guard_call(f"{entry.key}, saying that it failed", lambda: failed(reason))
 
 
 def _slots(interval_s: float) -> int:

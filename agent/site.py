@@ -5,6 +5,7 @@ A gateway and the internet targets are devices like any other, whether they are 
 """
 
 import fnmatch
+import hashlib
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from agent.settings.types import slug
 from collectors.link import Route, default_gateway, route_to
 from kpi.model import Device, PortIdentity, Role
 
+ID_LENGTH = 40
 _INTERNET_ROLES = frozenset({Role.INTERNET})
 _ENDPOINT_ROLES = frozenset({Role.ENDPOINT, Role.PRINTER, Role.CAMERA})
 
@@ -58,6 +60,10 @@ class SitePlan:
         """The devices by their ids."""
         return {w.device.id: w for w in self.devices}
 
+    def maintenance_of(self, device: str) -> tuple[tuple[float, float], ...]:
+        """(start_utc, end_utc) of what is planned for this device."""
+        return tuple((start, end) for devices, start, end in self.maintenance if device in devices)
+
 
 def host_names(settings: Settings) -> set[str]:
     """Every address in the settings that is a name and must be resolved."""
@@ -82,7 +88,7 @@ def plan_site(settings: Settings, routes: Sequence[Route], resolved: Mapping[str
     gateway = _gateway(settings, drafts, default_gateway(list(routes)), resolved)
     for address in settings.network.internet:
         if all(d.address != address for d in drafts):
-            drafts.append(_implied(f"internet-{slug(address)}", address, Role.INTERNET, address))
+            drafts.append(_implied(_own_id(f"internet-{slug(address)}", drafts), address, Role.INTERNET, address))
     ids = {d.name: d.id for d in drafts}
     watchables = []
     for draft in drafts:
@@ -129,13 +135,21 @@ def _gateway(
         if wanted in {draft.address, resolved.get(draft.address)}:
             return draft.id
     taken = {d.id for d in drafts} | {d.name for d in drafts}
-    name = "gateway" if "gateway" not in taken else f"gateway-{slug(wanted)}"
-    drafts.append(_implied(name, wanted, Role.GATEWAY, name))
-    return name
+    own = "gateway" if "gateway" not in taken else _own_id(f"gateway-{slug(wanted)}", drafts)
+    drafts.append(_implied(own, wanted, Role.GATEWAY, own))
+    return own
+
+
+def _own_id(wanted: str, drafts: Sequence[DeviceSettings]) -> str:
+    """This id; where it is too long or taken, one that its address alone gives: the same after every start."""
+    if len(wanted) <= ID_LENGTH and all(d.id != wanted for d in drafts):
+        return wanted
+    digest = hashlib.blake2b(wanted.encode(), digest_size=4).hexdigest()
+    return f"{wanted[: ID_LENGTH - 1 - len(digest)].strip('-')}-{digest}"
 
 
 def _implied(device_id: str, address: str, role: Role, name: str) -> DeviceSettings:
-    return DeviceSettings(name=name, id=device_id[:40].strip("-"), role=role, address=address)
+    return DeviceSettings(name=name, id=device_id, role=role, address=address)
 
 
 def _echo_s(settings: Settings, draft: DeviceSettings) -> float | None:

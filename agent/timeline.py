@@ -52,6 +52,8 @@ class Timeline:
         self.began = clock.monotonic()
         self.jumps = 0
         self.last_jump_s = 0.0
+        self.dated_by_s = 0.0
+        """By how much the first date moved the provisional ones."""
         self._offset = clock.utc() - self.began
         self.trust = trust(clock.utc(), not_before_utc)
         self.dated = self.trust is not ClockTrust.UNSET
@@ -75,7 +77,7 @@ class Timeline:
             if self.trust is ClockTrust.UNSET and now - self.began < HOLD_S:
                 self._offset = offset
                 return ClockEvent.NOTHING
-            self._offset, self.dated = offset, True
+            self._offset, self.dated, self.dated_by_s = offset, True, moved
             return ClockEvent.DATED
         if abs(moved) > JUMP_S:
             self.jumps += 1

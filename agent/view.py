@@ -39,9 +39,8 @@ class Figures(Protocol):
     def latest(self) -> Mapping[str, Summary]:
         """By entity: device ids, and "site"."""
 
-    @property
-    def ports(self) -> Mapping[str, Mapping[str, Sequence[Figure]]]:
-        """By device id and port key."""
+    def ports(self, device: str) -> Mapping[str, Sequence[Figure]]:
+        """By port key; empty where nothing is known of the device's ports."""
 
 
 class History(Past, Protocol):
@@ -67,10 +66,11 @@ class View:
         plan: Callable[[], SitePlan],
         agent: Callable[[], Any],
         lacking: Callable[[], str | None],
+        in_maintenance: Callable[[str], bool],
         notice: Mapping[str, str] | None = None,
     ) -> None:
-        """``agent()`` awaits the agent's own document; ``lacking()`` says what keeps it from being ready; ``notice`` is
-        SiteNow's."""
+        """``agent()`` awaits the agent's own document; ``lacking()`` says what keeps it from being ready;
+        ``in_maintenance(device)`` whether what it does now does not count; ``notice`` is SiteNow's."""
         self._clock = clock
         self._timeline = timeline
         self._monitor = monitor
@@ -83,14 +83,15 @@ class View:
         self._agent = agent
         self._lacking = lacking
         self._notice = notice
+        self._in_maintenance = in_maintenance
 
     def site(self) -> SiteNow:
         site = self._settings().site
         counts = dict.fromkeys(State, 0)
-        planned = self._planned()
         for track in self._monitor:
-            counts[State.MAINTENANCE if track.id in planned else track.reach.state] += 1
+            counts[self._state(track)] += 1
         incidents = [self._incident(i) for i in self._incidents]
+        troubled = any(not self._in_maintenance(i.entity) for i in self._incidents)
         summary = self._figures.latest.get("site")
         return SiteNow(
             tenant=site.tenant,
@@ -100,7 +101,7 @@ class View:
             timezone=site.timezone,
             language=site.language,
             time=rfc3339(self._clock.utc()),
-            state=_site_state(counts, bool(incidents)),
+            state=_site_state(counts, troubled),
             devices={state.value: n for state, n in counts.items()},
             incidents=incidents,
             window=_window(summary),
@@ -109,8 +110,7 @@ class View:
         )
 
     def devices(self) -> Sequence[DeviceNow]:
-        planned = self._planned()
-        return [self._device(track, planned) for track in self._monitor]
+        return [self._device(track) for track in self._monitor]
 
     def device(self, device_id: str) -> DeviceDetail | None:
         track = self._monitor.tracks.get(device_id)
@@ -119,7 +119,7 @@ class View:
         summary = self._figures.latest.get(device_id)
         system = track.polled.system if track.polled else None
         return DeviceDetail(
-            device=self._device(track, self._planned()),
+            device=self._device(track),
             system={
                 name: getattr(system, name) if system else None
                 for name in ("name", "descr", "object_id", "location", "contact")
@@ -194,12 +194,10 @@ class View:
         """What the page is told at every change."""
         return {"site": asdict(self.site()), "devices": [asdict(d) for d in self.devices()]}
 
-    def _planned(self) -> frozenset[str]:
-        """The devices that are in maintenance now (KPI.md R4)."""
-        now = self._clock.utc()
-        return frozenset().union(*(ids for ids, start, end in self._plan().maintenance if start <= now < end))
+    def _state(self, track: Track) -> State:
+        return State.MAINTENANCE if self._in_maintenance(track.id) else track.reach.state
 
-    def _device(self, track: Track, planned: frozenset[str]) -> DeviceNow:
+    def _device(self, track: Track) -> DeviceNow:
         device, reach = track.watchable.device, track.reach
         sent = track.minute.sent
         return DeviceNow(
@@ -208,7 +206,7 @@ class View:
             role=device.role.value,
             address=device.address,
             parents=device.parents,
-            state=State.MAINTENANCE.value if device.id in planned else reach.state.value,
+            state=self._state(track).value,
             reason=reach.reason,
             since=rfc3339(self._timeline.utc(reach.since)) if self._timeline.dated else None,
             rtt_ms=round(track.last_rtt_ms, 3) if track.last_rtt_ms is not None else None,
@@ -217,7 +215,7 @@ class View:
         )
 
     def _ports(self, device_id: str, polled: Polled) -> list[PortNow]:
-        figures = self._figures.ports.get(device_id, {})
+        figures = self._figures.ports(device_id)
         ports = []
         for key, port in sorted(polled.ports.items(), key=lambda item: item[1].identity.index):
             identity, status = port.identity, polled.oper.get(key)
@@ -263,7 +261,7 @@ def rfc3339(utc: float) -> str:
 
 def _site_state(counts: Mapping[State, int], troubled: bool) -> str:
     if counts[State.UP] == 0:
-        return "down" if counts[State.DOWN] else "unknown"
+        return next((s.value for s in (State.DOWN, State.UNKNOWN, State.MAINTENANCE) if counts[s]), "unknown")
     return "degraded" if troubled or counts[State.DOWN] else "up"
 
 

@@ -126,13 +126,12 @@ class Watch:
             self._suspects.add(device)
 
     def not_measured(self, device: str, reason: str) -> None:
-        """The probe could not ask."""
+        """The probe could not ask. A send that fails because the own link is down is no other fault than that, also
+        where it is noticed before the link."""
+        if not self.link_up(device):
+            reason = "own_link"
         self._devices[device].reach.not_measured(self._clock.monotonic(), reason)
         self._suspects.discard(device)
-
-    def first_doubt(self) -> float | None:
-        """The oldest loss that is not decided yet: a window that holds it is not final."""
-        return min((r for d in self._suspects if (r := self._devices[d].reach.first_loss) is not None), default=None)
 
     async def run(self) -> None:
         """Until cancelled."""

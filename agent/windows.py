@@ -14,10 +14,10 @@ from agent.recorder import Recorder
 from agent.site import SitePlan
 from agent.store.model import Batch, CountersRow, WindowRow
 from agent.timeline import ClockEvent, Span, Timeline
-from agent.watch import Watch
 from collectors.clock import Clock
 from kpi.echo import EchoCounts, merge_echo
 from kpi.merge import DeviceWindow
+from kpi.model import SystemReading
 from kpi.port_counts import ports_window_to_plain
 from kpi.states import StateSeconds, state_seconds
 
@@ -45,6 +45,8 @@ class Five:
     network: StateSeconds | None
     plan: SitePlan
     flags: tuple[str, ...] = ()
+    final: bool = True
+    """False for a piece that the clock's jump has cut off, when more of the same five minutes is to come."""
 
 
 @dataclass(slots=True)
@@ -65,7 +67,6 @@ class Windows:
         clock: Clock,
         timeline: Timeline,
         monitor: Monitor,
-        watch: Watch,
         history: StateHistory,
         recorder: Recorder,
         boot: str,
@@ -80,7 +81,6 @@ class Windows:
         self._clock = clock
         self._timeline = timeline
         self._monitor = monitor
-        self._watch = watch
         self._history = history
         self._recorder = recorder
         self._boot = boot
@@ -152,13 +152,14 @@ class Windows:
             self._close_minute()
         self._closing = replace(self._minute, end=now)
         self._monitor.rotate_echo()
-        self._close_minute()
+        self._close_minute(last=True)
+        self._open(replace(self._timeline.span(now, MINUTE_S), start=now))
         self._block.flags.add(flag)
         self._close_five(now)
-        self._open(replace(self._timeline.span(now, MINUTE_S), start=now))
         self._block.flags.add(flag)
 
     def _close_minute(self, *, last: bool = False) -> None:
+        """``last``: of its calendar; what is open of the five minutes is not this minute's to close."""
         span, self._closing = self._closing, None
         if span is None:
             return
@@ -176,8 +177,8 @@ class Windows:
 
     def _close_five(self, end: float) -> None:
         block = self._block
-        following = self._timeline.span(end + 0.5, FIVE_S)
-        next_end = following.end
+        label = self._minute.label // FIVE_S * FIVE_S  # the open minute is the first of what follows
+        next_end = max(end, label + FIVE_S - self._timeline.offset_s)
         plan = self._plan()
         devices = {}
         for track in self._monitor:
@@ -192,8 +193,9 @@ class Windows:
             network=self._network(block.start, end, _gateway_checks(plan, devices)),
             plan=plan,
             flags=tuple(sorted(block.flags)),
+            final=label != block.label,
         )
-        self._block = _Block(following.label, following.dated, end)
+        self._block = _Block(label, self._minute.dated, end)
         self._monitor.open_five(end, next_end)
         self._history.forget_before(end - KEEP_S)
         self._recorder.put(self._closed(five, self._batch(five)))
@@ -215,7 +217,7 @@ class Windows:
 
     def _maintenance(self, plan: SitePlan, device: str) -> tuple[tuple[float, float], ...]:
         offset = self._timeline.offset_s
-        return tuple((a - offset, b - offset) for devices, a, b in plan.maintenance if device in devices)
+        return tuple((start - offset, end - offset) for start, end in plan.maintenance_of(device))
 
     def _batch(self, five: Five) -> Batch:
         span = Span(five.start, five.end, FIVE_S, five.label, five.dated)
@@ -247,9 +249,16 @@ class Windows:
             if track.polled is None:
                 continue
             readings = {key: r.moved(-at).to_plain() for key, r in track.polled.last_readings().items()}
-            if readings:
-                rows.append(CountersRow(track.id, self._boot, at, utc, {"ports": readings}))
+            system = track.polled.last_system()
+            if readings or system is not None:
+                kept = [system[0] - at, *uptimes(system[1])] if system is not None else None
+                rows.append(CountersRow(track.id, self._boot, at, utc, {"ports": readings, "system": kept}))
         return rows
+
+
+def uptimes(system: SystemReading) -> tuple[int | None, int | None, int | None]:
+    """What tells a restart, in the order of SystemReading."""
+    return system.uptime_cs, system.engine_boots, system.host_uptime_cs
 
 
 def _gateway_checks(plan: SitePlan, devices: Mapping[str, DeviceWindow]) -> int:

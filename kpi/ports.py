@@ -67,9 +67,9 @@ class PortAccumulator:
     """One port, window after window. A counter reading costs about 7 us, a status about 2 us."""
 
     __slots__ = (
-        "_absent", "_access", "_closed", "_counters", "_definite", "_end", "_flags", "_flapped", "_gap", "_last_change",
+        "_absent", "_closed", "_counters", "_definite", "_end", "_flags", "_flapped", "_gap", "_last_change",
         "_merit", "_rate", "_refused", "_restarts", "_speed_steady", "_start", "_state", "_state_from",
-        "_status_at", "_status_s", "_sums", "identity", "latest_bps", "uptime",
+        "_status_at", "_sums", "access", "identity", "latest_bps", "status_s", "uptime",
     )  # fmt: skip
 
     def __init__(
@@ -83,13 +83,13 @@ class PortAccumulator:
         access: bool = False,
     ) -> None:
         """``uptime`` is the device's one tracker, shared by its ports; [start, end) the first window in monotonic
-        seconds; ``status_s`` the period of the status columns; transitions of an ``access`` port are not counted."""
+        seconds; ``status_s`` the period of the status columns; transitions of an ``access`` port are not counted. Both
+        may be set anew."""
         self.identity = identity
         self.latest_bps: tuple[float | None, float | None] | None = None
         """In and out over the last counter interval; None before there was one."""
         self.uptime = uptime
-        self._access = access
-        self._status_s = status_s
+        self.access, self.status_s = access, status_s
         self._start, self._end = start, end
         self._closed: PortCounts | None = None
         self._counters: tuple[float, PortCounters] | None = None
@@ -110,7 +110,7 @@ class PortAccumulator:
         # 4,800 ports are normal and most of them idle: only what is not 0 takes memory
         self._sums: defaultdict[str, int] = defaultdict(int)
         self._refused: dict[str, int] | None = None
-        self._flags = _ACCESS if self._access else _NO_FLAGS
+        self._flags = _ACCESS if self.access else _NO_FLAGS
         self._absent = int(Absent.ALL)
         self._flapped = self._merit.flapping
 
@@ -163,7 +163,7 @@ class PortAccumulator:
                 self._definite = None
             return
         self._definite = self._state
-        if before is None or self._access:
+        if before is None or self.access:
             return
         if before is not self._state:
             self._transit(at, 1, went_down=self._state is State.DOWN)
@@ -345,7 +345,7 @@ class PortAccumulator:
         since = self._state_from
         if to <= since:
             return
-        valid = min(max(_ms(self._status_at + VALID_PERIODS * self._status_s), since), to)
+        valid = min(max(_ms(self._status_at + VALID_PERIODS * self.status_s), since), to)
         if valid > since:
             self._sums[_STATE_MS[self._state]] += valid - since
         if to > valid:

@@ -97,13 +97,6 @@ class Reachability:
         """Confirmation echoes are under way."""
         return self._suspicion is not None
 
-    @property
-    def first_loss(self) -> float | None:
-        """Where the present doubt began, for whoever closes a window meanwhile."""
-        if self._suspicion is not None:
-            return self._suspicion.first_loss
-        return self._hidden_since
-
     def answered(self, sent_at: float, at: float) -> None:
         """An echo, a confirmation echo or another check sent at ``sent_at`` was answered at ``at``."""
         self._last_check = max(self._last_check, at)

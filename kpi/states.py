@@ -6,7 +6,7 @@ Times are monotonic seconds in, whole milliseconds inside, so that windows add u
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from kpi.model import State
@@ -89,6 +89,11 @@ class StateSeconds:
     def coverage(self) -> float:
         """known / (W - maintenance), 0..1 (KPI.md R3); 1 where the whole window was maintenance."""
         return self.known_ms / self.expected_ms if self.expected_ms else 1.0
+
+    def whole(self, seconds: int) -> "StateSeconds":
+        """The same over a window of this length: of what no finer window tells, nothing is known (KPI.md R1, R3)."""
+        missing_ms = 1000 * seconds - self.expected_ms - self.maintenance_ms
+        return replace(self, unknown_ms=self.unknown_ms + missing_ms) if missing_ms > 0 else self
 
     def to_plain(self) -> list[int]:
         """Compact JSON types; trailing zeros are left off."""

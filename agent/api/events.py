@@ -5,12 +5,14 @@ A page that does not read is dropped, never waited for.
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
 from collectors.clock import Clock
 
 EVERY_S = 2.0
+AT_MOST_EVERY_S = 0.25
+"""A hundred devices that go down together are one document, not a hundred."""
 MAX_PAGES = 32
 """Open pages at once; one costs a connection and some kilobytes."""
 QUEUE = 8
@@ -29,7 +31,7 @@ class Broadcaster:
         self._document = document
         self._pages: dict[asyncio.Queue[str | None], Document] = {}
         self._changed = asyncio.Event()
-        self._closed = False
+        self._closing = asyncio.Event()
 
     @property
     def full(self) -> bool:
@@ -42,8 +44,7 @@ class Broadcaster:
 
     def close(self) -> None:
         """End all streams, and let ``run`` return."""
-        self._closed = True
-        self._changed.set()
+        self._closing.set()
         for page in self._pages:
             if page.full():
                 page.get_nowait()
@@ -51,17 +52,22 @@ class Broadcaster:
 
     async def run(self) -> None:
         """Until closed or cancelled."""
-        while not self._closed:
-            sleeper = asyncio.ensure_future(self._clock.sleep(EVERY_S))
-            changed = asyncio.ensure_future(self._changed.wait())
-            try:
-                await asyncio.wait((sleeper, changed), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                sleeper.cancel()
-                changed.cancel()
+        while not self._closing.is_set():
+            await self._first(self._clock.sleep(EVERY_S), self._changed.wait(), self._closing.wait())
             self._changed.clear()
-            if self._pages and not self._closed:
+            if self._pages and not self._closing.is_set():
                 self._send()
+                await self._first(self._clock.sleep(AT_MOST_EVERY_S), self._closing.wait())
+
+    @staticmethod
+    async def _first(*waits: Coroutine[Any, Any, object]) -> None:
+        """Until one of them is done."""
+        tasks = [asyncio.ensure_future(wait) for wait in waits]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
 
     async def stream(self, document: Document | None = None) -> AsyncGenerator[str, None]:
         """The events of one page."""

@@ -28,7 +28,7 @@ def exposition(site: SiteNow, devices: Sequence[DeviceNow], agent: AgentNow) -> 
     metric(
         "sonda_device_rtt_seconds",
         "gauge",
-        "Round trip of the last echo that was answered.",
+        "Round trip of the last echo; left out where it was not answered.",
         (({"device": d.id}, d.rtt_ms / 1000 if d.rtt_ms is not None else None) for d in devices),
     )
     metric(

@@ -36,6 +36,7 @@ _WORDS = {
         "none": "no good or bad in it",
         "lan": "local network",
         "wan": "internet",
+        "marks": "[V] read in the source itself, [K] a standard's known value, [D] our own default.",
         "more": "`sonda kpis ID` says what one means and what to do.",
     },
     Language.IT: {
@@ -52,6 +53,7 @@ _WORDS = {
         "none": "né buono né cattivo",
         "lan": "rete locale",
         "wan": "Internet",
+        "marks": "[V] letto nella fonte stessa, [K] valore noto di una norma, [D] scelta nostra.",
         "more": "`sonda kpis ID --lang it` dice che cosa significa e che cosa fare.",
     },
 }
@@ -80,8 +82,8 @@ def kpis(
     for kpi in chosen:
         for part in _block(kpi, lang, whole=bool(ids)):
             console.print(part)
-    if not ids:
-        console.print(_WORDS[lang]["more"], style="dim")
+    for hint in ("marks",) if ids else ("marks", "more"):
+        console.print(_WORDS[lang][hint], style="dim", markup=False)
     raise typer.Exit(Exit.OK)
 
 

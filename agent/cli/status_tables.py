@@ -21,6 +21,7 @@ _SENTENCES = {
     "degraded": "something does not answer",
     "down": "the site does not answer",
     "unknown": "no information yet",
+    "maintenance": "planned maintenance",
 }
 
 

@@ -44,7 +44,7 @@ async def examine(case: Case, checks: Sequence[Check], ended: Callable[[Check], 
 
     async def one(check: Check) -> Section:
         started = case.clock.monotonic()
-        findings = await boundary.guard(check.name, lambda: _bounded(case, check))
+        findings = await boundary.result(check.name, lambda: _bounded(case, check))
         if findings is None:
             findings = [FAILED.found(f"The check of {check.title} failed unexpectedly.")]
         ended(check)

@@ -6,6 +6,7 @@ hide the faults of the others and does not make its children "unknown".
 
 import difflib
 import ipaddress
+import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -290,8 +291,8 @@ def page_is_guarded(draft: Draft) -> Iterator[Broken]:
         return
     if http.key is not None and http.cert is None:
         yield Broken(("http", "cert"), "is missing: a key needs its certificate")
-    for name in ("cert", "key"):
-        yield from _readable(("http", name), getattr(http, name))
+    unread = [fault for name in ("cert", "key") for fault in _readable(("http", name), getattr(http, name))]
+    yield from unread or _certificate(http)
     code = http.access_code
     if code is not None and code.known and len(code.reveal()) < 8:
         yield Broken(("http", "access_code"), "the access code is shorter than 8 characters")
@@ -308,6 +309,19 @@ def page_is_guarded(draft: Draft) -> Iterator[Broken]:
             ("http", "cert"),
             f'is missing: host = "{http.host}" is reached from the LAN, which needs HTTPS',
             "Or say plain_http = true: the access code then crosses the LAN readable.",
+        )
+
+
+def _certificate(http: HttpSettings) -> Iterator[Broken]:
+    if http.cert is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(http.cert, http.key, password=lambda: "")
+    except (OSError, ValueError):  # ssl.SSLError is one; ValueError: a key with a password
+        yield Broken(
+            ("http", "cert"),
+            "is no certificate that can be served with its key",
+            "Both are PEM files, the key belongs to the certificate and has no password.",
         )
 
 

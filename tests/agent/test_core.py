@@ -4,22 +4,26 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from agent.core import Core
-from agent.monitor import echo_id
+from agent.monitor import echo_id, snmp_id
 from agent.recorder import Recorder
-from agent.settings.models import PortsSettings
-from agent.site import SitePlan, Watchable
+from agent.settings import load
+from agent.settings.models import CredentialSettings, PortsSettings
+from agent.site import SitePlan, SnmpPlan, Watchable
 from agent.store.model import Batch, Committed, WindowRow
 from agent.timeline import Timeline
-from agent.windows import ECHO, STATE
+from agent.view import View
+from agent.windows import ECHO, NETWORK, STATE
 from collectors.clock import ClockTrust
 from collectors.icmp.echo import EchoTarget
 from kpi.echo import EchoCounts
-from kpi.model import Device, Metric, Outcome, Role, Sample, State
+from kpi.model import Device, Metric, Outcome, Role, Sample, State, SystemReading
 from kpi.states import StateSeconds
 from tests.doubles import ManualClock
 
@@ -223,6 +227,38 @@ async def test_the_own_link_down_is_one_incident_and_no_devices_fault(clock: Man
     assert summary["figures"]["availability_pct"]["v"] == 100
 
 
+async def test_a_send_that_fails_before_the_link_is_seen_down_is_no_other_fault(clock: ManualClock) -> None:
+    async with running(clock) as world:
+        world.watch(gw=(), a=("gw",))
+        await clock.advance(10.0)
+        world.link = False
+        world.core.watch.not_measured("a", "net_unreachable")
+        assert [(i.kind, i.cause) for i in world.core.incidents] == [("probe.link", "own_link")]
+        await clock.advance(10.0)
+        world.link = True
+        await clock.advance(10.0)
+    told = world.disk.messages("event/probe.fault")
+    assert [(b["cause"], b["state"]) for b in told] == [("own_link", "open"), ("own_link", "closed")]
+
+
+async def test_of_a_removed_device_nothing_is_known_and_nothing_stays_open(clock: ManualClock) -> None:
+    async with running(clock) as world:
+        world.watch(gw=(), a=())
+        world.silent = {"a"}
+        await clock.advance(20.0)
+        assert [i.entity for i in world.core.incidents] == ["a"]
+        world.watch(gw=())
+        assert list(world.core.incidents) == []
+        world.silent = set()
+        await clock.advance(30.0)
+        world.watch(gw=(), a=())
+        await clock.advance(300.0)
+    (summary,) = world.disk.messages("summary/device/a")
+    assert summary["figures"]["availability_pct"]["unknown_s"] >= 50, "before it came back it was not watched"
+    (row,) = [s for b in world.disk.batches for s in b.states if s.reason == "removed"]
+    assert (row.entity, row.state) == ("a", "unknown")
+
+
 @pytest.mark.parametrize("step", [3600.0, -3600.0, 40.0, -40.0])
 async def test_a_clock_jump_cuts_the_windows_and_no_bucket_exceeds_its_length(clock: ManualClock, step: float) -> None:
     async with running(clock) as world:
@@ -240,6 +276,163 @@ async def test_a_clock_jump_cuts_the_windows_and_no_bucket_exceeds_its_length(cl
         assert seconds.up_ms + seconds.down_ms + seconds.unknown_ms <= 300_000
     assert len(world.disk.messages("event/clock.jump")) == 1
     assert world.core.timeline.jumps == 1
+
+
+async def test_a_clock_set_back_a_little_at_the_end_of_five_minutes_bends_no_label(clock: ManualClock) -> None:
+    """A step below JUMP_S is taken over at the minute's end: the five minutes that follow are the next ones all the
+    same, though by the new calendar the last ones are not quite over."""
+    async with running(clock) as world:
+        world.watch(gw=())
+        await clock.advance(270.0)
+        clock.step_wall(-1.6)
+        await clock.advance(400.0)
+    assert world.core.timeline.jumps == 0
+    said = [(m["window"]["start"] - int(MIDNIGHT), m["revision"]) for m in world.disk.messages("summary/site")]
+    assert said == [(0, 0), (300, 0)]
+    rows = world.disk.windows(ECHO, 300, "gw")
+    assert [EchoCounts.from_plain(r.plain).sent for r in rows] == [pytest.approx(300, abs=2)] * 2
+
+
+@pytest.mark.parametrize("at", [130.0, 270.0, 303.0])
+@pytest.mark.parametrize("step", [-700.0, -5.0, 150.0])
+async def test_pieces_of_a_window_are_said_with_rising_revisions_and_none_is_empty(
+    clock: ManualClock, at: float, step: float
+) -> None:
+    async with running(clock) as world:
+        world.watch(gw=(), a=())
+        await clock.advance(at)
+        clock.step_wall(step)
+        await clock.advance(1100.0)
+    for topic in ("summary/site", "summary/device/a"):
+        said = [(m["window"]["start"], m["revision"]) for m in world.disk.messages(topic)]
+        assert len(set(said)) == len(said)
+        for start in {start for start, _ in said}:
+            assert [r for s, r in said if s == start] == list(range(sum(s == start for s, _ in said)))
+    for row in world.disk.windows(STATE, 300, "a"):
+        seconds = StateSeconds.from_plain(row.plain)
+        assert 0 < seconds.up_ms + seconds.down_ms + seconds.unknown_ms <= 300_500
+
+
+async def test_five_minutes_that_a_small_jump_cuts_are_said_whole_at_their_end(clock: ManualClock) -> None:
+    async with running(clock) as world:
+        world.watch(gw=(), a=())
+        await clock.advance(120.0)
+        clock.step_wall(5.0)
+        await clock.advance(190.0)
+    first, second = world.disk.messages("summary/device/a")
+    assert first["window"] == second["window"] == {"start": int(MIDNIGHT), "length_s": 300}
+    assert [(m["revision"], m["final"]) for m in (first, second)] == [(0, False), (1, True)]
+    assert first["figures"]["rtt_ms"]["n"] == pytest.approx(120, abs=2)
+    assert second["figures"]["rtt_ms"]["n"] == pytest.approx(295, abs=2)
+    assert second["coverage"] == pytest.approx(294.5 / 300, abs=0.003)  # five seconds of the calendar never were
+    (cut, whole) = world.disk.messages("summary/site")
+    assert cut["flags"] == whole["flags"] == ["clock_jump"]
+
+
+async def test_what_a_device_does_in_its_maintenance_is_shown_as_that_and_degrades_nothing(
+    clock: ManualClock, tmp_path: Path
+) -> None:
+    path = tmp_path / "sonda.toml"
+    path.write_text('[site]\ntenant = "t"\nsite = "s"\nprobe = "p"\n')
+    settings = load([path])
+    planned = (frozenset({"a"}), MIDNIGHT + 60, MIDNIGHT + 200)
+    async with running(clock) as world:
+        world.core.apply(SitePlan((watchable("gw", ()), watchable("a", ())), "gw", (), (planned,)))
+        view = View(
+            clock=clock,
+            timeline=world.timeline,
+            monitor=world.core.monitor,
+            incidents=world.core.incidents,
+            figures=world.core.summaries,
+            history=cast("Any", None),
+            settings=lambda: settings,
+            plan=lambda: world.core.plan,
+            agent=lambda: None,
+            lacking=lambda: None,
+            in_maintenance=world.core.in_maintenance,
+        )
+        await clock.advance(50.0)
+        assert ([d.state for d in view.devices()], view.site().state) == (["up", "up"], "up")
+        await clock.advance(50.0)
+        world.silent.add("a")
+        await clock.advance(30.0)
+        assert ([d.state for d in view.devices()], view.site().state) == (["up", "maintenance"], "up")
+        assert view.site().devices == {"up": 1, "down": 0, "unknown": 0, "maintenance": 1}
+        await clock.advance(100.0)
+        assert ([d.state for d in view.devices()], view.site().state) == (["up", "down"], "degraded")
+    assert [m["maintenance"] for m in world.disk.messages("event/device.down")] == [True]
+
+
+async def test_a_gateway_in_maintenance_leaves_the_networks_uptime(clock: ManualClock) -> None:
+    internet = ("i1", "i2", "i3")
+    planned = (frozenset({"gw"}), MIDNIGHT, MIDNIGHT + 150)
+    async with running(clock) as world:
+        devices = tuple(watchable(name, ()) for name in ("gw", *internet))
+        world.core.apply(SitePlan(devices, "gw", internet, (planned,)))
+        await clock.advance(30.0)
+        world.silent |= {"gw", *internet}
+        await clock.advance(90.0)
+        world.silent.clear()
+        await clock.advance(190.0)
+    (network,) = world.disk.windows(STATE, 300, NETWORK)
+    states = StateSeconds.from_plain(network.plain)
+    assert (states.down_ms, states.maintenance_ms) == (0, 150_000)
+    assert states.up_ms == pytest.approx(150_000, abs=2000)
+
+
+async def test_a_device_that_restarts_while_the_agent_is_off_is_said_and_one_that_runs_on_is_not(
+    clock: ManualClock,
+) -> None:
+    credential = CredentialSettings(name="c", version="3", user="monitor")
+    polled = replace(watchable("gw", ()), snmp=SnmpPlan(credential, 161, 60.0, 300.0, 2.0, 1))
+    plan = SitePlan((polled,), "gw", (), ())
+
+    def read(world: World, uptime_s: float) -> None:
+        reading = SystemReading(uptime_cs=round(100 * uptime_s))
+        world.core.monitor.take(Sample(snmp_id("gw"), Metric.SYSTEM, "", clock.monotonic(), reading, Outcome.OK))
+
+    async with running(clock) as world:
+        world.core.apply(plan)
+        await clock.advance(61.0)
+        read(world, 5000.0)
+        await clock.advance(10.0)
+        world.core.windows.finish()
+        await clock.advance(0.1)
+        kept = {row.entity: json.loads(json.dumps(row.plain)) for batch in world.disk.batches for row in batch.counters}
+        rows = [replace(r, plain=kept[r.entity]) for b in world.disk.batches for r in b.counters]
+    last = {row.entity: row for row in rows}
+    for uptime_s, said in ((5000.0 + 710.0, 0), (100.0, 1)):
+        after = ManualClock(monotonic=50.0, utc=clock.utc() + 640.0)
+        async with running(after) as world:
+            world.core.apply(plan)
+            world.core.resume((), (), list(last.values()))
+            await after.advance(60.0)
+            reading = SystemReading(uptime_cs=round(100 * uptime_s))
+            world.core.monitor.take(Sample(snmp_id("gw"), Metric.SYSTEM, "", after.monotonic(), reading, Outcome.OK))
+            await after.advance(1.0)
+        assert len(world.disk.messages("event/device.reboot")) == said
+
+
+async def test_incidents_get_their_dates_when_the_clock_is_set(clock: ManualClock) -> None:
+    async with running(clock) as world:
+        world.trust = ClockTrust.UNSET
+        world.timeline.dated = False
+        world.watch(gw=(), a=(), b=())
+        await clock.advance(10.0)
+        world.silent |= {"a", "b"}
+        await clock.advance(20.0)
+        world.silent.remove("b")
+        await clock.advance(10.0)
+        clock.step_wall(1e6)
+        world.trust = ClockTrust.SYNCHRONISED
+        await clock.advance(5.0)
+        (still,) = world.core.incidents
+        assert still.opened_utc == pytest.approx(MIDNIGHT + 1e6 + 11, abs=1.5)
+    rows = {i.id: i for batch in world.disk.batches for i in batch.incidents}  # as the store: by id, the last counts
+    assert {i.entity: i.closed_utc is None for i in rows.values()} == {"a": True, "b": False}
+    assert all(i.opened_utc == pytest.approx(MIDNIGHT + 1e6 + 11, abs=1.5) for i in rows.values())
+    assert rows[still.id] == still
+    assert len(world.disk.messages("event/device.down")) == 2
 
 
 async def test_an_unset_clock_gives_windows_without_dates_and_no_summaries(clock: ManualClock) -> None:

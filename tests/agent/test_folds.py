@@ -10,13 +10,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from agent.folds import Folds, fold, month_bounds
+from agent.folds import Folds, fold, fold_ports, month_bounds
 from agent.messages import MessageDraft
 from agent.recorder import Recorder
-from agent.store import Batch, Store, StoreSettings, WindowRow
-from agent.store.model import DAY, FIVE_MINUTES, HOUR, MONTH
-from agent.windows import STATE
+from agent.store import Batch, StateRow, Store, StoreSettings, WindowRow
+from agent.store.model import DAY, FIVE_MINUTES, HOUR, MINUTE, MONTH
+from agent.windows import ECHO, PORTS, STATE
+from kpi.echo import EchoCounts
 from kpi.model import Window
+from kpi.port_counts import PortCounts, ports_window_to_plain
 from kpi.states import StateSeconds
 from tests.doubles import ManualClock
 
@@ -34,7 +36,7 @@ class Said:
     def __init__(self) -> None:
         self.windows: list[Window] = []
 
-    def __call__(self, window: Window, folded: Mapping[str, Mapping[str, Any]]) -> Sequence[MessageDraft]:
+    def __call__(self, window: Window, folded: Mapping[str, Mapping[str, Any]]) -> Sequence[Sequence[MessageDraft]]:
         self.windows.append(window)
         return []
 
@@ -79,6 +81,7 @@ async def test_a_month_ends_by_the_sites_own_calendar(tmp_path: Path) -> None:
         await recorder.settled()
         (month,) = await store.windows("a", STATE, MONTH, first, first + 1)
         assert month.start_utc == first
+        assert StateSeconds.from_plain(month.plain).expected_ms == 1000 * (end - first)  # most of it unknown
     assert Window(first, end - first) in said.windows
 
 
@@ -107,6 +110,52 @@ async def test_what_was_missed_is_made_up_for_and_only_that(tmp_path: Path) -> N
         assert [w for w in said.windows if w.length_s == HOUR] == [Window(START - 5 * HOUR, HOUR)]
 
 
+async def test_five_minutes_that_the_agent_did_not_live_to_close_are_closed_at_the_next_start(tmp_path: Path) -> None:
+    """Up until the second minute was written, then killed; the next run begins in the five minutes after."""
+    said = Said()
+    minutes = [
+        WindowRow("a", ECHO, MINUTE, "boot", 0.0, START + 60 * i, EchoCounts(sent=60).to_plain()) for i in range(2)
+    ]
+    async with folding(tmp_path / "s.db", said, [*minutes, five(START - 300)]) as (folds, store, recorder):
+        recorder.note(
+            StateRow("a", "device", "boot", 0.0, START - 900.0, "up"),
+            StateRow("b", "device", "boot", 0.0, START + 20.0, "down"),
+            StateRow("a", "device", "boot", 0.0, START + 125.0, "unknown", "agent_stopped"),
+            StateRow("b", "device", "boot", 0.0, START + 125.0, "unknown", "agent_stopped"),
+            StateRow("a", "device", "next", 0.0, START + 310.0, "up"),
+        )
+        making = asyncio.create_task(folds.run(START + 320))
+        async with asyncio.timeout(10):
+            while not (rows := await store.windows(None, STATE, FIVE_MINUTES, START, START + 300)):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+        states = {row.entity: StateSeconds.from_plain(row.plain) for row in rows}
+        assert (states["a"].up_s, states["a"].down_s, states["a"].unknown_s, states["a"].checks) == (125, 0, 175, 120)
+        assert (states["b"].up_s, states["b"].down_s, states["b"].unknown_s) == (0, 105, 195)
+        (echo,) = await store.windows("a", ECHO, FIVE_MINUTES, START, START + 300)
+        assert EchoCounts.from_plain(echo.plain).sent == 120
+        assert Window(START, FIVE_MINUTES) in said.windows
+        making.cancel()
+
+
+async def test_time_of_which_no_window_tells_is_unknown_and_a_day_whose_last_hour_is_missing_is_a_day(
+    tmp_path: Path,
+) -> None:
+    said = Said()
+    day = START + HOUR - DAY
+    rows = [five(day + 300 * i) for i in range(6)]  # half an hour, then the agent was off until after midnight
+    async with folding(tmp_path / "s.db", said, rows) as (folds, store, _):
+        making = asyncio.create_task(folds.run(START + HOUR + 60))
+        async with asyncio.timeout(10):
+            while not (found := await store.windows("a", STATE, DAY, day, day + DAY)):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+        making.cancel()
+        (hour,) = await store.windows("a", STATE, HOUR, day, day + DAY)
+        states = StateSeconds.from_plain(hour.plain)
+        assert (states.up_s, states.unknown_s, states.coverage) == (1800, 1800, 0.5)
+        states = StateSeconds.from_plain(found[0].plain)
+        assert (states.up_s, states.unknown_s) == (1800, DAY - 1800)
+
+
 def test_there_is_no_fold_of_nothing_and_none_of_an_unknown_version() -> None:
     with pytest.raises(ValueError, match="nothing"):
         fold(STATE, [])
@@ -130,3 +179,86 @@ async def test_what_got_its_date_late_is_said_and_folded(tmp_path: Path) -> None
             while not await store.windows("a", STATE, HOUR, START, START + HOUR):  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.01)
         making.cancel()
+
+
+async def test_a_month_of_many_ports_is_read_a_device_and_a_day_at_a_time(tmp_path: Path) -> None:
+    """A month of 4,800 ports would not fit into memory, and folding a day of them at once would hold up all echoes."""
+    bins = ((26_667, -1, 10**9),)
+    counts = PortCounts(polls=1, in_octets=10**6, in_ms=300_000, up_ms=3_600_000, speed_bps=10**9, bins=bins)
+    ports = ports_window_to_plain({f"ge{i}": counts for i in range(4)})
+    hours = range(START - 39 * HOUR, START + HOUR, HOUR)
+    rows = [
+        row
+        for start in hours
+        for entity in ("a", "b")
+        for row in (
+            WindowRow(entity, STATE, HOUR, "", 0.0, start, StateSeconds(up_ms=3_600_000, checks=3600).to_plain()),
+            WindowRow(entity, PORTS, HOUR, "", 0.0, start, ports),
+        )
+    ]
+    most = 0
+    async with folding(tmp_path / "s.db", Said(), rows) as (folds, store, _recorder):
+        read = store.windows
+
+        async def counted(entity: str | None, kind: str, *span: int) -> Sequence[WindowRow]:
+            nonlocal most
+            found: Sequence[WindowRow] = await read(entity, kind, *span)
+            if kind == PORTS:
+                most = max(most, len(found))
+            return found
+
+        store.windows = counted
+        folded = await folds._fold(HOUR, MONTH, hours.start, hours.stop)
+        store.windows = read
+    assert most == 24
+    for entity in ("a", "b"):
+        merged = fold_ports([folded[PORTS][entity]])
+        assert {key: c.in_octets for key, c in merged.items()} == dict.fromkeys(
+            (f"ge{i}" for i in range(4)), 40 * 10**6
+        )
+        assert all(not c.bins for c in merged.values())
+        assert StateSeconds.from_plain(folded[STATE][entity]).up_ms == 40 * 3_600_000
+
+
+async def test_a_month_that_ends_while_the_agent_is_off_is_folded_and_an_empty_store_gives_nothing(
+    tmp_path: Path,
+) -> None:
+    first, end = month_bounds(START, ROME)
+    said = Said()
+    async with folding(tmp_path / "empty.db", said, []) as (folds, store, recorder):
+        await folds._make_up(end + 5 * HOUR)
+        assert said.windows == []
+    async with folding(tmp_path / "s.db", said, [five(end - 4 * HOUR)]) as (folds, store, recorder):
+        await folds.hour(end - 4 * HOUR)
+        await recorder.settled()
+        said.windows.clear()
+        await folds._make_up(end + 5 * HOUR)
+        await recorder.settled()
+        (month,) = await store.windows("a", STATE, MONTH, first, first + 1)
+        assert StateSeconds.from_plain(month.plain).up_ms == 300_000
+    assert Window(first, end - first) in said.windows
+    assert all(w.length_s > HOUR for w in said.windows), "an hour of which nothing is known is none"
+
+
+async def test_looking_for_what_was_cut_short_reads_no_more_than_five_minutes_at_a_time(tmp_path: Path) -> None:
+    """Two days of minutes of 200 devices, unpacked at once, were a gigabyte at every start."""
+    plain = EchoCounts(sent=60).to_plain()
+    alive = range(START - 2 * HOUR, START - HOUR + 180, 60)
+    rows = [WindowRow(entity, ECHO, MINUTE, "boot", float(at), at, plain) for at in alive for entity in ("a", "b")]
+    most = 0
+    async with folding(tmp_path / "s.db", Said(), rows) as (folds, store, recorder):
+        read = store.windows
+
+        async def counted(*asked: Any) -> Sequence[WindowRow]:
+            nonlocal most
+            found: Sequence[WindowRow] = await read(*asked)
+            most = max(most, len(found))
+            return found
+
+        store.windows = counted
+        await folds._make_up(START + HOUR + 60)
+        store.windows = read
+        await recorder.settled()
+        (five_minutes,) = await store.windows("a", ECHO, FIVE_MINUTES, START - HOUR, START)
+        assert EchoCounts.from_plain(five_minutes.plain).sent == 180
+    assert most <= 10

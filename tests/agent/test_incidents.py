@@ -36,6 +36,8 @@ def test_the_own_link_is_one_incident_that_hides_all() -> None:
         known.state_changed(change(device, 20.0, State.UNKNOWN, "own_link"))
     (only,) = known
     assert (only.kind, only.entity, only.hides) == (KIND_LINK, PROBE, ("a", "b", "gw"))
+    known.state_changed(change("sw", 25.0, State.UP, "answered"))
+    assert list(known) == [only], "what another link reaches proves nothing of this one"
     known.state_changed(change("a", 30.0, State.UP, "answered"))
     assert list(known) == []
 
@@ -83,3 +85,16 @@ def test_with_a_device_that_is_watched_no_more_its_incidents_end() -> None:
     assert [(i.entity, i.closed_utc) for i in written if i.closed_utc is not None] == [("a", 1e6 + 7.0)]
     known.forget("b", 8.0)
     assert list(known) == []
+
+
+def test_the_own_links_incident_ends_with_the_last_device_it_hides_also_after_a_restart() -> None:
+    written: list[Incident] = []
+    known = incidents(written)
+    for device in ("a", "b"):
+        known.state_changed(change(device, 20.0, State.UNKNOWN, "own_link"))
+    again = incidents(written, *known)
+    again.forget("a", 30.0)
+    assert [i.kind for i in again] == [KIND_LINK]
+    again.forget("b", 40.0)
+    assert list(again) == []
+    assert written[-1].closed_utc == 1e6 + 40.0

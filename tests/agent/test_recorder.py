@@ -19,11 +19,17 @@ class Store:
     def __init__(self) -> None:
         self.committed: list[Batch] = []
         self.error: Exception | None = None
+        self.room: int | None = None
+        """So many commits fit, then it is full."""
 
     async def commit(self, batch: Batch) -> Committed:
         await asyncio.sleep(0)
         if self.error is not None:
             raise self.error
+        if self.room == 0:
+            raise DiskFull("The disk is full: free 10 MB.")
+        if self.room is not None:
+            self.room -= 1
         self.committed.append(batch)
         return Committed(None, None)
 
@@ -93,6 +99,27 @@ async def test_what_happens_on_a_full_disk_takes_few_places() -> None:
     assert [d.body["n"] for b in store.committed for d in b.drafts] == list(range(1, 400)), "in order, none missing"
     first = next(i for i, b in enumerate(store.committed) if b.windows and b.windows[0].start_utc == 1)
     assert [d.body["n"] for b in store.committed[:first] for d in b.drafts] == list(range(1, 201))
+
+
+async def test_a_disk_that_takes_one_and_not_the_next_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    store, clock = Store(), ManualClock()
+    async with recording(store, clock, []) as recorder:
+        for n in range(20):
+            store.error = DiskFull("The disk is full: free 10 MB.")
+            recorder.put(window(2 * n))
+            recorder.put(window(2 * n + 1))
+            await clock.advance(AGAIN_S + 1)
+            store.error = None
+            store.room = 1
+            await clock.advance(AGAIN_S + 1)
+        assert caplog.text.count("free 10 MB") == 1
+        trouble = recorder.trouble
+        assert trouble is not None
+        store.error, store.room = None, None
+        await clock.advance(AGAIN_S + 1)
+        trouble = recorder.trouble
+        assert trouble is None
+    assert caplog.text.count("can be written again") == 1
 
 
 async def test_what_must_be_given_up_is_counted_and_said() -> None:

@@ -129,6 +129,27 @@ async def test_what_raises_is_logged_once_a_streak_and_never_ends_the_scheduler(
     assert sum("failed unexpectedly" in r.message for r in caplog.records) == 2
 
 
+async def test_a_run_that_raises_is_said_each_time() -> None:
+    clock = ManualClock()
+    said: list[tuple[str, str]] = []
+
+    def broken() -> None:
+        raise ValueError("a fault of ours")
+
+    async def broken_job() -> None:
+        raise ValueError("a fault of ours")
+
+    def deaf(reason: str) -> None:
+        raise ValueError(reason)
+
+    async with running(clock) as scheduler:
+        scheduler.add_tick("tick", 1.0, broken, lambda reason: said.append(("tick", reason)))
+        scheduler.add_job("job", 1.0, 0.9, broken_job, lambda reason: said.append(("job", reason)))
+        scheduler.add_job("deaf", 1.0, 0.9, broken_job, deaf)
+        await clock.advance(3)
+    assert sorted(said) == [("job", "unexpected")] * 3 + [("tick", "unexpected")] * 3
+
+
 async def test_removed_keys_stop_and_stop_lets_the_running_end() -> None:
     clock = ManualClock()
     seen: list[str] = []

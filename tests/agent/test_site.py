@@ -52,6 +52,24 @@ def test_what_lies_beyond_a_gateway_has_it_as_parent_and_what_is_on_the_link_has
     assert {w.interface for w in plan.devices} == {"eth0"}
 
 
+def test_what_is_named_by_its_address_alone_has_an_id_of_its_own(tmp_path: Path) -> None:
+    far = [f"2001:4860:4860:0000:0000:0000:0000:{last}" for last in ("8888", "8844")]
+    plan = plan_site(
+        settings(
+            tmp_path,
+            f'[network]\ninternet = ["{far[0]}", "{far[1]}", "9.9.9.9"]\ngateway = "2001:db8:1111:2222:3333:4444:5555:1"\n'
+            '[[device]]\nname = "Gateway"\nrole = "router"\naddress = "192.0.2.5"\n'
+            '[[device]]\nname = "Internet 9-9-9-9"\nrole = "server"\naddress = "192.0.2.6"\n',
+        ),
+        ROUTES,
+        {},
+    )
+    assert len(plan.by_id()) == len(plan.devices) == 6
+    assert {plan.by_id()[i].address for i in plan.internet} == {*far, "9.9.9.9"}
+    assert plan.by_id()[plan.gateway or ""].device.role is Role.GATEWAY
+    assert all(len(device) <= 40 for device in plan.by_id())
+
+
 def test_a_gateway_written_as_a_device_is_not_doubled(tmp_path: Path) -> None:
     plan = plan_site(
         settings(tmp_path, '[[device]]\nname = "FRITZ"\nrole = "gateway"\naddress = "192.0.2.1"\n'), ROUTES, {}

@@ -1,12 +1,16 @@
 """What is said when: statuses on the windows the catalogue names, crossings once, ports that changed at once."""
 
+import json
+import random
+import time
+
 import pytest
 
 from agent.polled import Polled, PollOutcome
 from agent.settings.models import PortsSettings
 from agent.site import SitePlan, Watchable
 from agent.summaries import Summaries, why_unanswered
-from agent.windows import ECHO, STATE, Five
+from agent.windows import ECHO, PORTS, STATE, Five
 from kpi.echo import EchoCounts
 from kpi.merge import DeviceWindow
 from kpi.model import (
@@ -22,7 +26,7 @@ from kpi.model import (
     SystemReading,
     Window,
 )
-from kpi.port_counts import PortCounts
+from kpi.port_counts import PortCounts, ports_window_to_plain
 from kpi.reboots import Restart
 from kpi.states import StateSeconds
 
@@ -50,7 +54,7 @@ def test_loss_is_judged_on_the_hour_and_stands_in_the_five_minutes_after_it() ->
     summaries = Summaries()
     summaries.closed(five(), {})
     assert status(summaries, "loss_ratio") is Status.NONE
-    summaries.folded(HOUR, hour(lost=200), PLAN, {})
+    list(summaries.folded(HOUR, hour(lost=200), PLAN, {}))
     summaries.closed(five(), {})
     assert status(summaries, "loss_ratio") is Status.BAD
 
@@ -58,7 +62,7 @@ def test_loss_is_judged_on_the_hour_and_stands_in_the_five_minutes_after_it() ->
 def test_a_crossing_is_said_once_and_again_when_it_is_mended() -> None:
     summaries = Summaries()
     for number, lost in enumerate((0, 200, 200, 0, 0, 0)):
-        summaries.folded(Window(HOUR.start_utc + 3600 * number, 3600), hour(lost), PLAN, {})
+        list(summaries.folded(Window(HOUR.start_utc + 3600 * number, 3600), hour(lost), PLAN, {}))
     said = [(c.entity, c.was, c.status) for c in summaries.crossings() if c.kpi == "loss_ratio"]
     assert said == [("core", "good", "bad"), ("core", "bad", "good")]
     assert summaries.crossings() == []
@@ -72,6 +76,44 @@ def test_a_port_that_changed_is_said_with_its_window_and_no_other_is() -> None:
     assert ports.body["port"] == ["ge1"]
     assert ports.body["window"] == {"start": 1_800_003_600, "length_s": 300}
     assert [d.topic for d in drafts if d.topic.startswith("summary/")][-1] == "summary/site"
+
+
+def hour_of_ports(devices: int, ports: int, prefix: str = "ge") -> tuple[dict[str, dict[str, object]], SitePlan]:
+    names = [f"sw{i}" for i in range(devices)]
+    counts = ports_window_to_plain({f"{prefix}{i}": PortCounts(up_ms=3_600_000) for i in range(ports)})
+    states = StateSeconds(up_ms=3_600_000, checks=3600).to_plain()
+    plan = SitePlan(
+        tuple(
+            Watchable(Device(n, n, Role.SWITCH, "192.0.2.1"), "192.0.2.1", "eth0", 1.0, None, PortsSettings())
+            for n in names
+        ),
+        None,
+        (),
+        (),
+    )
+    return {STATE: dict.fromkeys(names, states), PORTS: dict.fromkeys(names, counts)}, plan
+
+
+def test_judging_an_hour_costs_a_port_the_same_however_many_there_are() -> None:
+    """What an hour costs stands still for all echoes: 4,800 ports took 5 s when each looked through all readings."""
+
+    def cost(devices: int) -> float:
+        summaries, (plains, plan) = Summaries(), hour_of_ports(devices, 24)
+        list(summaries.folded(HOUR, plains, plan, {}))
+        began = time.process_time()
+        list(summaries.folded(Window(HOUR.start_utc + 3600, 3600), plains, plan, {}))
+        return (time.process_time() - began) / devices
+
+    assert cost(100) < 3 * min(cost(6) for _ in range(3))
+
+
+def test_ports_that_are_gone_for_an_hour_are_forgotten() -> None:
+    summaries = Summaries()
+    for number in range(6):
+        plains, plan = hour_of_ports(1, 3, prefix=f"veth{number}-")
+        list(summaries.folded(Window(HOUR.start_utc + 3600 * number, 3600), plains, plan, {}))
+    held = {entity for entity, _ in summaries._before} | set(summaries._status)
+    assert {entity for entity in held if "/" in entity} == {f"sw0/veth5-{i}" for i in range(3)}
 
 
 @pytest.mark.parametrize(
@@ -120,3 +162,34 @@ def test_flapping_and_restarts_are_said_as_they_are_seen() -> None:
     give(Metric.SYSTEM, 3660.0, SystemReading(uptime_cs=466_000))
     give(Metric.SYSTEM, 3720.0, SystemReading(uptime_cs=500))
     assert heard.restarts == [Restart.DEVICE]
+
+
+def test_new_settings_hold_for_ports_that_are_known() -> None:
+    polled = Polled("core", 0.0, 300.0, status_s=10.0, ports=PortsSettings(), notices=Heard())
+    identity = PortIdentity("ge1", 1, "ge1", "", "", 6, 1500, 10**9, None)
+    polled.take(Sample("core/snmp", Metric.PORT_IDENTITY, "ge1", 0.0, identity, Outcome.OK))
+    polled.configure(60.0, PortsSettings(access=("ge*",)))
+    for minute in range(5):
+        oper = "down" if minute % 2 else "up"
+        status = PortStatus("up", oper, None, 100_000 + 6000 * minute)
+        polled.take(Sample("core/snmp", Metric.PORT_STATUS, "ge1", 60.0 * minute, status, Outcome.OK))
+    counts = polled.close(300.0, 600.0)["ge1"]
+    assert (counts.unknown_ms, counts.transitions) == (0, 0)
+
+
+def test_the_ports_of_a_large_chassis_come_in_messages_below_128_kb() -> None:
+    chance = random.Random(3)
+
+    def busy() -> PortCounts:
+        octets, packets = chance.randrange(10**12), chance.randrange(10**9)
+        return PortCounts(
+            polls=1, in_octets=octets, in_ms=300_000, out_octets=octets // 3, out_ms=300_001, in_packets=packets,
+            out_packets=packets // 3, in_errors=chance.randrange(10**5), in_discards=chance.randrange(10**5),
+            transitions=1 + chance.randrange(9), downs=1, merit=chance.randrange(3000), up_ms=300_000,
+            speed_bps=chance.choice([10**8, 10**9]), in_max_bps=chance.randrange(10**9), absent=0,
+        )  # fmt: skip
+
+    ports = {f"{number:03}{'x' * 250}": busy() for number in range(600)}
+    drafts = [d for d in Summaries().closed(five(**ports), {}) if d.topic == "summary/ports/core"]
+    assert [name for d in drafts for name in d.body["port"]] == list(ports)
+    assert max(len(json.dumps(dict(d.body))) for d in drafts) < 128_000

@@ -10,10 +10,11 @@ import os
 import platform
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.bench import days, echoes, pipeline, sites
-from tests.bench.report import Effort, markdown, text
+from tests.bench.report import Effort, Row, markdown, text
 from tests.programs import find
 
 GROUPS = {
@@ -25,6 +26,14 @@ GROUPS = {
     "growth": days.scale,
     "site": sites.rows,
 }
+
+
+LIGHT = {"echo", "scale", "site"}
+"""Loads of a few percent of a core that last for minutes: they run side by side, after the others."""
+
+
+def _say(words: str) -> None:
+    print(f"... {words}", file=sys.stderr, flush=True)
 
 
 def main() -> int:
@@ -43,9 +52,15 @@ def main() -> int:
         options.error("needs root and iproute2 (apt-get install iproute2): every load runs in namespaces of its own")
     effort = Effort(given.quick, given.minutes, given.folder)
     began = time.monotonic()
-    rows = []
-    for name in given.names or GROUPS:
-        rows += GROUPS[name](effort, lambda words: print(f"... {words}", file=sys.stderr, flush=True))
+    names = [name for name in GROUPS if name in (given.names or GROUPS)]
+    found: dict[str, list[Row]] = {}
+    for name in names:
+        if name not in LIGHT:
+            found[name] = GROUPS[name](effort, _say)
+    with ThreadPoolExecutor() as pool:
+        running = {name: pool.submit(GROUPS[name], effort, _say) for name in names if name in LIGHT}
+        found |= {name: future.result() for name, future in running.items()}
+    rows = [row for name in names for row in found[name]]
     intro = (
         f"Python {platform.python_version()}, {os.cpu_count()} cores, {(time.monotonic() - began) / 60:.0f} minutes"
         f"{', --quick' if given.quick else ''}"

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-import resource
+import os
 import subprocess
 import sys
 import tempfile
@@ -26,6 +26,8 @@ from tests.programs import PACKAGES, find
 
 TARGETS = 500
 WARM_S = 8.0
+IMPORTS = {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+"""For programs of tests.bench that are started in another folder."""
 LOAD_DEVICES = 100
 LOAD_SHARE = 0.85
 """How much of a core SNMP polling is to fill, with echoes beside it. Beyond it polls would be skipped, not made."""
@@ -73,11 +75,13 @@ def _icmp(sonda: SondaRun) -> dict[str, Any]:
 def _fping(place: Namespace, seconds: int) -> tuple[float, int]:
     """CPU seconds and echoes sent."""
     command = ["fping", "-q", "-C", str(seconds), "-p", "1000", "-i", str(FPING_SPACING_MS)]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with place.inside():
-        subprocess.run([*command, *map(address, range(TARGETS))], capture_output=True, check=False)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime, seconds * TARGETS
+        started = subprocess.Popen(
+            [*command, *map(address, range(TARGETS))], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+    _, status, used = os.wait4(started.pid, 0)
+    started.returncode = os.waitstatus_to_exitcode(status)
+    return used.ru_utime + used.ru_stime, seconds * TARGETS
 
 
 @contextlib.contextmanager
@@ -85,7 +89,7 @@ def answering(place: Namespace, folder: Path, ports: int = PORTS, keep_s: float 
     """Simulated SNMP agents at every loopback address of a namespace, in a process of their own: their port."""
     port = free_port(place=place)
     command = [sys.executable, "-m", "tests.bench.answering", str(port), str(ports), str(keep_s)]
-    daemon = Daemon(command, log=folder / "answering.log", place=place)
+    daemon = Daemon(command, log=folder / "answering.log", place=place, env=IMPORTS)
     daemon.start()
     try:
         yield port, daemon
@@ -122,7 +126,7 @@ def loaded(seconds: int, folder: Path) -> Loaded:
             roles = [Role.SERVER] * TARGETS
             text = settings(roles, snmp=range(LOAD_DEVICES), snmp_port=port)
             command = [sys.executable, "-m", "tests.bench.loaded", str(folder / "sonda.toml"), str(poll_s), str(trips)]
-            env = {COMMUNITY_ENV: COMMUNITY}
+            env = {COMMUNITY_ENV: COMMUNITY, **IMPORTS}
             with SondaRun(folder, text, place=place, command=command, env=env) as sonda:
                 time.sleep(20.0)  # first contact with all of them
                 pid = sonda.daemon.pid

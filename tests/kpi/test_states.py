@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from functools import reduce
 
 import pytest
@@ -180,3 +181,10 @@ def test_folding_windows_equals_one_window(
 def test_another_version_is_refused() -> None:
     with pytest.raises(ValueError, match="version 9"):
         StateSeconds.from_plain([9])
+
+
+def test_a_window_made_whole_knows_nothing_of_what_no_part_of_it_tells() -> None:
+    part = StateSeconds(up_ms=100_000, maintenance_ms=50_000, checks=100)
+    assert part.whole(300) == replace(part, unknown_ms=150_000)
+    assert part.whole(300).coverage == 100 / 250
+    assert part.whole(150) is part.whole(100) is part

@@ -71,7 +71,7 @@
     announced = what;
   }
 
-  let wrongBefore = null;
+  const flat = (items) => [...items].map((item) => item.textContent.replace(/\s+/g, " ").trim()).join("\n");
   function showSite(now) {
     put(byId("sentence-says"), now.sentence);
     announce(now.tone + now.wrong.map((i) => i.id).join(), now.sentence);
@@ -84,15 +84,12 @@
       put(tiles[i].querySelector("[data-unit]"), t.unit);
       tone(tiles[i].querySelector(".word"), t.tone);
     });
-    const wrong = JSON.stringify(now.wrong);
-    const list = byId("wrong-list");
-    if (wrong !== wrongBefore && !list.contains(document.activeElement)) {
-      if (wrongBefore !== null) {
-        list.replaceChildren(...now.wrong.map(incident));
-        byId("wrong").hidden = now.wrong.length === 0;
-        if (JSON.parse(wrongBefore).length !== now.wrong.length) refresh();
-      }
-      wrongBefore = wrong;
+    const list = byId("wrong-list"), wrong = now.wrong.map(incident);
+    if (flat(wrong) !== flat(list.children) && !list.contains(document.activeElement)) {
+      const other = wrong.length !== list.children.length;
+      list.replaceChildren(...wrong);
+      byId("wrong").hidden = wrong.length === 0;
+      if (other) refresh();  // what is over now stands further down
     }
     showDevices(now.devices);
   }

@@ -246,11 +246,34 @@ async def test_a_page_hears_of_changes_at_once_and_every_two_seconds() -> None:
     events.changed()
     await clock.advance(0)
     assert json.loads((await anext(stream)).split("data: ")[1]) == {"n": 2}
-    await clock.advance(2.1)
+    await clock.advance(2.4)
     assert json.loads((await anext(stream)).split("data: ")[1]) == {"n": 3}
     events.close()
     with pytest.raises(StopAsyncIteration):
         await anext(stream)
+    await running
+
+
+async def test_a_storm_of_changes_is_a_few_documents() -> None:
+    clock = ManualClock()
+    made = 0
+
+    def document() -> dict[str, int]:
+        nonlocal made
+        made += 1
+        return {}
+
+    events = Broadcaster(clock, document)
+    running = asyncio.create_task(events.run())
+    stream = events.stream()
+    await anext(stream)
+    for _ in range(100):
+        events.changed()
+        await clock.advance(0.01)
+    assert 4 <= made <= 7
+    await stream.aclose()
+    events.close()
+    await clock.advance(1)
     await running
 
 

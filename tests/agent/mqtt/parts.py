@@ -80,6 +80,9 @@ class MemoryOutbox:
         size = sum(len(self.messages[seq].payload) for seq in waits)
         return Backlog(len(waits), size, waits[0] if waits else None, self.last_seq, acked_to, tuple(ranges))
 
+    async def replay_from(self) -> int:
+        return min(self.messages, default=self.last_seq + 1)
+
 
 @dataclass
 class Said:

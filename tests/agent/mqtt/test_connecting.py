@@ -63,12 +63,12 @@ async def test_birth_info_and_will(clock: ManualClock, outbox: MemoryOutbox) -> 
             "state": "online",
             "since": "2023-11-14T22:15:02.000Z",
         }
-        said = info.json()
-        assert {k: said[k] for k in ("stream", "last_seq", "acked_to", "unsent", "contract", "version", "boot")} == {
+        assert {k: v for k, v in info.json().items() if k not in {"schema", "probe", "made_at", "mqtt"}} == {
             "stream": "stream-1",
             "last_seq": 7,
             "acked_to": 2,
             "unsent": [[3, 4]],
+            "replay_from": 1,
             "contract": 1,
             "version": "0.1.0",
             "boot": "boot-a",

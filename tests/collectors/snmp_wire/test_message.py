@@ -204,6 +204,14 @@ def test_names_of_any_length_are_read(octets: int) -> None:
     assert request.reply(pdu, 1, 0).varbinds == tuple(varbinds)
 
 
+@given(st.sampled_from([*ber.UNSIGNED_MAX, ber.INTEGER, ber.OCTET_STRING]), st.binary(max_size=12))
+def test_values_of_any_length_are_what_the_general_way_says(tag: int, content: bytes) -> None:
+    data = ber.element(ber.SEQUENCE, ber.element(ber.OBJECT_IDENTIFIER, DESCRIPTION) + ber.element(tag, content))
+    matched = message.prepare("2c", [DESCRIPTION]).match(data, 0, len(data))
+    assert matched is None or matched == (bytearray([tag]), [ber.value(tag, content)])
+    assert (matched is not None) == (tag == ber.OCTET_STRING or len(content) <= ber.INTEGER_OCTETS_MAX)
+
+
 def test_octets_after_the_message_are_let_be() -> None:
     data = message.encode_community("2c", b"x", message.encode_pdu(message.RESPONSE, 1, 0, 0, counters()))
     assert len(read(data + b"\x00" * 12)[2].read()[0]) == 6
