@@ -58,13 +58,15 @@ def page_now(seen: SiteSeen, past: Overview, say: Say) -> dict[str, Any]:
     said = sentence(what)
     names = {d.id: d.name for d in seen.devices}
     found = tiles(what.devices, what.figures, {f.device for f in seen.flapping})
+    planned = {d.id for d in seen.devices if d.state == State.MAINTENANCE}
+    wrong = [_incident(i, names, now, say) for i in seen.site.incidents if i.entity not in planned]
     return {
         "tone": said.tone.value,
         "sentence": say.of(said.says),
         "time": seen.site.time,
         "clock": say.clock(now, seconds=True),
         "tiles": [_tile(tile, seen.devices, say) for tile in found],
-        "wrong": [_incident(i, names, now, say) for i in seen.site.incidents] + [_flap(f, say) for f in seen.flapping],
+        "wrong": wrong + [_flap(f, say) for f in seen.flapping if f.device not in planned],
         "devices": device_rows(seen.devices, past, now, say),
     }
 

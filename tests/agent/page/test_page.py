@@ -114,6 +114,16 @@ def test_search_as_one_types(browser: Browser) -> None:
         assert page.locator("#devices tr:visible").count() == len(served.site.known)
 
 
+def test_planned_work_is_no_trouble(browser: Browser) -> None:
+    site = Site()
+    site.fail("switch", 840)
+    site.known[1] = replace(site.known[1], state="maintenance")
+    with Served(site) as served, opened(browser, served) as page:
+        assert text(page, "h1") == "Planned work is going on with 1 device."
+        assert page.locator("#wrong").is_hidden()
+        assert page.locator("#devices tr[data-id=switch] td").first.inner_text().strip() == "Maintenance"
+
+
 def test_an_event_reaches_the_page_within_a_second(browser: Browser) -> None:
     with Served(Site()) as served, opened(browser, served) as page:
         expect(page.locator("html")).to_have_class("live")
