@@ -292,6 +292,8 @@ class _Client(aiomqtt.Client):
             self._why = (flags.is_disconnect_packet_from_server, reason_code)
         if not self._connected.done():
             self._connected.set_exception(aiomqtt.MqttError("closed before the CONNACK"))
+        if self._connected.cancelled():  # the dial was given up meanwhile; aiomqtt would ask what came of it
+            return
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
 
     def _on_publish(

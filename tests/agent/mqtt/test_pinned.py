@@ -10,13 +10,14 @@ import socket
 import ssl
 import struct
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import aiomqtt
 import paho.mqtt.client
 import pytest
 
-from agent.mqtt import BrokerDialler
+from agent.mqtt import BrokerDialler, _Client
 from agent.mqtt_connection import DialError, Fault, LostError, Version, Will
 from agent.mqtt_dial import ReadFirstSocket
 from agent.mqtt_settings import BrokerSettings, TlsSettings
@@ -255,3 +256,14 @@ def test_what_a_broker_said_before_it_closed_is_read_before_the_end_is_noticed()
                 ours.send(b"more")
         assert ours.recv(100) == b"\x40\x03\x00\x01\x87"
         assert ours.recv(100) == b""
+
+
+async def test_an_end_after_a_dial_that_was_given_up_asks_nothing_of_it() -> None:
+    """aiomqtt asks its cancelled future for an exception, which raises in the loop's callback."""
+    client = object.__new__(_Client)
+    client._why = None
+    client._connected = asyncio.get_running_loop().create_future()
+    client._disconnected = asyncio.get_running_loop().create_future()
+    client._connected.cancel()
+    client._on_disconnect(None, None, SimpleNamespace(is_disconnect_packet_from_server=False), cast("Any", 0))
+    assert not client._disconnected.done()
