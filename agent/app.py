@@ -30,6 +30,7 @@ from agent.notify import Notifier
 from agent.publishing import Publishing
 from agent.recorder import Recorder
 from agent.resolve import Resolver
+from agent.restating import Planned, Restating
 from agent.scheduler import Scheduler
 from agent.settings import Fault, Overrides, Settings, load
 from agent.settings.convert import store_limits
@@ -188,6 +189,7 @@ class Agent:
         self._folds = Folds(
             store, self._recorder, zone=lambda: self._settings.site.zone, folded=self._core.window_folded
         )
+        self._restating = Restating(store, self._recorder, self._folds)
         self._publishing = Publishing(store, clock, boot=self._boot, info=self._info, event=self._core.event)
         self._resolver = Resolver(clock, self._replan)
         self._vitals = VitalsReader(path.parent)
@@ -244,6 +246,7 @@ class Agent:
             make(self._resolver.run(), name="resolver"),
             make(self._follow_routes(), name="routes"),
             make(self._follow_first_date(), name="first date"),
+            make(self._restate(()), name="restate"),
             make(self._notifier.watch(self._clock, lambda: self._scheduler.counters.progress_at), name="watchdog"),
             make(self._follow_signals(group), name="reload"),
         ]
@@ -334,10 +337,18 @@ class Agent:
         _warn(answer.warnings)
         set_up(self._settings.log.level)
         await self._resolver.want(frozenset(host_names(self._settings)))
+        planned = self._core.plan.maintenance
         self._replan()
+        if planned != self._core.plan.maintenance:
+            group.create_task(self._restate(planned), name="restate")
         if "mqtt" in answer.difference.sections:
             await self._publishing.stop()
             self._publishing.start(self._settings, group)
+
+    async def _restate(self, planned: tuple[Planned, ...]) -> None:
+        """What was planned until now is not what is planned: closed windows may come out differently (KPI.md R4)."""
+        if self._timeline.dated:
+            await self._restating.planned(planned, self._core.plan, self._clock.utc())
 
     def _say_opened(self) -> None:
         opened = self._store.opened

@@ -219,10 +219,10 @@ class Core:
         return Batch(windows=batch.windows, counters=batch.counters, drafts=drafts if five.dated else ())
 
     def window_folded(
-        self, window: Window, folded: Mapping[str, Mapping[str, Any]]
+        self, window: Window, folded: Mapping[str, Mapping[str, Any]], revision: int
     ) -> Iterator[Sequence[MessageDraft]]:
-        """A coarser window was folded: what statuses it gives, and the messages of an hour, device by device."""
-        yield from self.summaries.folded(window, folded, self.plan, self._polls())
+        """A window was folded: what statuses it gives, and what is to be said of it, device by device."""
+        yield from self.summaries.folded(window, folded, self.plan, self._polls(), revision=revision)
         self._say_crossings()
 
     def _say_crossings(self) -> None:

@@ -90,10 +90,10 @@ class Folds:
         recorder: Recorder,
         *,
         zone: Callable[[], ZoneInfo],
-        folded: Callable[[Window, Mapping[str, Mapping[str, Any]]], Iterable[Sequence[MessageDraft]]],
+        folded: Callable[[Window, Mapping[str, Mapping[str, Any]], int], Iterable[Sequence[MessageDraft]]],
     ) -> None:
-        """``folded(window, plains by kind and entity)`` gives the messages of an hour, a day, or the 30 days that end
-        with a day (which are only judged, not kept), a device at a time."""
+        """``folded(window, plains by kind and entity, revision)`` gives the messages of a window, a device at a time;
+        the 30 days that end with a day are only judged, not kept."""
         self._store = store
         self._recorder = recorder
         self._zone = zone
@@ -148,9 +148,33 @@ class Folds:
         if folded := await self._fold(DAY, MONTH, start, end):
             await self._say(Window(start, end - start), folded)
 
-    async def _say(self, window: Window, plains: Mapping[str, Mapping[str, Any]]) -> list[MessageDraft]:
+    async def again(self, labels: Sequence[int], revision: int) -> None:
+        """Five minutes whose states were computed again: say them with a higher revision, and write what they are
+        folded into once more, silently."""
+        await self._recorder.settled()
+        for start in labels:
+            plains = await self._fold(FIVE_MINUTES, FIVE_MINUTES, start, start + FIVE_MINUTES)
+            drafts = await self._say(Window(start, FIVE_MINUTES), plains, revision)
+            self._recorder.put(Batch(drafts=drafts))
+        hours = sorted({start // HOUR * HOUR for start in labels})
+        days = sorted({start // DAY * DAY for start in labels})
+        months = sorted({month_bounds(start, self._zone()) for start in labels})
+        for from_s, to_s, spans in (
+            (FIVE_MINUTES, HOUR, [(start, start + HOUR) for start in hours]),
+            (HOUR, DAY, [(start, start + DAY) for start in days]),
+            (HOUR, MONTH, months),
+        ):
+            await self._recorder.settled()
+            for start, end in spans:
+                if await self._store.windows(None, STATE, to_s, start, start + 1):  # what is not folded yet, will be
+                    folded = await self._fold(from_s, to_s, start, end)
+                    self._recorder.put(Batch(windows=_rows(folded, to_s, start)))
+
+    async def _say(
+        self, window: Window, plains: Mapping[str, Mapping[str, Any]], revision: int = 0
+    ) -> list[MessageDraft]:
         drafts: list[MessageDraft] = []
-        for some in self._folded(window, plains):
+        for some in self._folded(window, plains, revision):
             drafts += some
             await asyncio.sleep(0)
         return drafts

@@ -114,11 +114,17 @@ class Summaries:
         return revision, replace(five, devices=devices, network=network)
 
     def folded(
-        self, window: Window, plains: Mapping[str, Mapping[str, Any]], plan: SitePlan, polls: Polls
+        self,
+        window: Window,
+        plains: Mapping[str, Mapping[str, Any]],
+        plan: SitePlan,
+        polls: Polls,
+        *,
+        revision: int = 0,
     ) -> Iterator[list[MessageDraft]]:
         """A window out of the store: judge what is read on it. Of an hour, the ports are said; of five minutes that
-        got their date only now, what would have been said of them. Device by device (one of 48 ports takes 4 ms), the
-        site last, so that others get their turn in between."""
+        got their date only now, or come with a higher ``revision``, what is to be said of them. Device by device (one
+        of 48 ports takes 4 ms), the site last, so that others get their turn in between."""
         late = window.length_s == FIVE_S
         devices = []
         for watchable in plan.devices:
@@ -126,7 +132,7 @@ class Summaries:
             if device is None:
                 continue
             devices.append(device)
-            summary = self._device(device, window, polls)
+            summary = replace(self._device(device, window, polls), revision=revision)
             ports = self._ports(device, window, polls)
             drafts = [_device_message(summary)] if late else []
             if ports and window.length_s == HOUR_S:
@@ -137,7 +143,7 @@ class Summaries:
         network = plains.get(STATE, {}).get(NETWORK)
         site = self._site(devices, StateSeconds.from_plain(network) if network is not None else None, window)
         if late and devices:
-            yield [MessageDraft("summary/site", SITE_SCHEMA, summary_to_plain(site))]
+            yield [MessageDraft("summary/site", SITE_SCHEMA, summary_to_plain(replace(site, revision=revision)))]
 
     def ports(self, device: str) -> Mapping[str, Sequence[Figure]]:
         """The figures of a device's ports in the last closed five minutes, with the statuses in force."""

@@ -36,7 +36,9 @@ class Said:
     def __init__(self) -> None:
         self.windows: list[Window] = []
 
-    def __call__(self, window: Window, folded: Mapping[str, Mapping[str, Any]]) -> Sequence[Sequence[MessageDraft]]:
+    def __call__(
+        self, window: Window, folded: Mapping[str, Mapping[str, Any]], revision: int
+    ) -> Sequence[Sequence[MessageDraft]]:
         self.windows.append(window)
         return []
 
