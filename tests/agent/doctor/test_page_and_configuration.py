@@ -62,7 +62,11 @@ async def test_the_certificate_of_the_page(tmp_path: Path) -> None:
     assert len(sees(await shown(good), "page.certificate")["facts"]["sha256"]) == 95
     sees(await shown(authority.server()), "page.certificate_soon")
     sees(await shown(authority.expired_server()), "page.certificate_expired")
-    sees(await shown(Issued(good.certificate, authority.server().key)), "page.certificate_unusable")
+
+    http = f'port = {port}\ncert = "{good.certificate}"\nkey = "{good.key}"'
+    changed = case(site(tmp_path, http=http))
+    good.key.write_bytes(authority.server().key.read_bytes())  # replaced after the settings were read
+    sees(await page.check(changed), "page.certificate_unusable")
 
 
 async def test_a_good_configuration(tmp_path: Path) -> None:
