@@ -5,7 +5,7 @@ and at once for a port that changed. A status is read on the window that the cat
 days), and stands in every summary until the next such window.
 """
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +14,7 @@ from agent.messages import MessageDraft
 from agent.polled import PollOutcome
 from agent.site import SitePlan, Watchable
 from agent.windows import ECHO, FIVE_S, NETWORK, PORTS, RESTARTS, STATE, Five
+from kpi.catalogue import entry_of
 from kpi.echo import EchoCounts
 from kpi.merge import DeviceWindow, merge_device, merge_optional
 from kpi.model import Figure, NullReason, Outcome, Status, Summary, Window
@@ -21,7 +22,7 @@ from kpi.port_counts import PortCounts, ports_window_from_plain
 from kpi.port_summary import port_figures, ports_to_plain
 from kpi.reboots import RestartCounts
 from kpi.states import StateSeconds, merge_states
-from kpi.status import Reading
+from kpi.status import Reading, read_on
 from kpi.summary import SITE, device_summary, reading_of, site_summary, summary_to_plain
 
 SITE_SCHEMA = "sonda.summary.site.v1"
@@ -59,7 +60,7 @@ class Summaries:
         """By entity: device ids, and "site"."""
         self._ports_now: dict[str, tuple[DeviceWindow, Window, NullReason]] = {}
         """By device; figures are made of it when somebody asks: 4,800 ports take 0.3 s and 10 MB (measured)."""
-        self._before: dict[tuple[str, int], dict[str, deque[Reading]]] = {}
+        self._before: dict[tuple[str, int], dict[str, tuple[Reading, ...]]] = {}
         """By entity ("device" or "device/port") and length of the window, then by figure: 4,800 ports are normal, and
         each asks for its own."""
         self._status: dict[str, dict[str, Status]] = defaultdict(dict)
@@ -186,8 +187,8 @@ class Summaries:
         )
         return {key: self._judged(entities[key], window, figures) for key, figures in found.items()}
 
-    def _history(self, entity: str, window: Window) -> dict[str, Sequence[Reading]]:
-        return {kpi: tuple(readings) for kpi, readings in self._before.get((entity, window.length_s), {}).items()}
+    def _history(self, entity: str, window: Window) -> Mapping[str, Sequence[Reading]]:
+        return self._before.get((entity, window.length_s), {})
 
     def _judged(self, entity: str, window: Window, figures: Sequence[Figure]) -> tuple[Figure, ...]:
         """Remember what this window said; a figure that has no status of its own shows the one in force."""
@@ -201,8 +202,8 @@ class Summaries:
                         Crossing(entity, figure.kpi, was.value, figure.status.value, figure.value, window.length_s)
                     )
                 in_force[figure.kpi] = figure.status
-            if before is not None:
-                before.setdefault(figure.kpi, deque(maxlen=BEFORE)).append(reading_of(figure))
+            if before is not None and read_on(entry_of(figure.kpi), window.length_s):
+                before[figure.kpi] = (*before.get(figure.kpi, ()), reading_of(figure))[-BEFORE:]
         return self._in_force(entity, figures)
 
     def _in_force(self, entity: str, figures: Sequence[Figure]) -> tuple[Figure, ...]:
