@@ -132,7 +132,7 @@ class Summaries:
             device = _device_window(plains, watchable)
             if device is None:
                 continue
-            devices.append(device)
+            devices.append(_without_bins(device))
             summary = replace(self._device(device, window, polls), revision=revision)
             ports = self._ports(device, window, polls)
             drafts = [_device_message(summary)] if late else []
@@ -257,6 +257,13 @@ def _device_window(plains: Mapping[str, Mapping[str, Any]], watchable: Watchable
         ports=_port_counts(ports),
         restarts=RestartCounts.from_plain(restarts) if restarts is not None else None,
     )
+
+
+def _without_bins(device: DeviceWindow) -> DeviceWindow:
+    """For the sum over the site, which needs none: an hour's bins of 4,800 ports are 10 MB."""
+    if not device.ports:
+        return device
+    return replace(device, ports={key: counts.without_bins() for key, counts in device.ports.items()})
 
 
 def _port_counts(plain: Any) -> dict[str, PortCounts]:
