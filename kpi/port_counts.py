@@ -175,7 +175,7 @@ def _packed(row: PortCounts, name: str) -> Any:
 def _plain(value: Any) -> Any:
     if isinstance(value, bool):
         return int(value)
-    return [list(part) if isinstance(part, tuple) else part for part in value] if isinstance(value, tuple) else value
+    return list(value) if isinstance(value, tuple) else value  # pairs and bins stay tuples: JSON writes them as arrays
 
 
 def _row(values: dict[str, Any]) -> PortCounts:
