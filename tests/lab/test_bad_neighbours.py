@@ -14,7 +14,6 @@ from tests.programs import need_lab
 pytestmark = pytest.mark.lab
 EVERY_S = 10.0
 POLLS = 3
-MOVED_S = 0.1
 
 
 def polls(agent: Agent) -> list[float]:
@@ -23,19 +22,9 @@ def polls(agent: Agent) -> list[float]:
     return times[:1] + [later for earlier, later in pairwise(times) if later - earlier > 1]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(120)
 def test_no_poll_is_moved_by_another_device(tmp_path: Path) -> None:
     need_lab()
-    moved = most_moved(tmp_path)
-    if moved >= MOVED_S:  # the machine itself may have stood still: once more, in a folder of its own
-        again = tmp_path / "again"
-        again.mkdir()
-        moved = most_moved(again)
-    assert moved < MOVED_S
-
-
-def most_moved(folder: Path) -> float:
-    """Seconds by which a poll of a healthy device moved most, of fifty devices with three bad ones among them."""
     addresses = [f"10.9.0.{n}" for n in range(1, 51)]
     agents = {address: healthy(8, name=address) for address in addresses}
     dead, slow, lying = (agents[address] for address in addresses[:3])
@@ -54,7 +43,7 @@ def most_moved(folder: Path) -> float:
         devices.address("lo", *(f"{address}/32" for address in addresses))
         with (
             Responder(devices, agents, port=161),
-            SondaRun(folder, text, place=probe, env={"LAB_COMMUNITY": "public"}) as sonda,
+            SondaRun(tmp_path, text, place=probe, env={"LAB_COMMUNITY": "public"}) as sonda,
         ):
             time.sleep(EVERY_S * POLLS + 3)
             shown = {device["address"]: device["snmp"] for device in sonda.json("/api/v1/devices")}
@@ -66,7 +55,7 @@ def most_moved(folder: Path) -> float:
         for earlier, later in pairwise(began):
             moved = max(moved, abs((later - earlier) % EVERY_S - EVERY_S * ((later - earlier) % EVERY_S > EVERY_S / 2)))
     print(f"most any poll of a healthy device moved: {moved * 1e3:.0f} ms")
+    assert moved < 0.1
     assert shown[addresses[0]]["state"] == "down"
     assert shown[addresses[1]]["state"] == "up", "slow, but it answers"
     assert len(dead.asked) >= POLLS
-    return moved
