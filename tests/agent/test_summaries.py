@@ -1,5 +1,6 @@
 """What is said when: statuses on the windows the catalogue names, crossings once, ports that changed at once."""
 
+import gc
 import json
 import random
 import time
@@ -100,11 +101,15 @@ def test_judging_an_hour_costs_a_port_the_same_however_many_there_are() -> None:
     def cost(devices: int) -> float:
         summaries, (plains, plan) = Summaries(), hour_of_ports(devices, 24)
         list(summaries.folded(HOUR, plains, plan, {}))
-        began = time.process_time()
-        list(summaries.folded(Window(HOUR.start_utc + 3600, 3600), plains, plan, {}))
-        return (time.process_time() - began) / devices
+        gc.disable()  # a collection looks through what every test before this one left
+        try:
+            began = time.process_time()
+            list(summaries.folded(Window(HOUR.start_utc + 3600, 3600), plains, plan, {}))
+            return (time.process_time() - began) / devices
+        finally:
+            gc.enable()
 
-    assert cost(100) < 3 * min(cost(6) for _ in range(3))
+    assert min(cost(100) for _ in range(3)) < 3 * min(cost(6) for _ in range(3))
 
 
 def test_ports_that_are_gone_for_an_hour_are_forgotten() -> None:
