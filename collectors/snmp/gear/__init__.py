@@ -1,0 +1,1 @@
+"""What a device has beyond its ports: profiles as data, one small engine that reads them (DESIGN section 6)."""
