@@ -29,7 +29,7 @@ from collectors.snmp.plan import (
     status_group,
     undecided,
 )
-from collectors.snmp.walk import Walk
+from collectors.snmp.walk import Walk, walk_ports
 from kpi.model import Metric, Outcome, PortCounters, PortIdentity, PortStatus, Sample, Value
 
 GROUPS_AT_ONCE = 256
@@ -75,7 +75,7 @@ class Device:
     """Columns that could not be walked to their end, with the reason."""
     size: Size = field(default_factory=Size)
     poisons: Poisons = field(default_factory=Poisons)
-    walk: Walk | None = None
+    walk: Walk[int] | None = None
     renumbered: bool = False
     """What is known of the ports may be wrong: nothing is said of them before they were walked again."""
     static_at: float = 0.0
@@ -172,7 +172,7 @@ class Device:
         """Walk what the device has, or go on with it. Raises DeadlineReached where that takes another poll."""
         clock = asker.contact.clock
         if self.walk is None:
-            self.walk = Walk(WALKED)
+            self.walk = walk_ports(WALKED)
             self.learned_at = clock.monotonic()
         await self.walk.run(asker.contact)
         rows, self.cut, self.walk = self.walk.rows, dict(self.walk.cut), None

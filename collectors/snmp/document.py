@@ -31,7 +31,7 @@ from collectors.snmp.interfaces import (
 from collectors.snmp.message import prepare
 from collectors.snmp.peer import Peer
 from collectors.snmp.plan import WALKED
-from collectors.snmp.walk import Walk
+from collectors.snmp.walk import walk_ports
 from collectors.snmp.widths import PAIRS, best
 
 Document = dict[str, Any]
@@ -153,7 +153,7 @@ class _Reader:
                 bind = VarBind(name, tag, value)
                 if tag != ber.MISSING and is_present(bind):
                     self._scalars[system.NAMES[name]] = bind
-        walk = Walk(WALKED)
+        walk = walk_ports(WALKED)
         self._rows = walk.rows
         try:
             await walk.run(contact)

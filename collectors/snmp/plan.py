@@ -24,7 +24,7 @@ from collectors.snmp.widths import (
 )
 from kpi.model import Outcome, PortCounters, PortIdentity, PortStatus
 
-WALKED = (*STATUS, *STATIC, *COUNTER_COLUMNS)
+WALKED = tuple(COLUMNS[name] for name in (*STATUS, *STATIC, *COUNTER_COLUMNS))
 """Every column that first contact walks."""
 
 FIGURES = (*PAIRS, *SINGLES)

@@ -5,14 +5,15 @@ rows that are no rows of the column are passed over. Whatever was cut is in ``Wa
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from collectors.snmp import oid
 from collectors.snmp.ber import VarBind
 from collectors.snmp.contact import Contact
 from collectors.snmp.errors import DecodeError, Timeout, TooBig
-from collectors.snmp.interfaces import COLUMNS, is_present
+from collectors.snmp.interfaces import Column, is_present
 from collectors.snmp.message import NO_SUCH_NAME, TOO_BIG, Reply
 
 ROWS_MAX = 2048
@@ -26,6 +27,9 @@ INDEX_MAX = 2**31 - 1
 """InterfaceIndex, RFC 2863."""
 
 
+K = TypeVar("K")
+
+
 @dataclass(slots=True)
 class _Cursor:
     name: str
@@ -35,20 +39,22 @@ class _Cursor:
 
 
 @dataclass(slots=True)
-class Walk:
-    """A walk over columns of ifTable and ifXTable. ``run`` until it returns; after DeadlineReached it can be run again
-    and goes on where it stopped."""
+class Walk(Generic[K]):
+    """A walk over columns. ``run`` until it returns; after DeadlineReached it can be run again and goes on where it
+    stopped."""
 
-    names: Sequence[str]
-    rows: dict[int, dict[str, VarBind]] = field(default_factory=dict)
-    """What was found, by ifIndex and column name."""
+    columns: Iterable[Column]
+    key: Callable[[bytes, bytes], K | None]
+    """Of an instance and its column's OID, which row it is; None is no row of the column."""
+    rows: dict[K, dict[str, VarBind]] = field(default_factory=dict)
+    """What was found, by row and column name."""
     cut: dict[str, str] = field(default_factory=dict)
     """Columns that were not read to their end, with the reason."""
     _todo: deque[list[_Cursor]] = field(default_factory=deque)
     _room: int = VARBINDS_A_REQUEST
 
     def __post_init__(self) -> None:
-        cursors = [_Cursor(name, COLUMNS[name].prefix, COLUMNS[name].prefix) for name in self.names]
+        cursors = [_Cursor(column.name, column.prefix, column.prefix) for column in self.columns]
         self._todo.extend(cursors[at : at + COLUMNS_A_REQUEST] for at in range(0, len(cursors), COLUMNS_A_REQUEST))
 
     @property
@@ -139,7 +145,7 @@ class Walk:
             return False
         cursor.at = bind.oid
         cursor.rows += 1
-        index = instance_of(bind.oid, cursor.prefix)
+        index = self.key(bind.oid, cursor.prefix)
         if index is None:
             contact.tally.odd["odd_instance"] += 1
         elif index in self.rows or len(self.rows) < ROWS_MAX:
@@ -147,6 +153,16 @@ class Walk:
                 bind = VarBind(bind.oid, bind.tag, bind.value[:VALUE_OCTETS_MAX])
             self.rows.setdefault(index, {})[cursor.name] = bind
         return True
+
+
+def walk_ports(columns: Iterable[Column]) -> Walk[int]:
+    """A walk of ifTable and ifXTable, rows by ifIndex."""
+    return Walk(columns, instance_of)
+
+
+def row_of(name: bytes, prefix: bytes) -> bytes:
+    """The row of any table: what stands behind the column's OID."""
+    return name[len(prefix) :]
 
 
 def instance_of(name: bytes, prefix: bytes) -> int | None:
