@@ -58,11 +58,22 @@ def read_all(paths: Sequence[Path]) -> tuple[Tree, list[Fault]]:
             if (real := file.resolve()) in seen:
                 continue
             seen.add(real)
-            text = _text(file, faults)
-            tree.files.append(file)
-            if text is not None and (document := _parse(text, file, faults)) is not None:
-                _merge(tree, document, _places(text, file))
+            _read(file, tree, faults)
     return tree, faults
+
+
+def read_one(file: Path) -> tuple[Tree, list[Fault]]:
+    """That file alone."""
+    tree, faults = Tree(), list[Fault]()
+    _read(file, tree, faults)
+    return tree, faults
+
+
+def _read(file: Path, tree: Tree, faults: list[Fault]) -> None:
+    text = _text(file, faults)
+    tree.files.append(file)
+    if text is not None and (document := _parse(text, file, faults)) is not None:
+        _merge(tree, document, _places(text, file))
 
 
 def _with_fragments(path: Path, faults: list[Fault]) -> Iterator[Path]:

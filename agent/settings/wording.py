@@ -107,6 +107,11 @@ def _words(kind: Any) -> list[str]:
     return []
 
 
+def words_of(info: FieldInfo) -> list[str]:
+    """The words a value of this field may be; [] where it is not one of a few."""
+    return _words(next(iter(parts(info.annotation))))
+
+
 def _one_of(words: Sequence[str]) -> str:
     shown = [f'"{word}"' for word in words]
     return " or ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else shown[0]
@@ -193,11 +198,11 @@ def _wrong_value(info: FieldInfo, value: object) -> tuple[str, str]:
     kind = next(iter(parts(info.annotation)))
     if kind is Secret:
         return f"expected {EXPECTED}", ""
-    near = _nearest(value, _words(kind)) if isinstance(value, str) else ""
+    near = nearest(value, _words(kind)) if isinstance(value, str) else ""
     return f"found {found(value)}, expected {expected(info)}", f'Did you mean "{near}"?' if near else ""
 
 
-def _nearest(text: str, words: Sequence[str]) -> str:
+def nearest(text: str, words: Sequence[str]) -> str:
     """The word that was probably meant: "aes" is aes128 and not des, "italian" is it."""
     lower = text.lower()
     begun = [word for word in words if lower and (word.startswith(lower) or lower.startswith(word))]

@@ -1,0 +1,93 @@
+"""One profile's file: read whole with every fault, or only as far as it says how to recognise a device."""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from agent.profiles import build
+from agent.profiles.rules import Draft, broken
+from agent.profiles.schema import ProfileModel, is_name
+from agent.profiles.wording import pruned, rule_fault, to_fault
+from agent.settings.faults import Fault, Place, in_order
+from agent.settings.sources import Tree, read_one
+from collectors.snmp.gear.model import Match
+
+_BODY = re.compile(r"^[ \t]*\[\[?[ \t]*[\"']?(?:table|identity)\b", re.MULTILINE)
+_HEAD = re.compile(r"^[ \t]*\[\[?[ \t]*[\"']?match\b", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What is kept of every profile."""
+
+    file: Path
+    extends: tuple[str, ...]
+    always: bool
+    without: tuple[str, ...]
+    priority: int
+    matches: tuple[Match, ...]
+
+    @property
+    def name(self) -> str:
+        return self.file.stem
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file as it was read. ``model`` is None exactly where there are faults."""
+
+    file: Path
+    model: ProfileModel | None
+    tree: Tree
+    faults: tuple[Fault, ...]
+
+
+def examine(file: Path) -> Document:
+    """The file, judged by itself: what it extends is not looked at."""
+    tree, faults = read_one(file)
+    if not is_name(file.stem):
+        what = "a profile's name is its file's: expected small letters, digits and hyphens"
+        faults.append(Fault("", what, place=Place(file)))
+    if not tree.places and faults:
+        return Document(file, None, tree, tuple(faults))
+    model: ProfileModel | None = None
+    wrong = []
+    try:
+        model = ProfileModel.model_validate(tree.data)
+        draft = Draft(model)
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)
+        faults += [to_fault(detail, tree) for detail in wrong]
+        draft = Draft(*pruned(tree.data, wrong))
+    faults += [rule_fault(rule, tree) for rule in broken(draft)]
+    ordered = in_order(faults, [file])
+    return Document(file, None if ordered else model, tree, ordered)
+
+
+def quick_head(file: Path) -> Head | None:
+    """The head of a file that is known to be sound, without reading its tables; None where that cannot be done.
+
+    tomllib reads some 0.5 MB a second on a Raspberry Pi; what matches stand before the tables.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+        body = _BODY.search(text)
+        if body is not None and not _HEAD.search(text, body.start()):
+            text = text[: body.start()]
+        return head_of(file, ProfileModel.model_validate(tomllib.loads(text)))
+    except (OSError, ValueError):  # ValueError: not UTF-8, not TOML, not a profile
+        return None
+
+
+def head_of(file: Path, model: ProfileModel) -> Head:
+    return Head(
+        file=file,
+        extends=model.extends,
+        always=model.always,
+        without=model.without,
+        priority=model.priority,
+        matches=tuple(build.match(match) for match in model.match),
+    )

@@ -1,0 +1,164 @@
+"""From pydantic's errors and broken rules to faults in plain words, for profiles."""
+
+import copy
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from agent.profiles.rules import Broken
+from agent.profiles.schema import ProfileModel
+from agent.settings.faults import Fault, Severity
+from agent.settings.lines import Key
+from agent.settings.sources import Tree
+from agent.settings.types import quoted
+from agent.settings.wording import expected, fields, found, is_list, model_of, nearest, words_of
+
+_LISTS = {"match", "table"}
+
+
+def to_fault(error: ErrorDetails, tree: Tree) -> Fault:
+    """One pydantic error as a fault with its place."""
+    key = written(error["loc"], tree.data)
+    message, hint = _say(error)
+    return Fault(setting_name(key, tree.data), message, hint, tree.place(key))
+
+
+def rule_fault(rule: Broken, tree: Tree, severity: Severity = Severity.FAULT) -> Fault:
+    key = written(rule.key, tree.data)
+    other = f" ({tree.place(written(rule.other, tree.data))})" if rule.other else ""
+    return Fault(setting_name(key, tree.data), rule.message + other, rule.hint, tree.place(key), severity)
+
+
+def written(key: Key, data: Any) -> Key:
+    """The way as it is in the file: an item that was written without a list around it has no number."""
+    way: list[str | int] = []
+    for part in key:
+        if isinstance(part, int) and not isinstance(data, list):
+            continue
+        way.append(part)
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            data = None
+    return tuple(way)
+
+
+def setting_name(key: Key, data: Mapping[str, Any]) -> str:
+    """A key as its author wrote it: [identity] model · [[table]] "radios" value.kind · [[match]] descr · extends."""
+    if not key:
+        return ""
+    rest = ".".join(part for part in key[1:] if isinstance(part, str))
+    head = str(key[0])
+    if head in _LISTS and isinstance(data.get(head), list):
+        head = f"[[{head}]]" + _item(key, data[head])
+    elif isinstance(data.get(head), dict):
+        head = f"[{head}]"
+    return f"{head} {rest}" if rest else head
+
+
+def _item(key: Key, items: Sequence[Any]) -> str:
+    """Which of several; a table has a name."""
+    if len(key) < 2 or not isinstance(key[1], int):
+        return ""
+    item = items[key[1]]
+    name = item.get("name") if isinstance(item, dict) else None
+    if isinstance(name, str):
+        return " " + quoted(name)
+    return f" number {key[1] + 1}" if len(items) > 1 else ""
+
+
+def _say(error: ErrorDetails) -> tuple[str, str]:
+    """Message and hint."""
+    kind, key = error["type"], error["loc"]
+    if kind == "setting":
+        context = error.get("ctx", {})
+        return str(context["message"]), str(context["hint"])
+    if kind == "extra_forbidden":
+        return "is not a key of a profile", _suggest(key)
+    info = _field(key)
+    if info is None:
+        return f"found {found(error['input'])}, expected text in quotes", ""
+    model = model_of(info)
+    if model is not None and kind in {"model_type", "model_attributes_type", "tuple_type", "dict_type"}:
+        return _wrong_table(key, info, error["input"])
+    words = words_of(info)
+    value = error["input"]
+    near = nearest(value, words) if words and isinstance(value, str) else ""
+    return f"found {found(value)}, expected {expected(info)}", f'Did you mean "{near}"?' if near else ""
+
+
+def _wrong_table(key: Key, info: FieldInfo, value: object) -> tuple[str, str]:
+    name = ".".join(part for part in key if isinstance(part, str))
+    if name in {"match", "table", "table.value"} and not isinstance(key[-1], int):
+        return f"found {found(value)}, expected [[{name}]] with two brackets", ""
+    if is_list(info) or name.startswith("table.field."):
+        return f"found {found(value)}, expected a source such as {{ column = 5 }}, or a list of them", ""
+    if name == "identity":
+        return f"found {found(value)}, expected a section [identity]", ""
+    return f"found {found(value)}, expected a source such as {{ column = 5 }}", ""
+
+
+def _model(key: Key) -> type[BaseModel] | None:
+    """The model whose keys stand at the end of that way."""
+    model: type[BaseModel] | None = ProfileModel
+    for part in key:
+        if model is None:
+            return None
+        if isinstance(part, str) and (info := fields(model).get(part)) is not None:
+            model = model_of(info)
+    return model
+
+
+def _field(key: Key) -> FieldInfo | None:
+    """The field behind that way; of a table's "field" the fields of the source within."""
+    names = [part for part in key if isinstance(part, str)]
+    model: type[BaseModel] | None = ProfileModel
+    info = None
+    for position, name in enumerate(names):
+        if model is None:
+            return info
+        if position and names[position - 1] == "field":
+            continue
+        info = fields(model).get(name)
+        if info is None:
+            return None
+        model = model_of(info)
+    return info
+
+
+def _suggest(key: Key) -> str:
+    """The key that was probably meant."""
+    model = _model(key[:-1])
+    if model is None:
+        return ""
+    here = list(fields(model))
+    near = difflib.get_close_matches(str(key[-1]).lower(), here, n=1)
+    return f'Did you mean "{near[0]}"?' if near else f"Known here: {', '.join(here)}."
+
+
+def pruned(data: dict[str, Any], wrong: Sequence[ErrorDetails]) -> tuple[ProfileModel | None, frozenset[Key]]:
+    """What is left without the faulty keys, and those keys."""
+    left = copy.deepcopy(data)
+    faulty = frozenset(written(detail["loc"], data) for detail in wrong)
+    for way in faulty:
+        _remove(left, way)
+    try:
+        return ProfileModel.model_validate(left), faulty
+    except ValidationError:
+        return None, faulty
+
+
+def _remove(data: Any, way: Key) -> None:
+    """Takes away the innermost named thing on that way: an item of a list stands and falls with the list."""
+    while way and isinstance(way[-1], int):
+        way = way[:-1]
+    for part in way[:-1]:
+        if isinstance(data, dict) and part not in data:
+            return
+        data = data[part]
+    if way and isinstance(data, dict):
+        data.pop(way[-1], None)
