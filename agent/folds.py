@@ -9,6 +9,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import reduce
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -19,13 +20,20 @@ from agent.windows import ECHO, NETWORK, PORTS, RESTARTS, STATE
 from kpi.echo import EchoCounts, merge_echo
 from kpi.merge import merge_port_maps
 from kpi.model import State, Window
-from kpi.port_counts import PortCounts, ports_window_from_plain, ports_window_to_plain
+from kpi.port_counts import ports_window_from_plain, ports_window_to_plain
 from kpi.reboots import RestartCounts, merge_restarts
 from kpi.states import StateSeconds, Turn, merge_states, state_seconds
 
 log = logging.getLogger("sonda.folds")
 
-KINDS = (STATE, ECHO, PORTS, RESTARTS)
+_FOLDING: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any, Any], Any], Callable[[Any], Any]]] = {
+    STATE: (StateSeconds.from_plain, merge_states, StateSeconds.to_plain),
+    ECHO: (EchoCounts.from_plain, merge_echo, EchoCounts.to_plain),
+    PORTS: (ports_window_from_plain, merge_port_maps, ports_window_to_plain),
+    RESTARTS: (RestartCounts.from_plain, merge_restarts, RestartCounts.to_plain),
+}
+"""How windows of a kind are read, merged and written."""
+KINDS = tuple(_FOLDING)
 MAKE_UP_HOURS = 48
 AT_ONCE = 24
 
@@ -43,34 +51,13 @@ class Reads(Protocol):
 
 
 def fold(kind: str, plains: Iterable[Any]) -> Any:
-    """Plain windows of one entity in order of time, as one. Raises ValueError for no windows, or an unknown version."""
+    """Plain windows of one entity in order of time, as one. Raises ValueError for no windows, or an unknown version,
+    KeyError for an unknown kind."""
     windows = list(plains)
     if not windows:
         raise ValueError("there is nothing to fold")
-    if kind == ECHO:
-        echo = EchoCounts.from_plain(windows[0])
-        for plain in windows[1:]:
-            echo = merge_echo(echo, EchoCounts.from_plain(plain))
-        return echo.to_plain()
-    if kind == STATE:
-        state = StateSeconds.from_plain(windows[0])
-        for plain in windows[1:]:
-            state = merge_states(state, StateSeconds.from_plain(plain))
-        return state.to_plain()
-    if kind == RESTARTS:
-        restarts = RestartCounts.from_plain(windows[0])
-        for plain in windows[1:]:
-            restarts = merge_restarts(restarts, RestartCounts.from_plain(plain))
-        return restarts.to_plain()
-    return ports_window_to_plain(fold_ports(windows))
-
-
-def fold_ports(plains: Iterable[Any]) -> dict[str, PortCounts]:
-    """All ports of a device over several windows."""
-    ports: dict[str, PortCounts] = {}
-    for plain in plains:
-        ports = merge_port_maps(ports, ports_window_from_plain(plain))
-    return ports
+    read, merge, write = _FOLDING[kind]
+    return write(reduce(merge, map(read, windows)))
 
 
 def month_bounds(utc: int, zone: ZoneInfo) -> tuple[int, int]:

@@ -3,9 +3,9 @@
 SNMP silent while ICMP answers is the SNMP agent's trouble: the device stays up, its SNMP figures are unknown (R1).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from agent.settings.models import PortsSettings
 from agent.site import matches
@@ -73,29 +73,45 @@ class Polled:
             self.restarts.resume(*system)
 
     def take(self, sample: Sample) -> None:
-        """One sample of the SNMP collector."""
+        """One sample of the SNMP collector. A metric that nobody here takes is left alone."""
+        taker = self._TAKERS.get(sample.metric)
+        if taker is not None:
+            taker(self, sample)
+
+    def _take_poll(self, sample: Sample) -> None:
         value = sample.value
-        if sample.metric == Metric.SNMP:
-            seconds = value if isinstance(value, float | int) else None
-            self.last = PollOutcome(sample.at, sample.outcome, sample.reason, seconds)
-        elif isinstance(value, SystemReading):
-            self._readings += 1
-            self.system = value
-            what = self.restarts.take(sample.at, value)
-            if what is not None:
-                self._seen = [(at, w) for at, w in self._seen if at > sample.at - REMEMBERED_S]
-                self._seen.append((sample.at, what))
-                self._notices.restarted(self._device, sample.at, what)
-        elif isinstance(value, PortIdentity):
-            self._identify(sample.at, value)
-        elif sample.metric == Metric.PORT_IDENTITY:
+        seconds = value if isinstance(value, float | int) else None
+        self.last = PollOutcome(sample.at, sample.outcome, sample.reason, seconds)
+
+    def _take_system(self, sample: Sample) -> None:
+        value = sample.value
+        if not isinstance(value, SystemReading):
+            return
+        self._readings += 1
+        self.system = value
+        what = self.restarts.take(sample.at, value)
+        if what is not None:
+            self._seen = [(at, w) for at, w in self._seen if at > sample.at - REMEMBERED_S]
+            self._seen.append((sample.at, what))
+            self._notices.restarted(self._device, sample.at, what)
+
+    def _take_identity(self, sample: Sample) -> None:
+        if isinstance(sample.value, PortIdentity):
+            self._identify(sample.at, sample.value)
+        else:
             self.ports.pop(sample.instance, None)
             self.oper.pop(sample.instance, None)
-        elif isinstance(value, PortStatus) and sample.instance in self.ports:
-            self._take_status(self.ports[sample.instance], sample.at, value)
-            self.oper[sample.instance] = value
-        elif isinstance(value, PortCounters) and sample.instance in self.ports:
-            self.ports[sample.instance].take_counters(sample.at, value)
+
+    def _take_port_status(self, sample: Sample) -> None:
+        port = self.ports.get(sample.instance)
+        if port is not None and isinstance(sample.value, PortStatus):
+            self._take_status(port, sample.at, sample.value)
+            self.oper[sample.instance] = sample.value
+
+    def _take_counters(self, sample: Sample) -> None:
+        port = self.ports.get(sample.instance)
+        if port is not None and isinstance(sample.value, PortCounters):
+            port.take_counters(sample.at, sample.value)
 
     def _take_status(self, port: PortAccumulator, at: float, status: PortStatus) -> None:
         before = port.flapping
@@ -144,3 +160,12 @@ class Polled:
         """What is to be persisted, by port key."""
         readings = {key: port.last_reading() for key, port in self.ports.items()}
         return {key: reading for key, reading in readings.items() if reading is not None}
+
+    _TAKERS: ClassVar[Mapping[str, Callable[["Polled", Sample], None]]] = {
+        Metric.SNMP: _take_poll,
+        Metric.SYSTEM: _take_system,
+        Metric.PORT_IDENTITY: _take_identity,
+        Metric.PORT_STATUS: _take_port_status,
+        Metric.PORT_COUNTERS: _take_counters,
+    }
+    """Who takes the samples of a metric."""

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from agent.folds import Folds, fold, fold_ports, month_bounds
+from agent.folds import Folds, fold, month_bounds
 from agent.messages import MessageDraft
 from agent.recorder import Recorder
 from agent.store import Batch, StateRow, Store, StoreSettings, WindowRow
@@ -18,7 +18,7 @@ from agent.store.model import DAY, FIVE_MINUTES, HOUR, MINUTE, MONTH
 from agent.windows import ECHO, PORTS, STATE
 from kpi.echo import EchoCounts
 from kpi.model import Window
-from kpi.port_counts import PortCounts, ports_window_to_plain
+from kpi.port_counts import PortCounts, ports_window_from_plain, ports_window_to_plain
 from kpi.states import StateSeconds
 from tests.doubles import ManualClock
 
@@ -214,7 +214,7 @@ async def test_a_month_of_many_ports_is_read_a_device_and_a_day_at_a_time(tmp_pa
         store.windows = read
     assert most == 24
     for entity in ("a", "b"):
-        merged = fold_ports([folded[PORTS][entity]])
+        merged = ports_window_from_plain(folded[PORTS][entity])
         assert {key: c.in_octets for key, c in merged.items()} == dict.fromkeys(
             (f"ge{i}" for i in range(4)), 40 * 10**6
         )
