@@ -149,9 +149,9 @@ class Neighbor:
     protocol: str
     local_port: str
     """ifName of the local port where the agent lets it be known, else what it calls the port itself."""
-    remote_name: str
-    remote_port: str
-    remote_chassis: str
+    remote_name: str = ""
+    remote_port: str = ""
+    remote_chassis: str = ""
     """The chassis id: a MAC address as "00:11:22:33:44:55", else text."""
     remote_address: str = ""
     remote_descr: str = ""

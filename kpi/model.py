@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from kpi.gear import Facts, Inventory, Readings
+
 
 class Outcome(StrEnum):
     """How a measurement ended. Only NO_REPLY counts against the target."""
@@ -156,7 +158,7 @@ class SystemReading:
     contact: str | None = None
 
 
-Value = float | int | str | PortIdentity | PortStatus | PortCounters | SystemReading
+Value = float | int | str | PortIdentity | PortStatus | PortCounters | SystemReading | Inventory | Readings | Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,9 @@ class Metric:
     PORT_IDENTITY = "port_identity"  # PortIdentity
     PORT_STATUS = "port_status"  # PortStatus
     PORT_COUNTERS = "port_counters"  # PortCounters
+    INVENTORY = "inventory"  # kpi.gear.Inventory, where new or changed
+    READINGS = "readings"  # kpi.gear.Readings: those tables of the device that were read in this poll
+    FACTS = "facts"  # kpi.gear.Facts, one sample a sort
     LINK = "link"  # int, 1 where the probe's own link has carrier
 
 

@@ -98,6 +98,7 @@ async def _poll(
     targets: Sequence["PollTarget"], *, timeout_s: float, retries: int, deadline_s: float, json: bool
 ) -> int:
     """Polls and prints. How many did not answer."""
+    from agent.profiles import load_library
     from collectors.clock import SystemClock
     from collectors.snmp.client import SnmpClient
     from collectors.snmp.document import poll_documents
@@ -106,7 +107,7 @@ async def _poll(
     with progress("Polling", len(targets)) as bar:
         async with SnmpClient(clock) as client:
             documents: AsyncIterator[dict[str, Any]] = poll_documents(
-                client, clock, targets, timeout_s=timeout_s, retries=retries, deadline_s=deadline_s
+                client, clock, targets, load_library(), timeout_s=timeout_s, retries=retries, deadline_s=deadline_s
             )
             async for document in documents:
                 missed += not document["answered"]

@@ -7,18 +7,24 @@ from collectors.snmp import oid
 from collectors.snmp.contact import Client, Contact, Tally
 from collectors.snmp.device import Device, DeviceSettings
 from collectors.snmp.errors import DecodeError
+from collectors.snmp.gear.library import Library
+from collectors.snmp.gear.rounds import Rounds
 from collectors.snmp.peer import Peer
 from kpi.model import Metric, Outcome, Sample, Target
 
 
 class SnmpCollector:
-    """Polls devices over ``client``. ``devices`` says by Target.id how each is asked."""
+    """Polls devices over ``client``. ``devices`` says by Target.id how each is asked; ``library`` has the profiles,
+    without it only ports are."""
 
-    def __init__(self, client: Client, clock: Clock, devices: Mapping[str, DeviceSettings]) -> None:
+    def __init__(
+        self, client: Client, clock: Clock, devices: Mapping[str, DeviceSettings], library: Library | None = None
+    ) -> None:
         self.tally = Tally()
         """What all polling cost so far, and what was wrong with answers."""
         self._client = client
         self._clock = clock
+        self._library = library
         self._settings: dict[str, DeviceSettings] = {}
         self._devices: dict[str, Device] = {}
         self._peers: dict[str, Peer] = {}
@@ -34,7 +40,8 @@ class SnmpCollector:
 
     async def collect(self, target: Target) -> Sequence[Sample]:
         """One poll within ``target.deadline_s``: Metric.SNMP first, then SYSTEM, PORT_IDENTITY where new or changed,
-        PORT_STATUS of every port, and PORT_COUNTERS when they are due. ``target.address`` is numeric.
+        PORT_STATUS of every port, PORT_COUNTERS when they are due, and what the device has beyond its ports
+        (INVENTORY, READINGS, FACTS). ``target.address`` is numeric.
 
         Expected failures are Outcomes with a reason; SNMP is OK where the agent answered anything in this poll.
         """
@@ -48,7 +55,10 @@ class SnmpCollector:
                 peer = self._peers[target.id] = Peer(target.address, settings.port, settings.credential)
             except ValueError:
                 return [_fault(target, at, "bad_address")]
-        device = self._devices.setdefault(target.id, Device(target.id, settings))
+        device = self._devices.get(target.id)
+        if device is None:
+            rounds = Rounds.of(self._library, settings.static_s) if self._library is not None else None
+            device = self._devices[target.id] = Device(target.id, settings, rounds)
         contact = Contact(
             self._client,
             peer,

@@ -10,6 +10,7 @@ from collectors.snmp.ber import VarBind
 from collectors.snmp.contact import Contact, DeadlineReached
 from collectors.snmp.credentials import Credential
 from collectors.snmp.errors import SnmpError
+from collectors.snmp.gear.rounds import Rounds, Said
 from collectors.snmp.interfaces import column_of, identify, identity_of, is_present, unsigned, with_keys
 from collectors.snmp.message import prepare
 from collectors.snmp.plan import (
@@ -61,6 +62,8 @@ class Device:
 
     target: str
     settings: DeviceSettings
+    rounds: Rounds | None = None
+    """None where only ports are asked."""
     silent: bool = False
     polls: int = 0
     known: bool = False
@@ -130,8 +133,22 @@ class Device:
         due = self._counters_due(now)
         if due or self.settings.fast is not None:
             await self._read_counters(asker, samples, every=due)
+        if self.rounds is not None:
+            await self._gear(self.rounds, asker, samples, counters=due, restarted=restarted)
         if now >= self.static_at or self.walk is not None:
             await self._learn(asker, samples)
+
+    async def _gear(
+        self, rounds: Rounds, asker: Asker, samples: list[Sample], *, counters: bool, restarted: bool
+    ) -> None:
+        """What the device has beyond its ports."""
+        if restarted:
+            rounds.forget()
+        at, said = asker.contact.clock.monotonic(), list[Said]()
+        try:
+            await rounds.poll(asker, system.read_system(self.scalars), said, counters=counters)
+        finally:
+            samples += (self._sample(metric, "", at, value) for metric, value in said)
 
     def _counters_due(self, now: float) -> bool:
         """Whether every port's counters are read now: at fixed steps from the first poll, taken at the nearest one."""

@@ -4,6 +4,7 @@ It has no memory, so of a counter that exists in two widths it takes the better 
 """
 
 import asyncio
+import dataclasses
 import ipaddress
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -11,12 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from collectors.clock import Clock
-from collectors.snmp import ber, entity, system
+from collectors.snmp import ber, system
 from collectors.snmp.batch import Asker, Poisons, Size, batches
 from collectors.snmp.ber import VarBind
 from collectors.snmp.contact import Client, Contact, DeadlineReached, Tally
 from collectors.snmp.credentials import Credential
 from collectors.snmp.errors import SnmpError
+from collectors.snmp.gear.gear import Gear
+from collectors.snmp.gear.library import Library
 from collectors.snmp.interfaces import (
     ADMIN_STATES,
     OPER_STATES,
@@ -33,6 +36,7 @@ from collectors.snmp.peer import Peer
 from collectors.snmp.plan import WALKED
 from collectors.snmp.walk import walk_ports
 from collectors.snmp.widths import PAIRS, best
+from kpi.gear import SENSORS, UNITS, WIRELESS, Bridge, Facts, Inventory, Reading, Readings
 
 Document = dict[str, Any]
 
@@ -72,6 +76,7 @@ async def poll_documents(
     client: Client,
     clock: Clock,
     targets: Sequence[PollTarget],
+    library: Library,
     *,
     timeout_s: float = 2.0,
     retries: int = 1,
@@ -84,7 +89,7 @@ async def poll_documents(
     async def one(target: PollTarget) -> Document:
         async with gate:
             return await poll_document(
-                client, clock, target, timeout_s=timeout_s, retries=retries, deadline_s=deadline_s
+                client, clock, target, library, timeout_s=timeout_s, retries=retries, deadline_s=deadline_s
             )
 
     tasks = [asyncio.create_task(one(target), name=f"poll {target.label}") for target in targets]
@@ -101,6 +106,7 @@ async def poll_document(
     client: Client,
     clock: Clock,
     target: PollTarget,
+    library: Library,
     *,
     timeout_s: float = 2.0,
     retries: int = 1,
@@ -108,7 +114,7 @@ async def poll_document(
 ) -> Document:
     """One poll of one device. Expected failures stand in ``errors`` as sentences."""
     began = clock.monotonic()
-    reader = _Reader()
+    reader = _Reader(library)
     try:
         peer = Peer(await resolve(target.host), target.port, target.credential)
     except (OSError, ValueError) as error:
@@ -138,11 +144,11 @@ async def resolve(host: str) -> str:
 class _Reader:
     """Reads a device part by part, so that what was had stays when a later part fails."""
 
-    def __init__(self) -> None:
+    def __init__(self, library: Library) -> None:
         self.errors: list[str] = []
         self._scalars: dict[str, VarBind] = {}
         self._rows: Mapping[int, Row] = {}
-        self._identity: entity.Identity = entity.Identity()
+        self._gear = Gear(library)
 
     async def read(self, contact: Contact) -> None:
         asker = Asker(contact, Size(), Poisons())
@@ -159,7 +165,7 @@ class _Reader:
             await walk.run(contact)
         finally:
             self.errors += (f"{name}: {reason.replace('_', ' ')}" for name, reason in walk.cut.items())
-        self._identity = await entity.read(asker)
+        await self._gear.learn(asker, system.read_system(self._scalars))
 
     def document(self, label: str, *, answered: bool, seconds: float) -> Document:
         found = system.read_system(self._scalars)
@@ -175,21 +181,35 @@ class _Reader:
                 "sys_location": found.location,
                 "uptime_seconds": None if found.uptime_cs is None else found.uptime_cs / 100,
             },
-            "identity": {
-                "profile": None,
-                "vendor": self._identity.vendor,
-                "model": self._identity.model,
-                "firmware": self._identity.firmware,
-                "serial": self._identity.serial,
-            },
+            "identity": dataclasses.asdict(self._gear.inventory or Inventory()),
             "interfaces": [_interface(index, self._rows[index]) for index in sorted(self._rows)],
-            "wireless": [],
-            "sensors": [],
-            "neighbors": [],
-            "bgp_peers": [],
-            "ospf_neighbors": [],
-            "stp": None,
+            **_gear(*self._gear.first(found.uptime_cs)),
         }
+
+
+def _gear(readings: Readings, facts: Sequence[Facts]) -> Document:
+    """The sections that a profile fills; an empty list where the device has none of it."""
+    rows = {found.sort: found.rows for found in facts}
+    bridge = next((row for row in rows.get("bridge", ()) if isinstance(row, Bridge)), None)
+    return {
+        "wireless": [_reading(one) for one in readings.readings if one.kind in WIRELESS],
+        "sensors": [_reading(one) for one in readings.readings if one.kind in SENSORS],
+        "other": [_reading(one) for one in readings.readings if one.kind not in {*WIRELESS, *SENSORS}],
+        "neighbors": [dataclasses.asdict(row) for row in rows.get("neighbors", ())],
+        "bgp_peers": [dataclasses.asdict(row) for row in rows.get("bgp_peers", ())],
+        "ospf_neighbors": [dataclasses.asdict(row) for row in rows.get("ospf_neighbors", ())],
+        "stp": None if bridge is None else dataclasses.asdict(bridge),
+    }
+
+
+def _reading(reading: Reading) -> Document:
+    return {
+        "kind": reading.kind.value,
+        "instance": reading.instance,
+        "name": reading.name,
+        "value": reading.value,
+        "unit": UNITS[reading.kind],
+    }
 
 
 def _interface(index: int, row: Row) -> Document:

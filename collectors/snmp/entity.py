@@ -16,19 +16,28 @@ ROWS_LOOKED_AT = 96
 """The chassis stands among the first rows of every recorded device."""
 A_REQUEST = 32
 
-_FIRMWARE, _SOFTWARE, _SERIAL, _VENDOR, _MODEL = (
-    oid.parse(f"1.3.6.1.2.1.47.1.1.1.1.{column}") for column in (9, 10, 11, 12, 13)
-)
+_COLUMNS = {
+    name: oid.parse(f"1.3.6.1.2.1.47.1.1.1.1.{number}")
+    for name, number in {
+        "descr": 2, "name": 7, "hardware": 8, "firmware": 9, "software": 10, "serial": 11, "vendor": 12, "model": 13,
+    }.items()
+}  # fmt: skip
+_NAMES = {column: name for name, column in _COLUMNS.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """entPhysicalMfgName, ModelName, SoftwareRev (else FirmwareRev) and SerialNum of the chassis; None is unknown."""
+    """entPhysicalDescr, Name, HardwareRev, FirmwareRev, SoftwareRev, SerialNum, MfgName and ModelName of the chassis;
+    None is unknown."""
 
+    descr: str | None = None
+    name: str | None = None
+    hardware: str | None = None
+    firmware: str | None = None
+    software: str | None = None
+    serial: str | None = None
     vendor: str | None = None
     model: str | None = None
-    firmware: str | None = None
-    serial: str | None = None
 
 
 async def read(asker: Asker) -> Identity:
@@ -37,18 +46,13 @@ async def read(asker: Asker) -> Identity:
     row = await _chassis(asker.contact)
     if row is None:
         return Identity()
-    groups = [Group(row, (instance(column, row),)) for column in (_VENDOR, _MODEL, _SOFTWARE, _FIRMWARE, _SERIAL)]
-    found: dict[bytes, str] = {}
+    groups = [Group(row, (instance(column, row),)) for column in _COLUMNS.values()]
+    found: dict[str, str | None] = {}
     for batch in batches(asker.contact.version, groups, asker.size.limit, with_uptime=False):
         answer = await asker.ask(batch)
         for name, tag, value in zip(batch.request.oids, answer.tags, answer.values, strict=True):
-            found[name[: len(CLASS)]] = text(VarBind(name, tag, value))
-    return Identity(
-        vendor=found.get(_VENDOR) or None,
-        model=found.get(_MODEL) or None,
-        firmware=found.get(_SOFTWARE) or found.get(_FIRMWARE) or None,
-        serial=found.get(_SERIAL) or None,
-    )
+            found[_NAMES[name[: len(CLASS)]]] = text(VarBind(name, tag, value)) or None
+    return Identity(**found)
 
 
 async def _chassis(contact: Contact) -> int | None:

@@ -14,6 +14,7 @@ import pytest
 from agent.demo.children import COMMUNITY, ChildError, child
 from agent.demo.devices import bound
 from agent.demo.site import CAMERA, GARDEN, LOWER, NO_POWER, SITE, UPPER, Simulated
+from agent.profiles import load_library
 from collectors.clock import SystemClock
 from collectors.snmp import oid
 from collectors.snmp.client import SnmpClient
@@ -50,7 +51,7 @@ async def documents(at: Site, devices: list[Simulated]) -> dict[str, Document]:
     credential, clock = Community("2c", SECRET.encode()), SystemClock()
     targets = [PollTarget(d.id, d.address, at.snmp_port, credential) for d in devices]
     async with SnmpClient(clock) as client:
-        return {d["target"]: d async for d in poll_documents(client, clock, targets, timeout_s=5.0)}
+        return {d["target"]: d async for d in poll_documents(client, clock, targets, load_library(), timeout_s=5.0)}
 
 
 async def fetch(address: str, port: int, request: bytes = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") -> bytes:
@@ -109,7 +110,10 @@ async def documents_within(at: Site, devices: list[Simulated]) -> dict[str, Docu
     credential, clock = Community("2c", SECRET.encode()), SystemClock()
     targets = [PollTarget(d.id, d.address, at.snmp_port, credential) for d in devices]
     async with SnmpClient(clock) as client:
-        return {d["target"]: d async for d in poll_documents(client, clock, targets, timeout_s=1.0, retries=0)}
+        return {
+            d["target"]: d
+            async for d in poll_documents(client, clock, targets, load_library(), timeout_s=1.0, retries=0)
+        }
 
 
 async def test_pages_are_real_http(tmp_path: Path) -> None:

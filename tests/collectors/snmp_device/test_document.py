@@ -4,12 +4,14 @@ import json
 
 import pytest
 
+from agent.profiles import load_library
 from collectors.clock import SystemClock
 from collectors.snmp.client import SnmpClient
 from collectors.snmp.credentials import Community
 from collectors.snmp.document import Document, PollTarget, poll_document, poll_documents
 from tests.collectors.snmp_device.scripted import COUNTER64, IFX, INT, OCTETS, ScriptedAgent, arcs, serving, switch
 
+LIBRARY = load_library()
 ENT = "1.3.6.1.2.1.47.1.1.1.1"
 
 
@@ -18,7 +20,7 @@ def target(agent: ScriptedAgent, version: str = "2c") -> PollTarget:
 
 
 async def document(client: SnmpClient, agent: ScriptedAgent, version: str = "2c") -> Document:
-    return await poll_document(client, SystemClock(), target(agent, version), timeout_s=0.2, retries=0)
+    return await poll_document(client, SystemClock(), target(agent, version), LIBRARY, timeout_s=0.2, retries=0)
 
 
 @pytest.mark.parametrize("version", ["1", "2c"])
@@ -90,7 +92,7 @@ async def test_silence_is_said_in_a_sentence(client: SnmpClient) -> None:
 
 async def test_a_name_that_does_not_resolve(client: SnmpClient) -> None:
     unknown = PollTarget("nowhere.invalid", "nowhere.invalid", 161, Community("2c", b"public"))
-    found = await poll_document(client, SystemClock(), unknown, timeout_s=0.2, retries=0)
+    found = await poll_document(client, SystemClock(), unknown, LIBRARY, timeout_s=0.2, retries=0)
     assert found["answered"] is False and found["errors"][0].startswith("nowhere.invalid: ")
 
 
@@ -109,5 +111,8 @@ async def test_many_devices_at_once_and_dead_ones_delay_nobody(client: SnmpClien
     async with serving(good), serving(switch(1)) as dead:
         dead.silent = True
         targets = [target(dead), *(target(good) for _ in range(5)), target(dead)]
-        found = [d async for d in poll_documents(client, SystemClock(), targets, timeout_s=0.3, retries=0, together=4)]
+        found = [
+            d
+            async for d in poll_documents(client, SystemClock(), targets, LIBRARY, timeout_s=0.3, retries=0, together=4)
+        ]
     assert [d["answered"] for d in found] == [True] * 5 + [False] * 2

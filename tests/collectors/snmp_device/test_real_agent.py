@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.profiles import load_library
 from collectors.clock import SystemClock
 from collectors.snmp.client import SnmpClient
 from collectors.snmp.collector import SnmpCollector
@@ -190,7 +191,7 @@ async def test_wrong_credentials_are_told_apart(lab: Lab, client: SnmpClient, cr
 async def test_the_poll_document(lab: Lab, client: SnmpClient) -> None:
     for credential in (V2C, V3):
         target = PollTarget("switch", ADDRESS, 161, credential)
-        found = await poll_document(client, SystemClock(), target)
+        found = await poll_document(client, SystemClock(), target, load_library())
         assert found["answered"] is True and found["errors"] == []
         assert {port["name"] for port in found["interfaces"]} == names(lab)
         assert found["system"]["sys_name"] == "switch"

@@ -1,0 +1,220 @@
+"""From a table's rows to readings and facts: pure, and without memory."""
+
+import dataclasses
+import statistics
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+
+from collectors.snmp import oid
+from collectors.snmp.ber import VarBind
+from collectors.snmp.errors import DecodeError
+from collectors.snmp.gear.model import Reduce, Source, System, Table, ValueSpec
+from collectors.snmp.gear.values import Row, holds, number_of, parts_of, text_of
+from kpi.gear import SORTS, Fact, Kind, Reading
+
+Binds = Mapping[str, VarBind]
+NAME_LIMIT = 80
+"""Characters kept of a reading's name."""
+_DECIMALS_MOST = 18
+_KINDS = {kind.value: kind for kind in Kind}
+
+
+def rows_of(
+    table: Table, found: Mapping[bytes, Binds], foreign: Mapping[bytes, VarBind], known: Mapping[System, str]
+) -> list[Row]:
+    """The rows that the table's conditions let through, in the order they were found."""
+    rows = []
+    for suffix, binds in found.items():
+        parts = parts_of(suffix, table.index)
+        if parts is None:
+            continue
+        row = Row(suffix, parts, binds, foreign, known)
+        if all(holds(condition, row) for condition in table.where):
+            rows.append(row)
+    return rows
+
+
+def first_text(sources: Sequence[Source], row: Row) -> str | None:
+    """What the first source that says anything says."""
+    return next((said for source in sources if (said := text_of(source, row)) is not None), None)
+
+
+def readings_of(table: Table, rows: Sequence[Row], *, witnessed: bool) -> list[Reading]:
+    """The table's readings; ``witnessed`` tells that a count of no rows is to be believed."""
+    found: list[Reading] = []
+    for at, spec in enumerate(table.values):
+        tag = spec.source.column or (spec.source.oid or "").rpartition(".")[2] or str(at)
+        if spec.reduce is None:
+            found += (
+                reading
+                for row in rows
+                if (reading := _reading(table, spec, row, f"{table.name}.{tag}.{dotted(row.suffix)}"))
+            )
+        else:
+            found += _reduced(table, spec, rows, f"{table.name}.{tag}", witnessed=witnessed)
+    return found
+
+
+def dotted(suffix: bytes) -> str:
+    """A row's index as dotted decimal."""
+    try:
+        return ".".join(map(str, oid.subidentifiers(suffix)))
+    except DecodeError:
+        return suffix.hex()
+
+
+def _reading(table: Table, spec: ValueSpec, row: Row, instance: str) -> Reading | None:
+    kind = _kind(spec, row)
+    value = _value(spec, row) if kind is not None else None
+    if kind is None or value is None:
+        return None
+    port = number_of(spec.port, row) if spec.port is not None else None
+    return Reading(
+        kind=kind,
+        instance=instance,
+        name=_name(table, spec, row),
+        value=value,
+        limit=None if spec.limit is None else _scaled(spec, row, number_of(spec.limit, row)),
+        port=None if port is None else int(port),
+    )
+
+
+def _kind(spec: ValueSpec, row: Row) -> Kind | None:
+    """The row's kind, and None where the row is not counted."""
+    if not all(holds(condition, row) for condition in spec.where):
+        return None
+    if spec.kind_by is None:
+        return spec.kind
+    said = text_of(spec.kind_by, row)
+    return _KINDS.get(said) if said is not None else None
+
+
+def _name(table: Table, spec: ValueSpec, row: Row) -> str:
+    own, label = first_text(spec.name, row), first_text(table.label, row)
+    words = own or label or dotted(row.suffix)
+    return words[:NAME_LIMIT]
+
+
+def _value(spec: ValueSpec, row: Row) -> float | None:
+    """The row's value in the unit of its kind; None where there is none."""
+    raw = number_of(spec.source, row)
+    if raw is None or raw in spec.drop:
+        return None
+    if spec.mask is not None:
+        raw = float(int(raw) & spec.mask)
+    value = _scaled(spec, row, raw)
+    if value is None or (spec.least is not None and value < spec.least):
+        return None
+    return None if spec.most is not None and value > spec.most else value
+
+
+def _scaled(spec: ValueSpec, row: Row, raw: float | None) -> float | None:
+    if raw is None:
+        return None
+    value = raw * spec.scale
+    for source in spec.scale_by:
+        factor = number_of(source, row)
+        if factor is None:
+            return None
+        value *= factor
+    if spec.decimals_by is not None:
+        decimals = number_of(spec.decimals_by, row) or 0
+        if abs(decimals) > _DECIMALS_MOST:
+            return None
+        value /= 10.0**decimals
+    value += spec.offset
+    if spec.negate:
+        value = -value
+    return round(abs(value) if spec.absolute else value, 6)
+
+
+def _reduced(
+    table: Table, spec: ValueSpec, rows: Sequence[Row], instance: str, *, witnessed: bool
+) -> Iterable[Reading]:
+    """Rows made one reading, or one a group."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        if _kind(spec, row) is None:
+            continue
+        group = text_of(spec.group_by, row) if spec.group_by is not None else ""
+        if group is not None:
+            groups.setdefault(group, []).append(row)
+    if not groups and spec.group_by is None and spec.reduce is Reduce.COUNT and witnessed:
+        groups = {"": []}
+    for group, members in groups.items():
+        value = _together(spec, members)
+        if value is not None and spec.kind is not None:
+            name = first_text(spec.name, members[0]) if members else None
+            yield Reading(
+                kind=spec.kind,
+                instance=f"{instance}.{group}" if group else instance,
+                name=(name or group or table.name)[:NAME_LIMIT],
+                value=value,
+            )
+
+
+def _together(spec: ValueSpec, rows: Sequence[Row]) -> float | None:
+    if spec.reduce is Reduce.COUNT:
+        return float(len(rows))
+    values = [value for row in rows if (value := _value(spec, row)) is not None]
+    if not values:
+        return None
+    match spec.reduce:
+        case Reduce.SUM:
+            return round(sum(values), 6)
+        case Reduce.MEAN:
+            return round(statistics.fmean(values), 6)
+        case Reduce.MAX:
+            return max(values)
+        case _:
+            return min(values)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Field:
+    name: str
+    kind: type
+    required: bool
+    default: object
+
+
+def _fields(sort: type[Fact]) -> tuple[_Field, ...]:
+    hints = typing.get_type_hints(sort)
+    found = []
+    for field in dataclasses.fields(sort):
+        hint = hints[field.name]
+        optional = isinstance(hint, types.UnionType)
+        kind = next(arg for arg in typing.get_args(hint) if arg is not type(None)) if optional else hint
+        bare = field.default is dataclasses.MISSING
+        found.append(_Field(field.name, kind, bare and not optional, None if bare else field.default))
+    return tuple(found)
+
+
+_FIELDS = {name: _fields(sort) for name, sort in SORTS.items()}
+_YES = frozenset({"true", "1", "up", "yes"})
+
+
+def facts_of(table: Table, rows: Sequence[Row]) -> list[Fact]:
+    """Each row as one fact of the table's sort; a row without a required field is none."""
+    assert table.sort is not None
+    sources = table.fields or {}
+    found: list[Fact] = []
+    for row in rows:
+        said: dict[str, typing.Any] = {}
+        for field in _FIELDS[table.sort]:
+            value = _field(field, sources.get(field.name, ()), row)
+            if value is None and field.required:
+                break
+            said[field.name] = field.default if value is None else value
+        else:
+            found.append(SORTS[table.sort](**said))
+    return found
+
+
+def _field(field: _Field, sources: Sequence[Source], row: Row) -> str | float | bool | None:
+    if field.kind in {str, bool}:
+        said = first_text(sources, row)
+        return said if said is None or field.kind is str else said.lower() in _YES
+    number = next((found for source in sources if (found := number_of(source, row)) is not None), None)
+    return number if number is None or field.kind is float else int(number)

@@ -1,0 +1,53 @@
+"""When a device's gear is learnt and read, and what of it is said in a poll."""
+
+from dataclasses import dataclass
+
+from collectors.snmp.batch import Asker
+from collectors.snmp.gear.gear import Gear
+from collectors.snmp.gear.library import Library
+from collectors.snmp.gear.model import Every
+from kpi.gear import Facts, Inventory, Readings
+from kpi.model import Metric, SystemReading
+
+Said = tuple[str, Inventory | Readings | Facts]
+"""A metric of kpi/model.py with its value."""
+_STATUS = frozenset({Every.STATUS})
+_COUNTERS = frozenset({Every.STATUS, Every.COUNTERS})
+
+
+@dataclass(slots=True)
+class Rounds:
+    """The gear of one device, poll by poll. ``static_s`` is how often rows are looked for anew."""
+
+    gear: Gear
+    static_s: float
+    static_at: float = 0.0
+    told: Inventory | None = None
+
+    @classmethod
+    def of(cls, library: Library, static_s: float) -> "Rounds":
+        return cls(Gear(library), static_s)
+
+    def forget(self) -> None:
+        """The device began anew: what it is, is to be learnt again."""
+        self.gear.forget()
+
+    async def poll(self, asker: Asker, system: SystemReading, said: list[Said], *, counters: bool) -> None:
+        """One round: everything at first contact and once in ``static_s``, with ``counters`` all tables but the
+        static ones, else the states alone. What is found goes to ``said``. Raises as Asker.ask and DeadlineReached;
+        what first contact has not finished goes on in the next round."""
+        now = asker.contact.clock.monotonic()
+        if self.gear.learnt and now >= self.static_at:
+            self.gear.forget()
+        if not self.gear.learnt:
+            await self.gear.learn(asker, system)
+            self.static_at = now + self.static_s
+            readings, facts = self.gear.first(system.uptime_cs)
+            if self.gear.inventory is not None and self.gear.inventory != self.told:
+                self.told = self.gear.inventory
+                said.append((Metric.INVENTORY, self.gear.inventory))
+        else:
+            readings, facts = await self.gear.read(asker, _COUNTERS if counters else _STATUS, system.uptime_cs)
+        if readings.readings or readings.missed:
+            said.append((Metric.READINGS, readings))
+        said += ((Metric.FACTS, found) for found in facts)

@@ -1,0 +1,68 @@
+"""Which sources a table has, and which of them must be read each time."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from collectors.snmp import oid
+from collectors.snmp.gear.model import Source, Table, ValueSpec
+from collectors.snmp.interfaces import Column
+
+
+def within(sources: Iterable[Source | None]) -> Iterator[Source]:
+    """The sources and those inside them."""
+    for source in sources:
+        if source is not None:
+            yield source
+            yield from within(source.join)
+            yield from within(source.at)
+
+
+def _changing(spec: ValueSpec) -> Iterator[Source]:
+    """What a value needs anew in each poll."""
+    yield spec.source
+    for condition in spec.where:
+        yield condition.source
+
+
+def _lasting(spec: ValueSpec) -> Iterator[Source | None]:
+    """What a value needs once: its names, scales and limits."""
+    yield from (spec.kind_by, spec.decimals_by, spec.group_by, spec.limit, spec.port)
+    yield from spec.scale_by
+    yield from spec.name
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for one table."""
+
+    columns: tuple[Column, ...]
+    """All its own columns."""
+    changing: tuple[Column, ...]
+    """Those of them that are read in each poll."""
+    foreign: tuple[Source, ...]
+    """Sources in other tables."""
+    changing_foreign: tuple[Source, ...]
+
+
+def wanted(table: Table) -> Wanted:
+    """What is asked for ``table``. Raises ValueError for an OID that is none (the loader lets none pass)."""
+    changing = [condition.source for condition in table.where]
+    lasting: list[Source | None] = list(table.label)
+    for spec in table.values:
+        changing += _changing(spec)
+        lasting += _lasting(spec)
+    for sources in (table.fields or {}).values():
+        changing += sources
+    moving = list(within(changing))
+    every = [*moving, *within(lasting)]
+    return Wanted(
+        columns=_columns(table, every),
+        changing=_columns(table, moving),
+        foreign=tuple(source for source in every if source.oid is not None),
+        changing_foreign=tuple(source for source in moving if source.oid is not None),
+    )
+
+
+def _columns(table: Table, sources: Iterable[Source]) -> tuple[Column, ...]:
+    names = dict.fromkeys(source.column for source in sources if source.column is not None)
+    return tuple(Column(name, oid.parse(f"{table.entry}.{name}")) for name in names)

@@ -1,0 +1,168 @@
+"""The tables of one device between polls: which rows they have, and how those are asked again."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from collectors.snmp import ber, oid
+from collectors.snmp.batch import Asker, Group, batches
+from collectors.snmp.ber import VarBind
+from collectors.snmp.gear.model import Source, System, Table
+from collectors.snmp.gear.reading import facts_of, readings_of, rows_of
+from collectors.snmp.gear.sources import wanted
+from collectors.snmp.gear.values import Row, instance_of, parts_of
+from collectors.snmp.interfaces import Column, is_present
+from collectors.snmp.walk import Walk, row_of
+from kpi.gear import Fact, Reading
+
+SCALAR_ROW = b"\0"
+"""The one row of a scalar group: the instance 0."""
+_NESTED = 3
+"""So often may the index of one lookup come from another."""
+
+
+@dataclass(slots=True)
+class TableState:
+    """One table of one device."""
+
+    table: Table
+    rows: dict[bytes, dict[str, VarBind]] = field(default_factory=dict)
+    """Its own columns, by row and column name."""
+    foreign: dict[bytes, VarBind] = field(default_factory=dict)
+    """What its lookups found, by instance."""
+    cut: dict[str, str] = field(default_factory=dict)
+    """Columns that were not read to their end, with the reason."""
+    walked: bool = False
+    walk: Walk[bytes] | None = None
+    marker: int | bytes | None = None
+    """What ``Table.changed`` said when the rows were walked."""
+    witnessed: bool = False
+    gone: int = 0
+    """Rows that did not answer any more."""
+
+    _columns: tuple[Column, ...] = ()
+    _changing: dict[bytes, str] = field(default_factory=dict)
+    """Names of the columns that are asked again, by their OID."""
+    _foreign: tuple[Source, ...] = ()
+    _changing_foreign: tuple[Source, ...] = ()
+
+    def __post_init__(self) -> None:
+        plan = wanted(self.table)
+        self._columns = plan.columns
+        self._changing = {column.prefix: column.name for column in plan.changing}
+        self._foreign = plan.foreign
+        self._changing_foreign = plan.changing_foreign
+
+    async def learn(self, asker: Asker) -> None:
+        """Read the whole table. Raises as Asker.ask; after DeadlineReached it goes on where it stopped."""
+        if self.table.scalar:
+            names = {oid.parse(f"{self.table.entry}.{c.name}.0"): c.name for c in self._columns}
+            found, missing = await fetch(asker, names)
+            own = {names[name]: bind for name, bind in found.items()}
+            self.rows, self.cut = ({SCALAR_ROW: own} if own else {}), missing
+        else:
+            self.walk = self.walk or Walk(self._columns, row_of)
+            await self.walk.run(asker.contact)
+            self.rows, self.cut, self.walk = self.walk.rows, dict(self.walk.cut), None
+        self.foreign = {}
+        await self._look_up(asker)
+        self.walked, self.gone = True, 0
+
+    async def _look_up(self, asker: Asker) -> None:
+        """Ask for what the rows point to in other tables, and for what that points to."""
+        if not self._foreign:
+            return
+        asked: set[bytes] = set()
+        for _ in range(_NESTED):
+            names = {name for row in self._all_rows({}) for name in self._pointed(row, self._foreign)} - asked
+            if not names:
+                return
+            asked |= names
+            found, _missing = await fetch(asker, dict.fromkeys(names, ""))
+            self.foreign |= found
+
+    def _all_rows(self, known: Mapping[System, str]) -> Iterator[Row]:
+        for suffix, binds in self.rows.items():
+            parts = parts_of(suffix, self.table.index)
+            if parts is not None:
+                yield Row(suffix, parts, binds, self.foreign, known)
+
+    @staticmethod
+    def _pointed(row: Row, sources: Iterable[Source]) -> Iterator[bytes]:
+        for source in sources:
+            name = instance_of(source, row, oid.parse)
+            if name is not None:
+                yield name
+
+    def groups(self, key: int) -> Iterator[Group]:
+        """The instances of each row that are asked again, as groups of that key."""
+        by_name = {name: prefix for prefix, name in self._changing.items()}
+        for suffix, binds in self.rows.items():
+            oids = [by_name[name] + suffix for name in binds if name in by_name]
+            if self._changing_foreign:
+                parts = parts_of(suffix, self.table.index)
+                if parts is not None:
+                    row = Row(suffix, parts, binds, self.foreign, {})
+                    oids += self._pointed(row, self._changing_foreign)
+            if oids:
+                yield Group(key, tuple(dict.fromkeys(oids)))
+
+    def forget_changing(self) -> None:
+        """Nothing old is to be taken for new: what is asked again is dropped before."""
+        names = set(self._changing.values())
+        for binds in self.rows.values():
+            for name in names & binds.keys():
+                binds[name] = VarBind(b"", ber.MISSING, None)
+
+    def take(self, name: bytes, bind: VarBind) -> None:
+        """One instance that was asked again."""
+        for prefix, column in self._changing.items():
+            if name.startswith(prefix) and (row := self.rows.get(name[len(prefix) :])) is not None:
+                row[column] = bind
+                return
+        self.foreign[name] = bind
+
+    def passing(self, known: Mapping[System, str]) -> list[Row]:
+        """The rows that the table's conditions let through."""
+        return rows_of(self.table, self.rows, self.foreign, known)
+
+    def readings(self, known: Mapping[System, str]) -> list[Reading]:
+        """What the rows say now."""
+        return readings_of(self.table, self.passing(known), witnessed=self.witnessed)
+
+    def facts(self, known: Mapping[System, str]) -> list[Fact]:
+        """The same for a table of facts."""
+        return facts_of(self.table, self.passing(known))
+
+
+async def fetch(asker: Asker, names: Mapping[bytes, str]) -> tuple[dict[bytes, VarBind], dict[str, str]]:
+    """GETs of instances: those that have a value, and of the others that could not be asked the reason by the name
+    given for them. Raises as Asker.ask."""
+    found: dict[bytes, VarBind] = {}
+    missing: dict[str, str] = {}
+    groups = [Group(0, (name,)) for name in names]
+    for batch in batches(asker.contact.version, groups, asker.size.limit, with_uptime=False):
+        answer = await asker.ask(batch)
+        for at, (name, tag, value) in enumerate(zip(batch.request.oids, answer.tags, answer.values, strict=True)):
+            bind = VarBind(name, tag, value)
+            if tag != ber.MISSING and is_present(bind):
+                found[name] = bind
+            elif (reason := answer.missing.get(at)) is not None and reason != "no_such_name":
+                missing[names[name]] = reason
+    return found, missing
+
+
+def settled(states: Sequence[TableState], known: Mapping[System, str]) -> list[TableState]:
+    """The tables that are to be asked: of alternatives the first that says anything."""
+    taken: set[str] = set()
+    kept = []
+    for state in states:
+        word = state.table.alternative
+        if word is not None:
+            if word in taken:
+                continue
+            if state.readings(known) if state.table.sort is None else state.facts(known):
+                taken.add(word)
+            else:
+                continue
+        kept.append(state)
+    return kept
