@@ -8,10 +8,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from agent.profiles import build
-from agent.profiles.rules import Draft, broken
+from agent.profiles.rules import broken
 from agent.profiles.schema import ProfileModel, is_name
-from agent.profiles.wording import pruned, rule_fault, to_fault
+from agent.profiles.wording import hears, pruned, rule_fault, to_fault
 from agent.settings.faults import Fault, Place, in_order
+from agent.settings.lines import Key
 from agent.settings.sources import Tree, read_one
 from collectors.snmp.gear.model import Match
 
@@ -53,16 +54,15 @@ def examine(file: Path) -> Document:
         faults.append(Fault("", what, place=Place(file)))
     if not tree.places and faults:
         return Document(file, None, tree, tuple(faults))
-    model: ProfileModel | None = None
-    wrong = []
+    faulty: frozenset[Key] = frozenset()
     try:
-        model = ProfileModel.model_validate(tree.data)
-        draft = Draft(model)
+        model: ProfileModel | None = ProfileModel.model_validate(tree.data)
     except ValidationError as error:
         wrong = error.errors(include_url=False)
         faults += [to_fault(detail, tree) for detail in wrong]
-        draft = Draft(*pruned(tree.data, wrong))
-    faults += [rule_fault(rule, tree) for rule in broken(draft)]
+        model, faulty = pruned(tree.data, wrong)
+    if model is not None:
+        faults += [rule_fault(rule, tree) for rule in broken(model) if hears(rule, faulty, tree)]
     ordered = in_order(faults, [file])
     return Document(file, None if ordered else model, tree, ordered)
 

@@ -3,8 +3,8 @@
 import difflib
 from collections.abc import Collection, Iterator, Mapping
 
+from agent.profiles.broken import Broken
 from agent.profiles.reading import Document, Head, examine
-from agent.profiles.rules import Broken
 from agent.profiles.wording import rule_fault
 from agent.settings.faults import Fault, Severity
 

@@ -113,6 +113,7 @@ Word = Annotated[str, BeforeValidator(_word, json_schema_input_type=int | str), 
 TableName = Annotated[str, AfterValidator(_name), Expects("small letters, digits and hyphens")]
 ProfileName = Annotated[str, AfterValidator(_name), Expects("the name of a profile")]
 Sort = Annotated[str, AfterValidator(_sort), Field(json_schema_extra={"enum": list(SORTS)}), Expects(", ".join(SORTS))]
+KindName = Annotated[Kind, Expects('the name of a kind, such as "temperature"')]
 Text = Annotated[str, Field(min_length=1), Expects("text in quotes, not empty")]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Whole = Annotated[int, Strict()]
@@ -166,7 +167,9 @@ Conditions = Annotated[tuple[ConditionModel, ...], OneOrMore(), Expects("a condi
 class ValueModel(SourceModel):
     """One reading a row: (number x scale x scale_by / 10^decimals_by + offset) in the unit of its kind."""
 
-    kind: Kind | None = Field(None, description="What it measures, which also fixes the unit.")
+    kind: Annotated[Kind, Expects('the name of a kind, such as "temperature"')] | None = Field(
+        None, description="What it measures, which also fixes the unit."
+    )
     kind_by: SourceModel | None = Field(None, description="Instead of `kind`: a source whose text is the kind.")
     scale: Number = Field(1.0, description="The number is multiplied by it.")
     scale_by: Sources = Field((), description="And by the numbers of these.")

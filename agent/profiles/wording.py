@@ -2,15 +2,15 @@
 
 import copy
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from agent.profiles.rules import Broken
-from agent.profiles.schema import ProfileModel
+from agent.profiles.broken import Broken
+from agent.profiles.schema import ProfileModel, SourceModel, TableModel
 from agent.settings.faults import Fault, Severity
 from agent.settings.lines import Key
 from agent.settings.sources import Tree
@@ -31,6 +31,12 @@ def rule_fault(rule: Broken, tree: Tree, severity: Severity = Severity.FAULT) ->
     key = written(rule.key, tree.data)
     other = f" ({tree.place(written(rule.other, tree.data))})" if rule.other else ""
     return Fault(setting_name(key, tree.data), rule.message + other, rule.hint, tree.place(key), severity)
+
+
+def hears(rule: Broken, faulty: Collection[Key], tree: Tree) -> bool:
+    """Whether a rule's word counts: not where it follows from a key that was refused by itself."""
+    key = written(rule.key, tree.data)
+    return not any(key[: len(way)] == way or (rule.absent and way[: len(key)] == key) for way in faulty)
 
 
 def written(key: Key, data: Any) -> Key:
@@ -79,10 +85,9 @@ def _say(error: ErrorDetails) -> tuple[str, str]:
         return str(context["message"]), str(context["hint"])
     if kind == "extra_forbidden":
         return "is not a key of a profile", _suggest(key)
-    info = _field(key)
+    model, info = _walk(key)
     if info is None:
         return f"found {found(error['input'])}, expected text in quotes", ""
-    model = model_of(info)
     if model is not None and kind in {"model_type", "model_attributes_type", "tuple_type", "dict_type"}:
         return _wrong_table(key, info, error["input"])
     words = words_of(info)
@@ -95,44 +100,30 @@ def _wrong_table(key: Key, info: FieldInfo, value: object) -> tuple[str, str]:
     name = ".".join(part for part in key if isinstance(part, str))
     if name in {"match", "table", "table.value"} and not isinstance(key[-1], int):
         return f"found {found(value)}, expected [[{name}]] with two brackets", ""
-    if is_list(info) or name.startswith("table.field."):
+    if is_list(info):
         return f"found {found(value)}, expected a source such as {{ column = 5 }}, or a list of them", ""
     if name == "identity":
         return f"found {found(value)}, expected a section [identity]", ""
     return f"found {found(value)}, expected a source such as {{ column = 5 }}", ""
 
 
-def _model(key: Key) -> type[BaseModel] | None:
-    """The model whose keys stand at the end of that way."""
+def _walk(key: Key) -> tuple[type[BaseModel] | None, FieldInfo | None]:
+    """What stands at the end of that way: the model, where it is a table, and the field it is the value of."""
     model: type[BaseModel] | None = ProfileModel
-    for part in key:
-        if model is None:
-            return None
-        if isinstance(part, str) and (info := fields(model).get(part)) is not None:
-            model = model_of(info)
-    return model
-
-
-def _field(key: Key) -> FieldInfo | None:
-    """The field behind that way; of a table's "field" the fields of the source within."""
-    names = [part for part in key if isinstance(part, str)]
-    model: type[BaseModel] | None = ProfileModel
-    info = None
-    for position, name in enumerate(names):
-        if model is None:
-            return info
-        if position and names[position - 1] == "field":
-            continue
-        info = fields(model).get(name)
-        if info is None:
-            return None
+    info: FieldInfo | None = None
+    names = iter([part for part in key if isinstance(part, str)])
+    for name in names:
+        if model is None or (info := fields(model).get(name)) is None:
+            return None, info if model is None else None
         model = model_of(info)
-    return info
+        if name == "field" and next(names, None) is not None:  # the sort's field: its value is as that of a label
+            model, info = SourceModel, fields(TableModel)["label"]
+    return model, info
 
 
 def _suggest(key: Key) -> str:
     """The key that was probably meant."""
-    model = _model(key[:-1])
+    model, _ = _walk(key[:-1])
     if model is None:
         return ""
     here = list(fields(model))
