@@ -156,6 +156,8 @@ class Neighbor:
     remote_address: str = ""
     remote_descr: str = ""
     remote_port_descr: str = ""
+    remote_end: str = ""
+    """Port and chassis in one, as other tools write it: "port12 (e8123456789a)"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +191,10 @@ class OspfNeighbor:
 class Bridge:
     """The spanning tree (BRIDGE-MIB dot1dStp, RFC 4188)."""
 
-    designated_root: str
-    """MAC address of the root bridge."""
-    topology_changes: int | None
-    since_change_cs: int | None
+    designated_root: str = ""
+    """MAC address of the root bridge; "" where the agent does not say."""
+    topology_changes: int | None = None
+    since_change_cs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

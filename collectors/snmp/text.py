@@ -68,12 +68,13 @@ def mac_text(raw: bytes) -> str | None:
     "0011.2233.4455", "00-11-..."); any other length up to 32 octets as plain octets; None where there is none."""
     if not raw:
         return None
-    if len(raw) != 6 and (written := _written_mac(raw)) is not None:
+    if len(raw) != 6 and (written := written_mac(raw)) is not None:
         return written
     return raw[:32].hex(":")
 
 
-def _written_mac(raw: bytes) -> str | None:
+def written_mac(raw: bytes) -> str | None:
+    """The MAC address that is written out in ``raw``, as "00:11:22:33:44:55"."""
     try:
         text = raw.rstrip(b"\0").decode("ascii").strip().lower()
     except UnicodeDecodeError:

@@ -17,6 +17,7 @@ Binds = Mapping[str, VarBind]
 NAME_LIMIT = 80
 """Characters kept of a reading's name."""
 _DECIMALS_MOST = 18
+_WORD = 1 << 32
 _KINDS = {kind.value: kind for kind in Kind}
 
 
@@ -217,4 +218,6 @@ def _field(field: _Field, sources: Sequence[Source], row: Row) -> str | float | 
         said = first_text(sources, row)
         return said if said is None or field.kind is str else said.lower() in _YES
     number = next((found for source in sources if (found := number_of(source, row)) is not None), None)
-    return number if number is None or field.kind is float else int(number)
+    if number is None or field.kind is float:
+        return number
+    return int(number) if number >= 0 else int(number) + _WORD  # what is counted or numbered: 32 bits read as signed

@@ -11,7 +11,7 @@ from collectors.snmp.ber import VarBind
 from collectors.snmp.errors import DecodeError
 from collectors.snmp.gear.model import Condition, Form, Part, Source, System
 from collectors.snmp.interfaces import number, object_id
-from collectors.snmp.text import DESCR_LIMIT, clean_text, mac_text
+from collectors.snmp.text import DESCR_LIMIT, clean_text, mac_text, written_mac
 
 _NUMBER = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _FLOATS = {0x78: ">f", 0x79: ">d"}
@@ -233,20 +233,29 @@ def _text(raw: bytes) -> str | None:
 
 
 def _bridge(raw: bytes) -> str | None:
+    if len(raw) > 8 and raw.isascii():  # "32768/18:E8:29:BA:73:BE", "8000001e081042d2", "8000-001e.0810.42d2"
+        digits = bytes(octet for octet in raw.lower() if octet in b"0123456789abcdef")[-12:]
+        raw = bytes.fromhex(digits.decode()) if len(digits) == 12 else b""
     return raw[-6:].hex(":") if len(raw) >= 6 else None
 
 
+def _octets_said(raw: bytes) -> str | None:
+    is_text = all(0x20 <= octet < 0x7F for octet in raw.rstrip(b"\0"))
+    return _text(raw) if is_text else raw[:32].hex(" ").upper()
+
+
 def _chassis(raw: bytes) -> str | None:
-    """A MAC address where six octets (or seven with 4 in front) are no text; else text."""
+    """A MAC address where six octets are no text, or one is written out; else text."""
     if len(raw) == 6 and not all(0x20 <= octet < 0x7F for octet in raw):
         return raw.hex(":")
-    return clean_text(raw) or None
+    return written_mac(raw) or clean_text(raw) or None
 
 
 _FORMS: Mapping[Form | None, Callable[[bytes], str | None]] = {
     Form.IP: address_text,
     Form.MAC: mac_text,
     Form.HEX: lambda raw: raw[:32].hex() or None,
+    Form.OCTETS: _octets_said,
     Form.BRIDGE_ID: _bridge,
     Form.CHASSIS: _chassis,
 }
