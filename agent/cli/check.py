@@ -1,4 +1,4 @@
-"""`sonda check`: the configuration, every fault with file, line and what was expected."""
+"""`sonda check`: the configuration and the user's own profiles, every fault with file, line and what was expected."""
 
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +9,7 @@ from agent.cli.exits import Exit
 from agent.cli.terminal import ConfigOption, JsonOption, config_paths, flow, out, print_json, printable
 
 if TYPE_CHECKING:
+    from agent.profiles import Checked
     from agent.settings import Examined, Fault, Settings
 
 
@@ -17,18 +18,22 @@ def check(
     json: JsonOption = False,
     strict: Annotated[bool, typer.Option("--strict", metavar="", help="Warnings count as faults.")] = False,
 ) -> None:
-    """Check the configuration: every fault with file, line and what was expected.
+    """Check the configuration and your own profiles: every fault with file, line and what was expected.
 
-    Exit 0: it can be used. Exit 1: it has faults.
+    Exit 0: all can be used. Exit 1: something has faults.
     """
+    from agent.profiles import check_own
     from agent.settings import Surroundings, examine
 
     examined = examine(config_paths(config), surroundings=Surroundings(credentials_required=False))
-    good = not examined.faults and not (strict and examined.warnings)
+    profiles = check_own()
+    warnings = (*examined.warnings, *profiles.warnings)
+    good = not examined.faults and not profiles.faults and not (strict and warnings)
     if json:
-        print_json(_document(examined, good=good))
+        print_json(_document(examined, profiles, good=good))
     else:
         _print(examined)
+        _print_profiles(profiles)
     raise typer.Exit(Exit.OK if good else Exit.WRONG)
 
 
@@ -52,6 +57,17 @@ def _print(examined: "Examined") -> None:
         table.add_row("overrides", printable(f"{override.setting}: {override.place} replaces {override.replaced}"))
     console.print(table)
     console.print(f"The configuration can be used{f', with {warnings}' if examined.warnings else ''}.")
+
+
+def _print_profiles(profiles: "Checked") -> None:
+    console = out()
+    for fault in (*profiles.faults, *profiles.warnings):
+        flow(console, fault)
+    if profiles.faults:
+        count = _count(len(profiles.faults), "fault")
+        flow(console, f"{count} in your profiles. The agent does without the files that have one.")
+    elif profiles.files:
+        flow(console, f"{_count(len(profiles.files), 'profile')} of your own.")
 
 
 def _count(number: int, noun: str) -> str:
@@ -87,7 +103,7 @@ def _page(settings: "Settings") -> str:
     return f"{'https' if http.cert else 'http'}://{host}:{http.port}/, {guarded}"
 
 
-def _document(examined: "Examined", *, good: bool) -> dict[str, Any]:
+def _document(examined: "Examined", profiles: "Checked", *, good: bool) -> dict[str, Any]:
     return {
         "ok": good,
         "files": [str(file) for file in examined.files],
@@ -96,6 +112,11 @@ def _document(examined: "Examined", *, good: bool) -> dict[str, Any]:
         "overrides": [
             {"setting": o.setting, "place": str(o.place), "replaced": str(o.replaced)} for o in examined.overrides
         ],
+        "profiles": {
+            "files": [str(file) for file in profiles.files],
+            "faults": [fault_document(fault) for fault in profiles.faults],
+            "warnings": [fault_document(fault) for fault in profiles.warnings],
+        },
         "summary": _summary(examined.settings) if examined.settings else None,
     }
 

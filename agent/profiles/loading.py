@@ -1,5 +1,7 @@
 """From directories of profiles to a Library; what has faults is left out and said."""
 
+import logging
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,30 +11,58 @@ from agent.profiles.relations import Relations
 from agent.settings.faults import Fault, Place, SettingsError, Severity
 from collectors.snmp.gear.model import Profile
 
+log = logging.getLogger("sonda.profiles")
+
 SHIPPED = Path(__file__).resolve().parents[2] / "config" / "profiles"
 OWN = Path("/etc/sonda/profiles")
-"""Where users write their own; one of a shipped one's name takes its place."""
 
 
-def load_library(*directories: Path, thorough: bool = False) -> Library:
+def own_directory() -> Path:
+    """Where users write their own: $SONDA_PROFILES, else OWN. One of a shipped one's name takes its place."""
+    return Path(os.environ.get("SONDA_PROFILES") or OWN)
+
+
+def load_library(*directories: Path) -> Library:
     """The profiles of these directories (default: the shipped ones and the user's own); of two of a name the later
-    one counts. Files with faults are left out and stand in ``Library.faults``, with warnings.
+    one counts. What has faults is left out, and the log says why.
 
-    Shipped files, which the tests have read, are read only as far as recognising a device needs, unless ``thorough``.
+    Shipped files, which the tests have read whole, are read here only as far as recognising a device needs.
     """
+    library = examine_library(*directories or (SHIPPED, own_directory()), thorough=False)
+    for fault in library.faults:
+        left_out = "a profile is left out: " if fault.severity is Severity.FAULT else ""
+        log.warning("%s%s", left_out, fault)
+    library.profile(None)
+    return library
+
+
+def examine_library(*directories: Path, thorough: bool = True) -> Library:
+    """As load_library, with the shipped files read whole, and no word in the log: ``Library.faults`` says all."""
     shelf = _Shelf()
-    for directory in directories or (SHIPPED, OWN):
-        try:
-            files = sorted(file for file in directory.iterdir() if file.suffix == ".toml" and file.name[0] != ".")
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            shelf.faults.append(Fault("", f"cannot be read: {error.strerror or error}", place=Place(directory)))
-            continue
-        for file in files:
+    for directory in directories:
+        for file in _files(directory, shelf.faults):
             shelf.put(file, thorough=thorough or directory != SHIPPED)
     shelf.relate()
     return Library(shelf.heads, shelf.faults)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The user's own profiles: their files, and what is wrong with them."""
+
+    files: tuple[Path, ...]
+    faults: tuple[Fault, ...]
+    warnings: tuple[Fault, ...]
+
+
+def check_own() -> Checked:
+    """The user's own profiles, beside the shipped ones."""
+    own = own_directory()
+    files = _files(own, [])
+    found = examine_library(SHIPPED, own, thorough=False)
+    faults = tuple(fault for fault in found.faults if fault.severity is Severity.FAULT)
+    warnings = tuple(fault for fault in found.faults if fault.severity is Severity.WARNING)
+    return Checked(tuple(files), faults, warnings)
 
 
 def load_profile(file: Path, library: Library) -> Profile:
@@ -45,6 +75,17 @@ def load_profile(file: Path, library: Library) -> Profile:
     if serious := [fault for fault in relations.faults(document) if fault.severity is Severity.FAULT]:
         raise SettingsError(serious)
     return Library(heads).build(file.stem)
+
+
+def _files(directory: Path, faults: list[Fault]) -> list[Path]:
+    """The profiles in a directory, in the order of their names; none where it is not there."""
+    try:
+        return sorted(file for file in directory.iterdir() if file.suffix == ".toml" and file.name[0] != ".")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        faults.append(Fault("", f"cannot be read: {error.strerror or error}", place=Place(directory)))
+        return []
 
 
 @dataclass(slots=True)

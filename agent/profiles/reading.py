@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from agent.profiles import build
 from agent.profiles.rules import broken
 from agent.profiles.schema import ProfileModel, is_name
-from agent.profiles.wording import hears, pruned, rule_fault, to_fault
+from agent.profiles.wording import hears, pruned, rule_fault, telling, to_fault
 from agent.settings.faults import Fault, Place, in_order
 from agent.settings.lines import Key
 from agent.settings.sources import Tree, read_one
@@ -58,7 +58,7 @@ def examine(file: Path) -> Document:
     try:
         model: ProfileModel | None = ProfileModel.model_validate(tree.data)
     except ValidationError as error:
-        wrong = error.errors(include_url=False)
+        wrong = telling(error.errors(include_url=False))
         faults += [to_fault(detail, tree) for detail in wrong]
         model, faulty = pruned(tree.data, wrong)
     if model is not None:

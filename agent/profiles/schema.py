@@ -1,11 +1,12 @@
 """A profile as it is written: one frozen model a TOML table, unknown keys refused.
 
 What one value may be stands here; what values must be to each other, and what must be there, stands in rules.py.
-`python -m agent.profiles.schema` prints the JSON schema that editors read (config/profiles/schema.json).
+Descriptions go into the JSON schema that editors read (reference.py).
 """
 
-import json
+import difflib
 import re
+import warnings
 from typing import Annotated, Any
 
 from pydantic import (
@@ -61,8 +62,10 @@ def _has_name(text: str) -> bool:
 
 def _regex(text: str) -> str:
     try:
-        re.compile(text)
-    except re.error as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FutureWarning)  # "[[a]": what it means will change
+            re.compile(text)
+    except (re.error, FutureWarning) as error:
         refuse(f"found {quoted(text)}, which is no regular expression: {error}", "Write it in 'single quotes'.")
     return text
 
@@ -84,7 +87,9 @@ def _word(value: Any) -> Any:
 
 def _sort(text: str) -> str:
     if text not in SORTS:
-        refuse(f"found {quoted(text)}, expected {', '.join(SORTS)}")
+        near = difflib.get_close_matches(text, SORTS, n=1)
+        words = ", ".join(f'"{sort}"' for sort in SORTS)
+        refuse(f"found {quoted(text)}, expected one of {words}", f'Did you mean "{near[0]}"?' if near else "")
     return text
 
 
@@ -112,7 +117,9 @@ Column = Annotated[
 Word = Annotated[str, BeforeValidator(_word, json_schema_input_type=int | str), Expects("text or a whole number")]
 TableName = Annotated[str, AfterValidator(_name), Expects("small letters, digits and hyphens")]
 ProfileName = Annotated[str, AfterValidator(_name), Expects("the name of a profile")]
-Sort = Annotated[str, AfterValidator(_sort), Field(json_schema_extra={"enum": list(SORTS)}), Expects(", ".join(SORTS))]
+Sort = Annotated[
+    str, AfterValidator(_sort), Field(json_schema_extra={"enum": list(SORTS)}), Expects(" or ".join(SORTS))
+]
 KindName = Annotated[Kind, Expects('the name of a kind, such as "temperature"')]
 Text = Annotated[str, Field(min_length=1), Expects("text in quotes, not empty")]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
@@ -136,22 +143,22 @@ class SourceModel(_Table):
     system: System | None = Field(None, description="What is known of a device before its profile is.")
     index: Annotated[Whole, Field(ge=1, le=128)] | None = Field(None, description="Part of the row's index, from 1.")
     text: Text | None = Field(None, description="These words.")
-    join: Annotated[tuple["SourceModel", ...], Field(min_length=1), Expects("a list of sources")] | None = Field(
+    join: Annotated[tuple["SourceModel", ...], Field(min_length=1)] | None = Field(
         None, description="Several sources, put together by `template`."
     )
-    at: Annotated[tuple["SourceModel", ...], OneOrMore(), Expects("a source or a list of sources")] = Field(
+    at: Annotated[tuple["SourceModel", ...], OneOrMore()] = Field(
         (), description="For `oid`: the index there. Default: this row's own."
     )
     form: Form | None = Field(None, description="What the octets are read as.")
     pattern: Regex | None = Field(None, description="Searched for; group 1, or the whole match, is the value.")
     template: Text | None = Field(None, description="{1} {2}: the groups of `pattern`, or the parts of `join`.")
-    map: dict[str, Annotated[str, Expects("text in quotes")]] | None = Field(
+    map: dict[str, str] | None = Field(
         None, description='By the value\'s text; others are no value, unless "*" is listed.'
     )
 
 
-Sources = Annotated[tuple[SourceModel, ...], OneOrMore(), Expects("a source or a list of sources")]
-Words = Annotated[tuple[Word, ...], Field(min_length=1), Expects("a list of text or whole numbers")]
+Sources = Annotated[tuple[SourceModel, ...], OneOrMore()]
+Words = Annotated[tuple[Word, ...], Field(min_length=1)]
 
 
 class ConditionModel(SourceModel):
@@ -161,7 +168,7 @@ class ConditionModel(SourceModel):
     outside: Words | None = Field(None, description="None of these; no value passes.")
 
 
-Conditions = Annotated[tuple[ConditionModel, ...], OneOrMore(), Expects("a condition or a list of conditions")]
+Conditions = Annotated[tuple[ConditionModel, ...], OneOrMore()]
 
 
 class ValueModel(SourceModel):
@@ -178,7 +185,7 @@ class ValueModel(SourceModel):
     negate: Flag = Field(False, description="Sign inverted.")
     absolute: Flag = Field(False, description="Without its sign.")
     mask: Annotated[Whole, Field(ge=1)] | None = Field(None, description="Only these bits count.")
-    drop: Annotated[tuple[Number, ...], OneOrMore(), Expects("a number or a list of numbers")] = Field(
+    drop: Annotated[tuple[Number, ...], OneOrMore()] = Field(
         (), description="Numbers as the agent says them that are no value."
     )
     least: Number | None = Field(None, description="What is below it after scaling is no value.")
@@ -246,12 +253,3 @@ class ProfileModel(_Table):
     match: tuple[MatchModel, ...] = Field((), description="Ways to recognise a device.")
     identity: IdentityModel = Field(IdentityModel(), description="Who the device is.")
     table: tuple[TableModel, ...] = Field((), description="What is read.")
-
-
-def json_schema() -> str:
-    """The text of config/profiles/schema.json."""
-    return json.dumps(ProfileModel.model_json_schema(), indent=1, ensure_ascii=False) + "\n"
-
-
-if __name__ == "__main__":
-    print(json_schema(), end="")  # noqa: T201 - that is what the command is for

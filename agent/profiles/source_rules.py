@@ -23,7 +23,11 @@ def table_source(key: Key, source: SourceModel, parts: int | None) -> Iterator[B
         if one.at and one.oid is None:
             yield Broken((*way, "at"), "is for oid alone")
         if one.index is not None and parts is not None and one.index > parts:
-            has = f"the table's index has {parts} part{'s' if parts != 1 else ''}" if parts else "a scalar has no index"
+            has = (
+                f"the table's index has {parts} part{'s' if parts != 1 else ''}"
+                if parts
+                else "a scalar table has no index"
+            )
             yield Broken((*way, "index"), f"found {one.index}, and {has}")
 
 

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from agent.profiles.broken import Broken
-from agent.profiles.schema import ProfileModel, SourceModel, TableModel
+from agent.profiles.schema import MatchModel, ProfileModel, SourceModel, TableModel, ValueModel
 from agent.settings.faults import Fault, Severity
 from agent.settings.lines import Key
 from agent.settings.sources import Tree
@@ -18,6 +18,17 @@ from agent.settings.types import quoted
 from agent.settings.wording import expected, fields, found, is_list, model_of, nearest, words_of
 
 _LISTS = {"match", "table"}
+_NO_TABLE = {"model_type", "model_attributes_type", "tuple_type", "dict_type"}
+
+
+def telling(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Without those that only say that a list is empty because its items were refused."""
+    ways = [error["loc"] for error in errors]
+    return [
+        error
+        for error, way in zip(errors, ways, strict=True)
+        if not any(len(other) > len(way) and other[: len(way)] == way for other in ways)
+    ]
 
 
 def to_fault(error: ErrorDetails, tree: Tree) -> Fault:
@@ -86,25 +97,38 @@ def _say(error: ErrorDetails) -> tuple[str, str]:
     if kind == "extra_forbidden":
         return "is not a key of a profile", _suggest(key)
     model, info = _walk(key)
-    if info is None:
+    if info is None or (key[-1] != "map" and "map" in key):
         return f"found {found(error['input'])}, expected text in quotes", ""
-    if model is not None and kind in {"model_type", "model_attributes_type", "tuple_type", "dict_type"}:
+    if kind == "too_short":
+        return "is empty", ""
+    return _wrong(error, model, info)
+
+
+def _wrong(error: ErrorDetails, model: type[BaseModel] | None, info: FieldInfo) -> tuple[str, str]:
+    """Of a value that is not what its key takes."""
+    kind, key = error["type"], error["loc"]
+    if model is not None and kind in _NO_TABLE:
         return _wrong_table(key, info, error["input"])
+    if kind in _NO_TABLE and not is_list(info):  # map, field
+        return f"found {found(error['input'])}, expected a table such as {{ key = ... }}", ""
     words = words_of(info)
     value = error["input"]
     near = nearest(value, words) if words and isinstance(value, str) else ""
-    return f"found {found(value)}, expected {expected(info)}", f'Did you mean "{near}"?' if near else ""
+    wanted = expected(info)
+    if isinstance(key[-1], int):
+        wanted = wanted.removeprefix("a list, each ")
+    return f"found {found(value)}, expected {wanted}", f'Did you mean "{near}"?' if near else ""
 
 
 def _wrong_table(key: Key, info: FieldInfo, value: object) -> tuple[str, str]:
     name = ".".join(part for part in key if isinstance(part, str))
-    if name in {"match", "table", "table.value"} and not isinstance(key[-1], int):
+    if name in {"match", "table", "table.value"}:
         return f"found {found(value)}, expected [[{name}]] with two brackets", ""
-    if is_list(info):
-        return f"found {found(value)}, expected a source such as {{ column = 5 }}, or a list of them", ""
     if name == "identity":
         return f"found {found(value)}, expected a section [identity]", ""
-    return f"found {found(value)}, expected a source such as {{ column = 5 }}", ""
+    example = '{ text = "..." }' if key[0] == "identity" else "{ column = 5 }"
+    more = ", or a list of them" if is_list(info) else ""
+    return f"found {found(value)}, expected a source such as {example}{more}", ""
 
 
 def _walk(key: Key) -> tuple[type[BaseModel] | None, FieldInfo | None]:
@@ -126,9 +150,21 @@ def _suggest(key: Key) -> str:
     model, _ = _walk(key[:-1])
     if model is None:
         return ""
-    here = list(fields(model))
-    near = difflib.get_close_matches(str(key[-1]).lower(), here, n=1)
+    name, here = str(key[-1]), list(fields(model))
+    if near := difflib.get_close_matches(name.lower(), here, n=1, cutoff=0.75):
+        return f'Did you mean "{near[0]}"?'
+    if elsewhere := [where for where, other in _PLACES.items() if name in fields(other)]:
+        return f"It belongs {' or '.join(elsewhere)}."
+    near = difflib.get_close_matches(name.lower(), here, n=1)
     return f'Did you mean "{near[0]}"?' if near else f"Known here: {', '.join(here)}."
+
+
+_PLACES: Mapping[str, type[BaseModel]] = {
+    "above the first [section]": ProfileModel,
+    "below [[match]]": MatchModel,
+    "below [[table]]": TableModel,
+    "below [[table.value]]": ValueModel,
+}
 
 
 def pruned(data: dict[str, Any], wrong: Sequence[ErrorDetails]) -> tuple[ProfileModel | None, frozenset[Key]]:

@@ -25,7 +25,13 @@ def sonda(*arguments: object, env: Mapping[str, str] | None = None, cwd: Path | 
         timeout=60,
         check=False,
         cwd=cwd,
-        env={**os.environ, "SONDA_CONFIG": "/nonexistent/sonda.toml", "COLUMNS": "80", **(env or {})},
+        env={
+            **os.environ,
+            "SONDA_CONFIG": "/nonexistent/sonda.toml",
+            "SONDA_PROFILES": "/nonexistent/profiles",
+            "COLUMNS": "80",
+            **(env or {}),
+        },
     )
     return Ended(done.returncode, done.stdout, done.stderr)
 
