@@ -32,10 +32,10 @@ OWNERS = {
     "annotated_types": ("agent/settings/",),
     "pydantic_core": ("agent/settings/", "agent/profiles/"),
     "icmplib": ("agent/doctor/second_icmp.py",),
-    "pysnmp": ("agent/demo/snmp.py", "agent/doctor/second_snmp.py"),
+    "pysnmp": ("agent/demo/snmp.py", "agent/doctor/second_snmp.py", "collectors/snmp/traps/decoder.py"),
     "amqtt": ("agent/demo/broker.py",),
-    # only tests use these: packet captures, and what stands below pysnmp
-    "pyasn1": (),
+    "pyasn1": ("collectors/snmp/traps/decoder.py",),  # stands below pysnmp, which lets its errors through
+    # only tests use these: packet captures, browsers
     "scapy": (),
     "httpx": (),
     "playwright": (),
