@@ -12,13 +12,14 @@ from typing import Any
 from kpi import figures
 from kpi.catalogue import entry_of, scope_in
 from kpi.echo import EchoCounts, merge_echo
-from kpi.entry import SITE_WEIGHTS, Better, Scope, scope_of
+from kpi.entry import SITE_WEIGHTS, Scope, scope_of
 from kpi.merge import DeviceWindow
 from kpi.model import Figure, NullReason, Role, Status, Summary, Window
 from kpi.port_counts import PortCounts
 from kpi.reboots import RestartCounts, merge_restarts
 from kpi.states import StateSeconds, merge_states, weighted_availability_pct
 from kpi.status import PARTIAL_BELOW, Reading, read_on, status_of
+from kpi.worst import beside_worst, worst_of
 
 History = Mapping[str, Sequence[Reading]]
 """By figure name, the windows of the same length before this one, oldest first."""
@@ -84,19 +85,21 @@ def site_summary(
         whole = reduce(_beside, asked.values(), EchoCounts())
         sketches[f"rtt_ms@{scope}"] = whole
         for figure, part, on in _ECHO_FIGURES:
-            worst = _worst({device: figure(echo) for device, echo in asked.items()}, on)
+            worst = worst_of({device: figure(echo) for device, echo in asked.items()}, on)
             total = figure(whole)
             if total.kpi == "jitter_ms":  # the distance between two devices is no variation: worst-of alone
                 total = replace(total, value=worst[1]) if worst else figure(None)
-            found.append(_worse(replace(total, kpi=f"{total.kpi}@{scope}"), part, worst))
+            found.append(beside_worst(replace(total, kpi=f"{total.kpi}@{scope}"), part, worst))
     restarts = {d.device: d.restarts for d in own if d.restarts is not None}
     if restarts:
         total = figures.reboots(reduce(merge_restarts, restarts.values(), RestartCounts()))
-        found.append(_worse(total, "worst", _worst({k: figures.reboots(r) for k, r in restarts.items()}, "value")))
+        found.append(
+            beside_worst(total, "worst", worst_of({k: figures.reboots(r) for k, r in restarts.items()}, "value"))
+        )
     ports = {d.device: link_flap_of(d.ports.values()) for d in own if d.ports}
     if ports:
         total = link_flap_of(counts for d in own for counts in d.ports.values())
-        found.append(_worse(total, "worst", _worst(ports, "value")))
+        found.append(beside_worst(total, "worst", worst_of(ports, "value")))
     coverage = measured.value / 100 if measured.value is not None else 1.0
     return Summary(
         entity=SITE,
@@ -188,8 +191,8 @@ def figure_to_plain(figure: Figure) -> dict[str, Any]:
 def _availability(devices: Sequence[DeviceWindow]) -> Figure:
     """Of all devices together. Their windows lie beside each other, so that only sums are merged."""
     whole = reduce(merge_states, (replace(d.states, open_ms=0) for d in devices), StateSeconds())
-    worst = _worst({d.device: figures.availability(d.states) for d in devices}, "value")
-    return _worse(figures.availability(whole), "worst_pct", worst)
+    worst = worst_of({d.device: figures.availability(d.states) for d in devices}, "value")
+    return beside_worst(figures.availability(whole), "worst_pct", worst)
 
 
 def _beside(a: EchoCounts, b: EchoCounts) -> EchoCounts:
@@ -204,24 +207,6 @@ def _beside(a: EchoCounts, b: EchoCounts) -> EchoCounts:
         first_answered=None,
         last_answered=None,
     )
-
-
-def _worst(each: Mapping[str, Figure], on: str) -> tuple[str, float] | None:
-    """The device whose figure is worst, and how bad; None where none has a value."""
-    values = {device: f.value if on == "value" else f.parts.get(on) for device, f in each.items()}
-    known = [(value, device) for device, value in values.items() if value is not None]
-    if not known:
-        return None
-    high = entry_of(next(iter(each.values())).kpi).better is Better.HIGH
-    value, device = min(known) if high else max(known)
-    return device, value
-
-
-def _worse(figure: Figure, part: str, worst: tuple[str, float] | None) -> Figure:
-    if worst is None:
-        return figure
-    device, value = worst
-    return replace(figure, parts={**figure.parts, part: value}, flags=(*figure.flags, f"worst:{device}"))
 
 
 def _because(figure: Figure, reason: NullReason) -> Figure:
