@@ -60,6 +60,27 @@ def test_warnings_leave_exit_0_unless_strict(tmp_path: Path) -> None:
     assert "with 1 warning." in relaxed.out
 
 
+def test_own_profiles_are_checked_too(tmp_path: Path) -> None:
+    own = tmp_path / "profiles"
+    own.mkdir()
+    (own / "mine.toml").write_text('without = ["nothing"]\n[[match]]\ndescr = "x"\n')
+    good = sonda("check", "--config", write(tmp_path), env={"SONDA_PROFILES": str(own)})
+    assert (good.code, good.err) == (0, "")
+    assert f"{own}/mine.toml:1: warning: without: no inherited or standard table" in good.out
+    assert good.out.endswith("1 profile of your own.\n")
+    assert sonda("check", "--strict", "--config", write(tmp_path), env={"SONDA_PROFILES": str(own)}).code == 1
+
+    (own / "other.toml").write_text("base = true\nalways = true\n")
+    bad = sonda("check", "--config", write(tmp_path), env={"SONDA_PROFILES": str(own)})
+    assert bad.code == 1
+    assert f"{own}/other.toml:1: base: " in bad.out
+    assert bad.out.endswith("1 fault in your profiles. The agent does without the files that have one.\n")
+    said = json.loads(sonda("check", "--json", "--config", write(tmp_path), env={"SONDA_PROFILES": str(own)}).out)
+    assert (said["ok"], said["faults"]) == (False, [])
+    assert said["profiles"]["files"] == [str(own / "mine.toml"), str(own / "other.toml")]
+    assert [(fault["line"], fault["setting"]) for fault in said["profiles"]["faults"]] == [(1, "base")]
+
+
 def test_the_environment_names_the_file_too(tmp_path: Path) -> None:
     file = write(tmp_path)
     assert sonda("check", env={"SONDA_CONFIG": str(file)}).code == 0

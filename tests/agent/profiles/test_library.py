@@ -382,3 +382,11 @@ def test_two_hundred_profiles_are_ready_at_once(tmp_path: Path, monkeypatch: pyt
     assert library.faults == ()
     assert len(library.entries()) == 200
     assert len(library.profile("copy-123").tables) == 12
+
+
+def test_the_example_of_the_page_is_sound(tmp_path: Path) -> None:
+    page = (SHIPPED.parent / "README.md").read_text()
+    own = written(tmp_path / "own", example=page.split("```toml\n#:schema", 1)[1].split("\n", 1)[1].split("```")[0])
+    library = examine_library(SHIPPED, own, thorough=False)
+    assert library.faults == ()
+    assert [table.name for table in library.profile("example").tables][:2] == ["room", "ups-battery"]
