@@ -1,0 +1,194 @@
+"""The catalogue's entries about routing and switching: duplex, spanning tree, neighbours, OSPF, BGP."""
+
+from kpi.entry import AUTH, DAY_S, FIVE_MINUTES_S, HOUR_S, NO_SNMP, Better, Kpi, Mark, Rule, Threshold, Words
+from kpi.model import NullReason
+
+__all__ = ["FABRIC_ENTRIES"]
+
+_NULLS = {NullReason.NO_DATA: NO_SNMP, NullReason.AUTH: AUTH}
+
+
+def _stability(kpi: str, title: Words, formula: str, says: Words, source: str) -> Kpi:
+    return Kpi(
+        id=kpi,
+        title=title,
+        unit="%",
+        formula=formula,
+        says=says,
+        do=Words(
+            "See which session is named, and the link and the device at its other end.",
+            "Guardare quale sessione è indicata, il suo collegamento e l'apparato all'altro capo.",
+        ),
+        merge="sums of seconds a session",
+        source=source,
+        better=Better.HIGH,
+        thresholds=(Threshold(100, 99.9, Mark.DEFAULT),),
+        rule=Rule.RATIO,
+        status_window_s=HOUR_S,
+        parts=("sessions", "lost_s", "worst_session_pct", "worst_pct"),
+        nulls=_NULLS,
+    )
+
+
+def _resets(kpi: str, title: Words, formula: str, says: Words, source: str) -> Kpi:
+    return Kpi(
+        id=kpi,
+        title=title,
+        unit="1",
+        formula=formula,
+        says=says,
+        do=Words(
+            "Compare the times with changes of the configuration and with the state of the line. If it comes back "
+            "every day, ask the operator of the other end.",
+            "Confrontare gli orari con le modifiche di configurazione e con lo stato della linea. Se si ripete ogni "
+            "giorno, chiedere al gestore dell'altro capo.",
+        ),
+        merge="sums a session",
+        source=source,
+        better=Better.LOW,
+        thresholds=(Threshold(0, 1, Mark.DEFAULT),),
+        status_window_s=DAY_S,
+        parts=("unseen", "worst"),
+        nulls=_NULLS,
+    )
+
+
+FABRIC_ENTRIES = (
+    Kpi(
+        id="duplex_mismatch",
+        title=Words("Ends that disagree on duplex", "Capi in disaccordo sul duplex"),
+        unit="1",
+        formula="both ends known, one half and one full: certain; one end known: half with late collisions, or full "
+        "with damaged frames: suspected; an end that is unknown is not judged",
+        says=Words(
+            "Whether a cable has one end that sends and receives at once and another that takes turns. Such a cable "
+            "works, but slowly.",
+            "Se un cavo ha un capo che trasmette e riceve insieme e l'altro che fa a turno. Un cavo così funziona, ma "
+            "lentamente.",
+        ),
+        do=Words(
+            "Set both ends of the port that is named to automatic; if that is not possible, both to the same values.",
+            "Impostare su automatico entrambi i capi della porta indicata o, se non è possibile, gli stessi valori su "
+            "tutti e due.",
+        ),
+        merge="the worse verdict on each port",
+        source="RFC 3635 dot3StatsDuplexStatus, dot3StatsLateCollisions, FCS and alignment errors [V]; thresholds [D]",
+        better=Better.LOW,
+        thresholds=(Threshold(0, 1, Mark.DEFAULT),),
+        status_on="grade",
+        status_window_s=FIVE_MINUTES_S,
+        parts=("certain", "suspected", "grade", "worst"),
+        nulls={
+            **_NULLS,
+            NullReason.INSUFFICIENT: Words(
+                "The device does not say how its ports are set, or was asked for the first time.",
+                "Il dispositivo non dice come sono impostate le sue porte, oppure è stato interrogato per la prima "
+                "volta.",
+            ),
+        },
+    ),
+    Kpi(
+        id="stp_changes",
+        title=Words("Changes of the switches' paths", "Cambi dei percorsi tra gli switch"),
+        unit="1",
+        formula="delta(dot1dStpTopChanges); 1 where it stayed and dot1dStpTimeSinceTopologyChange is less than the "
+        "time between the polls; not over a restart",
+        says=Words(
+            "How often the switches had to find new paths among each other. Each time data stops for a moment.",
+            "Quante volte gli switch hanno dovuto trovare nuovi percorsi tra loro. Ogni volta i dati si fermano un "
+            "istante.",
+        ),
+        do=Words(
+            "Look for a link that comes and goes, and set ports for computers as edge ports. Another root switch than "
+            "before means that somebody added a switch, or that the main one was gone.",
+            "Cercare un collegamento che va e viene e impostare come edge le porte dei computer. Se lo switch radice è "
+            "cambiato, qualcuno ha aggiunto uno switch oppure quello principale è mancato.",
+        ),
+        merge="sums",
+        source="RFC 4188 dot1dStpTopChanges, dot1dStpTimeSinceTopologyChange, dot1dStpDesignatedRoot; thresholds [D]",
+        better=Better.LOW,
+        thresholds=(Threshold(2, 10, Mark.DEFAULT),),
+        status_on="weight",
+        status_window_s=DAY_S,
+        parts=("root_changes", "weight", "worst"),
+        nulls={
+            **_NULLS,
+            NullReason.UNSUPPORTED: Words("This device does not count them.", "Questo dispositivo non li conta."),
+            NullReason.INSUFFICIENT: Words(
+                "The device began anew, or was asked for the first time.",
+                "Il dispositivo è ripartito, oppure è stato interrogato per la prima volta.",
+            ),
+        },
+    ),
+    Kpi(
+        id="neighbour_churn",
+        title=Words("Neighbours that come and go", "Vicini che vanno e vengono"),
+        unit="1",
+        formula="|added| + |removed| of (local port, chassis, remote port) between two walks; a walk that broke off "
+        "compares with nothing",
+        says=Words(
+            "How often this device saw another one appear at the end of a cable, or disappear.",
+            "Quante volte questo dispositivo ha visto comparire o sparire un altro apparato all'estremità di un cavo.",
+        ),
+        do=Words(
+            "See in the events which neighbour it is, and check its cable and its power.",
+            "Vedere negli eventi di quale vicino si tratta e controllarne il cavo e l'alimentazione.",
+        ),
+        merge="sums",
+        source="802.1AB lldpRemTable; ANSI/TIA-1057 for what an end station is [K]; thresholds [D], on infrastructure",
+        better=Better.LOW,
+        thresholds=(Threshold(0, 2, Mark.DEFAULT),),
+        status_on="infrastructure",
+        status_window_s=DAY_S,
+        parts=("added", "removed", "infrastructure", "stability_pct", "worst"),
+        nulls={
+            **_NULLS,
+            NullReason.INSUFFICIENT: Words(
+                "The list of neighbours could not be read to its end.",
+                "Non è stato possibile leggere l'elenco dei vicini fino in fondo.",
+            ),
+        },
+    ),
+    _stability(
+        "ospf_stability",
+        Words("Routing neighbours (OSPF) in place", "Vicini di routing (OSPF) presenti"),
+        "100 seconds full or two-way / seconds known, over all neighbours",
+        Words(
+            "How much of the time the routers at this site agreed with each other on the paths.",
+            "Per quanta parte del tempo i router della sede sono stati d'accordo tra loro sui percorsi.",
+        ),
+        "RFC 4750 ospfNbrState; thresholds [D]",
+    ),
+    _resets(
+        "ospf_resets",
+        Words("Routing neighbours (OSPF) lost", "Vicini di routing (OSPF) persi"),
+        "times a neighbour was no longer full or two-way; 1 where it still is and ospfNbrEvents went on",
+        Words(
+            "How often a router lost sight of a neighbour and had to find its paths anew.",
+            "Quante volte un router ha perso un vicino e ha dovuto ricalcolare i percorsi.",
+        ),
+        "RFC 4750 ospfNbrState, ospfNbrEvents; thresholds [D]",
+    ),
+    _stability(
+        "bgp_stability",
+        Words("Routing sessions (BGP) in place", "Sessioni di routing (BGP) attive"),
+        "100 seconds established / seconds known, over all peers that are switched on",
+        Words(
+            "How much of the time the sessions stood by which routers, often the provider's, exchange paths.",
+            "Per quanta parte del tempo sono rimaste attive le sessioni con cui i router, spesso quello "
+            "dell'operatore, si scambiano i percorsi.",
+        ),
+        "RFC 4273 bgpPeerState, bgpPeerAdminStatus; thresholds [D]",
+    ),
+    _resets(
+        "bgp_resets",
+        Words("Routing sessions (BGP) lost", "Sessioni di routing (BGP) cadute"),
+        "delta(bgpPeerFsmEstablishedTransitions), counted when a session is lost; 1 where it is established for less "
+        "time than lies between the polls",
+        Words(
+            "How often a session with another router, often the provider's, was lost.",
+            "Quante volte è caduta una sessione con un altro router, spesso quello dell'operatore.",
+        ),
+        "RFC 4273 bgpPeerFsmEstablishedTransitions, bgpPeerFsmEstablishedTime; thresholds [D]",
+    ),
+)

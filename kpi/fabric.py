@@ -1,0 +1,292 @@
+"""One device's routing and switching, poll by poll turned into windows: spanning tree, neighbours, BGP, OSPF, duplex.
+
+Feed a FabricAccumulator the Facts that SNMP found, with the monotonic time at which they were asked for; close it at
+each window's end. A difference between two polls counts in the window in which the second lies, whole; an answer that
+comes after its window was closed counts in the one that is open.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from kpi.counters import TOLERANCE_CS, UptimeTracker, delta, span
+from kpi.duplex import DuplexReadings, Verdict
+from kpi.fabric_counts import DuplexCounts, FabricCounts, NeighbourCounts, StpCounts, merge_fabric
+from kpi.gear import Bridge, Facts, Neighbor
+from kpi.sessions import Bgp, Change, Ospf, Sessions
+
+PLAIN_VERSION = 1
+MOST_CHANGES_A_S = 100.0
+"""Topology changes a second; more is no wrap of dot1dStpTopChanges but another counter."""
+MOST_NEIGHBOURS = 4096
+"""Neighbours of one device that are remembered, so that no agent can fill the memory."""
+NO_BRIDGE = "00:00:00:00:00:00"
+
+Key = tuple[str, str, str]
+"""(local port, chassis id, remote port)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _BridgeSeen:
+    at: float
+    uptime_cs: int | None
+    bridge: Bridge
+
+
+class FabricAccumulator:
+    """One device, window after window."""
+
+    __slots__ = (
+        "_answered", "_bgp", "_bridge", "_closed", "_end", "_neighbours", "_ospf", "_partial", "_start", "_stp",
+        "_walks", "duplex", "uptime",
+    )  # fmt: skip
+
+    def __init__(self, uptime: UptimeTracker, start: float, end: float, *, status_s: float = 60.0) -> None:
+        """``uptime`` is the device's one tracker; [start, end) the first window in monotonic seconds; ``status_s`` the
+        period in which sessions are asked for."""
+        self.uptime = uptime
+        self.duplex = DuplexReadings(uptime)
+        self._start, self._end = start, end
+        self._bgp = Sessions(Bgp(), uptime, start, status_s)
+        self._ospf = Sessions(Ospf(), uptime, start, status_s)
+        self._bridge: _BridgeSeen | None = None
+        self._neighbours: dict[Key, Neighbor] | None = None
+        self._partial = False
+        self._closed: FabricCounts | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._stp = StpCounts()
+        self._walks = NeighbourCounts()
+
+    def configure(self, status_s: float) -> None:
+        """Another period of status polls."""
+        self._bgp.status_s = self._ospf.status_s = status_s
+
+    @property
+    def neighbours(self) -> Sequence[Neighbor]:
+        """As the last whole walk found them."""
+        return tuple(self._neighbours.values()) if self._neighbours is not None else ()
+
+    def take(self, at: float, facts: Facts) -> Sequence[Change]:
+        """One sort of facts of one poll, asked for at ``at``: what is to be said of it at once."""
+        self._window_of(at)
+        self.uptime.take(at, facts.uptime_cs)
+        if facts.sort == "neighbors":
+            return self._take_neighbours(facts)
+        if facts.sort == "bgp_peers":
+            return self._bgp.take(at, facts)
+        if facts.sort == "ospf_neighbors":
+            return self._ospf.take(at, facts)
+        if facts.sort == "bridge":
+            return self._take_bridge(at, facts)
+        if facts.sort == "duplex":
+            self.duplex.take(at, facts)
+        return ()
+
+    def answered(self, at: float) -> None:
+        """The device answered a poll: neighbours that are not walked anew are as they were."""
+        self._window_of(at)
+        if self._neighbours is not None and not self._partial:
+            self._walks = _plus(self._walks, polls=1)
+
+    def _take_bridge(self, at: float, facts: Facts) -> Sequence[Change]:
+        bridge = next((row for row in facts.rows if isinstance(row, Bridge)), None)
+        if bridge is None:
+            return ()
+        before, self._bridge = self._bridge, _BridgeSeen(at, facts.uptime_cs, bridge)
+        self._stp = _plus(self._stp, readings=1, counted=int(bridge.topology_changes is not None))
+        if before is None:
+            return ()
+        rise = self._topology_changes(before, self._bridge)
+        if rise is not None:
+            self._stp = _plus(self._stp, intervals=1, changes=rise)
+        was, root = before.bridge.designated_root, bridge.designated_root
+        if root == was or NO_BRIDGE in {was, root} or not was or not root:
+            return ()
+        self._stp = _plus(self._stp, roots=1)
+        return (Change("stp.root_changed", {"was": was, "root": root}),)
+
+    def _topology_changes(self, before: _BridgeSeen, after: _BridgeSeen) -> int | None:
+        """The difference of dot1dStpTopChanges; 1 where it stayed though the last change lies after the reading
+        before. None where it is not known (KPI.md R6)."""
+        over = span(before.uptime_cs, after.uptime_cs, after.at - before.at, trusted=self.uptime.trusted)
+        rise = delta(
+            before.bridge.topology_changes,
+            after.bridge.topology_changes,
+            32,
+            over,
+            per_s=MOST_CHANGES_A_S,
+            wrap_s=float("inf"),
+        )
+        if not isinstance(rise, int):
+            return None
+        then, since = before.bridge.since_change_cs, after.bridge.since_change_cs
+        if rise or since is None:
+            return rise
+        passed_cs = 100 * over.seconds
+        known = then is not None and then + passed_cs - since <= TOLERANCE_CS  # the same change as before
+        return int(since < passed_cs and not known)
+
+    def _take_neighbours(self, facts: Facts) -> Sequence[Change]:
+        if not facts.complete:
+            self._partial = True
+            self._walks = _plus(self._walks, partial=1)
+            return ()
+        found = {key_of(row): row for row in facts.rows if isinstance(row, Neighbor)}
+        now = dict(list(found.items())[:MOST_NEIGHBOURS])
+        before, self._neighbours, self._partial = self._neighbours, now, False
+        if before is None:
+            if not now:
+                self._neighbours = None  # a device that never had one is not asked about churn
+            return ()
+        heard_twice = _heard_twice([*before.values(), *now.values()])
+        old, new = ({key: n for key, n in each.items() if key not in heard_twice} for each in (before, now))
+        added = [n for key, n in new.items() if key not in old]
+        removed = [n for key, n in old.items() if key not in new]
+        main = [("neighbour.new", n) for n in added if not is_end_station(n)]
+        main += [("neighbour.lost", n) for n in removed if not is_end_station(n)]
+        self._walks = _plus(
+            self._walks,
+            added=len(added),
+            removed=len(removed),
+            infrastructure=len(main),
+            kept=len(old.keys() & new.keys()),
+            either=len(old.keys() | new.keys()),
+        )
+        return tuple(Change(kind, _about(neighbour)) for kind, neighbour in main)
+
+    def close(
+        self, end: float, next_end: float | None = None, verdicts: Mapping[str, Verdict] | None = None
+    ) -> FabricCounts:
+        """The window that ends at ``end`` (its planned end, or now where a clock jump cuts it short), once. The next
+        one begins there and ends at ``next_end``, by default as long after as this one was planned. ``verdicts``: by
+        port, of those whose duplex could be judged. What the device has nothing of is left out."""
+        if self._start >= end:  # it went on by itself, or began later
+            counts, self._closed = self._closed or FabricCounts(), None
+        else:
+            counts = self._shut(end, self._end - self._start, verdicts)
+            if self._closed is not None:
+                counts, self._closed = merge_fabric(self._closed, counts), None
+        if next_end is not None:
+            self._end = next_end
+        return counts
+
+    def _window_of(self, at: float) -> None:
+        """A reading of the next window may come before this one is closed: it is set aside, whole."""
+        while at >= self._end:
+            counts = self._shut(self._end, self._end - self._start, None)
+            self._closed = merge_fabric(self._closed, counts) if self._closed is not None else counts
+
+    def _shut(self, end: float, length: float, verdicts: Mapping[str, Verdict] | None) -> FabricCounts:
+        found = verdicts or {}
+        wrong = {port: int(verdict) for port, verdict in found.items() if verdict is not Verdict.AGREED}
+        seen = len(self.duplex.now(end))
+        counts = FabricCounts(
+            stp=self._stp if self._bridge is not None else None,
+            neighbours=self._walks if self._neighbours is not None else None,
+            duplex=DuplexCounts(len(found), seen, wrong) if self.duplex.known else None,
+            ospf=self._ospf.close(end),
+            bgp=self._bgp.close(end),
+        )
+        self._start, self._end = end, end + length
+        self._begin()
+        return counts
+
+    def to_plain(self, at: float) -> dict[str, Any] | None:
+        """What is to be persisted with each window, so that what changed over a restart of the probe is seen: times
+        before ``at``. None for a device of which nothing is known."""
+        plain: dict[str, Any] = {}
+        if self._bridge is not None:
+            seen, bridge = self._bridge, self._bridge.bridge
+            plain["stp"] = [
+                round(seen.at - at, 3),
+                seen.uptime_cs,
+                bridge.designated_root,
+                bridge.topology_changes,
+                bridge.since_change_cs,
+            ]
+        if self._neighbours is not None:
+            plain["neighbours"] = [_neighbour_to_plain(n) for n in self._neighbours.values()]
+        for name, sessions in (("bgp", self._bgp), ("ospf", self._ospf)):
+            if rows := sessions.to_plain(at):
+                plain[name] = rows
+        return {"v": PLAIN_VERSION, **plain} if plain else None
+
+    def resume(self, plain: Mapping[str, Any], at: float) -> None:
+        """The reverse of to_plain, ``at`` on the present clock. ValueError for a version that this code does not
+        know."""
+        if plain["v"] != PLAIN_VERSION:
+            raise ValueError(f"facts of version {plain['v']}; this version of the agent reads {PLAIN_VERSION}")
+        if "stp" in plain:
+            seen_at, uptime_cs, root, changes, since = plain["stp"]
+            self._bridge = _BridgeSeen(at + seen_at, uptime_cs, Bridge(root, changes, since))
+        if "neighbours" in plain:
+            rows = [Neighbor(*row) for row in plain["neighbours"]]
+            self._neighbours = {key_of(row): row for row in rows}
+        self._bgp.resume(plain.get("bgp", {}), at)
+        self._ospf.resume(plain.get("ospf", {}), at)
+
+
+Counted = TypeVar("Counted", StpCounts, NeighbourCounts)
+
+
+def _plus(counts: Counted, **more: int) -> Counted:
+    """The counts with so many more."""
+    return replace(counts, **{name: getattr(counts, name) + n for name, n in more.items()})
+
+
+def key_of(neighbour: Neighbor) -> Key:
+    """What makes a neighbour the same one: lldpRemChassisId, lldpRemPortId, and where it is heard."""
+    return neighbour.local_port, neighbour.remote_chassis, neighbour.remote_port
+
+
+def is_end_station(neighbour: Neighbor) -> bool:
+    """Telephones and computers name their port by its MAC address (the default of ANSI/TIA-1057 endpoints [K]), what
+    forwards for others by a name or number."""
+    return is_mac(neighbour.remote_port)
+
+
+def is_mac(text: str) -> bool:
+    """Whether it is written as "00:11:22:33:44:55"."""
+    parts = text.split(":")
+    return len(parts) == 6 and all(len(p) == 2 and p.isalnum() and set(p.lower()) <= _HEX for p in parts)
+
+
+_HEX = frozenset("0123456789abcdef")
+
+
+def _heard_twice(neighbours: Iterable[Neighbor]) -> set[Key]:
+    """What CDP or another kin tells of somebody whom LLDP hears on the same port."""
+    everybody = list(neighbours)
+    by_lldp = {(n.local_port, _short(n.remote_name)) for n in everybody if n.protocol == "lldp"}
+    return {key_of(n) for n in everybody if n.protocol != "lldp" and (n.local_port, _short(n.remote_name)) in by_lldp}
+
+
+def _short(name: str) -> str:
+    """Without the domain, and without the serial number that CDP puts behind it in brackets."""
+    return name.partition("(")[0].partition(".")[0].casefold()
+
+
+def _about(neighbour: Neighbor) -> dict[str, str]:
+    return {
+        "protocol": neighbour.protocol,
+        "local_port": neighbour.local_port,
+        "remote_name": neighbour.remote_name,
+        "remote_port": neighbour.remote_port,
+        "remote_chassis": neighbour.remote_chassis,
+    }
+
+
+def _neighbour_to_plain(neighbour: Neighbor) -> list[str]:
+    """Without the description, which may be long."""
+    return [
+        neighbour.protocol,
+        neighbour.local_port,
+        neighbour.remote_name,
+        neighbour.remote_port,
+        neighbour.remote_chassis,
+        neighbour.remote_address,
+        "",
+        neighbour.remote_port_descr,
+    ]

@@ -1,0 +1,262 @@
+"""Routing sessions poll by poll: BGP peers (BGP4-MIB, RFC 4273) and OSPF neighbours (OSPF-MIB, RFC 4750).
+
+A session is stable while it is established (BGP), or full or two-way (OSPF: between routers of which neither is
+designated, two-way is where it ends). A reset is counted when the session is lost, not again when it is back. Those
+that nobody saw lie between two polls that both found it stable: the count of transitions or events went on, or it is
+established for less time than has passed.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from kpi.counters import TOLERANCE_CS, TOLERANCE_SHARE, Refusal, Span, UptimeTracker, delta, span
+from kpi.fabric_counts import SessionCounts
+from kpi.gear import BgpPeer, Facts, OspfNeighbor
+from kpi.states import VALID_PERIODS
+
+GONE = "gone"
+"""The state of a session that is no longer in the table."""
+MOST = 1000
+"""Sessions of one device that are followed, so that no agent can fill the memory; a route reflector has hundreds."""
+FORGOTTEN_S = 86_400.0
+"""An OSPF neighbour that was gone for so long is none any more [D]."""
+FASTEST = 10.0
+"""Transitions or events a second; more is no wrap of a counter but a new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something to be said at once. ``kind`` is the event's type, ``about`` the rest of it."""
+
+    kind: str
+    about: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One reading of one session. ``stable`` is None while it is switched off; ``count`` is the counter that tells of
+    what was not seen, ``stable_s`` for how long it has been established."""
+
+    at: float
+    uptime_cs: int | None
+    state: str
+    stable: bool | None
+    count: int | None = None
+    stable_s: int | None = None
+    remote_as: int | None = None
+    gone_at: float | None = None
+
+    def moved(self, by_s: float) -> "Seen":
+        """The same on another clock, ``by_s`` seconds ahead."""
+        gone = self.gone_at + by_s if self.gone_at is not None else None
+        return replace(self, at=self.at + by_s, gone_at=gone)
+
+    def to_plain(self) -> list[Any]:
+        """Compact JSON types."""
+        values = [getattr(self, name) for name in Seen.__slots__]
+        while values[-1] is None:
+            values.pop()
+        return [round(value, 3) if isinstance(value, float) else value for value in values]
+
+
+class Rules(Protocol):
+    """What tells the two kinds of session apart."""
+
+    name: str
+    """What its events begin with."""
+    other: str
+    """What they call the other end."""
+
+    def read(self, at: float, facts: Facts) -> dict[str, Seen]:
+        """The sessions of one poll by key."""
+
+    def lost(self, before: Seen, after: Seen, over: Span) -> tuple[int, int]:
+        """How often it was lost between two readings, and how many of those nobody saw."""
+
+    def gone(self, before: Seen, at: float) -> Seen:
+        """What is known of a session that is no longer in the table."""
+
+
+class Bgp:
+    """Peers, by their address."""
+
+    name = "bgp"
+    other = "peer"
+
+    def read(self, at: float, facts: Facts) -> dict[str, Seen]:
+        """A peer that is switched off (bgpPeerAdminStatus stop) is neither stable nor lost."""
+        found: dict[str, Seen] = {}
+        for row in facts.rows:
+            if isinstance(row, BgpPeer):
+                stable = row.state == "established" if row.admin_up is not False else None
+                seen = Seen(at, facts.uptime_cs, row.state, stable, row.transitions, row.established_s, row.remote_as)
+                found.setdefault(row.remote_address, seen)
+        return found
+
+    def lost(self, before: Seen, after: Seen, over: Span) -> tuple[int, int]:
+        """Of n transitions into established between two readings, every one but the last was lost again, and the
+        last as well where it is not established now; one that was established before them was lost to begin with."""
+        if before.stable is None or (after.stable is None and after.state != GONE):
+            return 0, 0
+        was, still = before.stable, bool(after.stable)
+        seen = int(was and not still)
+        lost = seen
+        if after.state != GONE:
+            rise = delta(before.count, after.count, 32, over, per_s=FASTEST, wrap_s=_NEVER)
+            if isinstance(rise, int):
+                lost = max(rise + was - still, seen)
+        if not lost and was and still and _began_since(before, after):
+            lost = 1
+        return lost, lost - seen
+
+    def gone(self, before: Seen, at: float) -> Seen:
+        """Taken out of the configuration, or a dynamic neighbour: switched off, as far as anybody can tell."""
+        return Seen(at, None, GONE, None, remote_as=before.remote_as, gone_at=_since(before, at))
+
+
+class Ospf:
+    """Neighbours, by their address; by router id as well where several have the same."""
+
+    name = "ospf"
+    other = "neighbour"
+
+    def read(self, at: float, facts: Facts) -> dict[str, Seen]:
+        """On a link without addresses of its own several neighbours may show the same."""
+        rows = [row for row in facts.rows if isinstance(row, OspfNeighbor)]
+        times = Counter(row.address for row in rows)
+        found: dict[str, Seen] = {}
+        for row in rows:
+            key = row.address if row.address and times[row.address] == 1 else f"{row.router_id} {row.address}".strip()
+            found.setdefault(key, Seen(at, facts.uptime_cs, row.state, row.state in _STABLE, row.events))
+        return found
+
+    def lost(self, before: Seen, after: Seen, over: Span) -> tuple[int, int]:
+        """On the way up a neighbour has an event for each state: only between two readings of the same stable state
+        do events tell of a loss, and so does a count that began anew while the agent ran on."""
+        if before.stable and (not after.stable or (before.state, after.state) == ("full", "twoWay")):
+            return 1, 0
+        if not before.stable or before.state != after.state:
+            return 0, 0
+        rise = delta(before.count, after.count, 32, over, per_s=FASTEST, wrap_s=_NEVER)
+        unseen = int(rise > 0 if isinstance(rise, int) else rise is Refusal.IMPLAUSIBLE)
+        return unseen, unseen
+
+    def gone(self, before: Seen, at: float) -> Seen:
+        """ospfNbrTable drops a neighbour that is down."""
+        return Seen(at, None, GONE, stable=False, gone_at=_since(before, at))
+
+
+class Sessions:
+    """The sessions of one kind of one device, window after window."""
+
+    __slots__ = ("_counts", "_fresh_from", "_passed_ms", "_rules", "_seen", "_uptime", "status_s")
+
+    def __init__(self, rules: Rules, uptime: UptimeTracker, start: float, status_s: float) -> None:
+        """The first window begins at ``start`` (monotonic seconds); ``uptime`` is the device's one tracker."""
+        self._rules = rules
+        self._uptime = uptime
+        self._passed_ms = _ms(start)
+        self._fresh_from = float("-inf")
+        self._seen: dict[str, Seen] = {}
+        self._counts: dict[str, list[int]] = {}
+        self.status_s = status_s
+
+    def take(self, at: float, facts: Facts) -> list[Change]:
+        """All sessions as one poll found them; of those that an incomplete walk lacks nothing is known."""
+        self.settle(at)
+        changes: list[Change] = []
+        now = self._rules.read(at, facts)
+        for key, seen in now.items():
+            if key in self._seen or len(self._seen) < MOST:
+                changes += self._step(key, seen)
+                self._count(key)[_CHECKS] += seen.stable is not None
+        for key in [key for key in self._seen if facts.complete and key not in now]:
+            seen = self._rules.gone(self._seen[key], at)
+            if seen.gone_at is not None and at - seen.gone_at >= FORGOTTEN_S:
+                del self._seen[key]
+                continue
+            changes += self._step(key, seen)
+            self._count(key)[_CHECKS] += seen.stable is not None
+        return changes
+
+    def _step(self, key: str, seen: Seen) -> list[Change]:
+        before = self._seen.get(key)
+        self._seen[key] = seen
+        if before is None:
+            return []
+        over = span(before.uptime_cs, seen.uptime_cs, seen.at - before.at, trusted=self._uptime.trusted)
+        lost, unseen = self._rules.lost(before, seen, over)
+        counts = self._count(key)
+        counts[_RESETS] += lost
+        counts[_UNSEEN] += unseen
+        about: dict[str, Any] = {self._rules.other: key, "was": before.state, "state": seen.state}
+        if seen.remote_as is not None:
+            about["remote_as"] = seen.remote_as
+        changes: list[Change] = []
+        if before.stable and (lost or not seen.stable):
+            changes.append(Change(f"{self._rules.name}.down", {**about, "unseen": unseen}))
+        if seen.stable and (not before.stable or lost):
+            changes.append(Change(f"{self._rules.name}.up", about))
+        return changes
+
+    def settle(self, to: float) -> None:
+        """Let the states hold up to ``to``, at most two periods after they were read (KPI.md R1)."""
+        since, to_ms = self._passed_ms, _ms(to)
+        if to_ms <= since:
+            return
+        for key, seen in self._seen.items():
+            held = min(_ms(seen.at + VALID_PERIODS * self.status_s), to_ms) - max(since, _ms(seen.at))
+            if held > 0 and seen.stable is not None and seen.at > self._fresh_from:
+                counts = self._count(key)
+                counts[_KNOWN] += held
+                counts[_LOST] += 0 if seen.stable else held
+        self._passed_ms = to_ms
+
+    def close(self, end: float) -> dict[str, SessionCounts]:
+        """The window that ends at ``end``; the next one begins there. Sessions that are switched on and of which
+        nothing was known in it are there all the same, empty."""
+        self.settle(end)
+        known = dict.fromkeys([*self._counts, *(key for key, seen in self._seen.items() if seen.stable is not None)])
+        counts, self._counts = self._counts, {}
+        return {key: SessionCounts(*counts[key]) if key in counts else SessionCounts() for key in known}
+
+    def _count(self, key: str) -> list[int]:
+        return self._counts.setdefault(key, [0] * len(SessionCounts.__slots__))
+
+    def to_plain(self, at: float) -> dict[str, Any]:
+        """What is to be persisted, with times before ``at``."""
+        return {key: seen.moved(-at).to_plain() for key, seen in self._seen.items()}
+
+    def resume(self, plain: Mapping[str, Any], at: float) -> None:
+        """The reverse of to_plain, ``at`` on the present clock. What was read then says nothing of the time since: it
+        is not known (KPI.md R8)."""
+        self._fresh_from = at
+        self._seen = {key: Seen(*row).moved(at) for key, row in plain.items()}
+
+
+_CHECKS, _KNOWN, _LOST, _RESETS, _UNSEEN = range(5)
+_STABLE = frozenset({"full", "twoWay"})
+_NEVER = float("inf")
+
+
+def _began_since(before: Seen, after: Seen) -> bool:
+    """It has been established for less time than has passed; where both readings tell since when, they must differ by
+    more than the clocks may."""
+    if after.stable_s is None:
+        return False
+    elapsed = after.at - before.at
+    tolerance = max(TOLERANCE_CS / 100, TOLERANCE_SHARE * elapsed)
+    began = after.at - after.stable_s
+    if before.stable_s is None:
+        return began > before.at + tolerance
+    return began > before.at and began - (before.at - before.stable_s) > tolerance
+
+
+def _since(before: Seen, at: float) -> float:
+    return at if before.gone_at is None else before.gone_at
+
+
+def _ms(at: float) -> int:
+    return round(at * 1000)
