@@ -37,6 +37,8 @@ class Form(StrEnum):
     """8 octets, also written as hexadecimal digits: priority and MAC address; the MAC address counts."""
     CHASSIS = "chassis"
     """A MAC address where there are six octets that are no text, else text."""
+    CHANNEL_MHZ = "channel_mhz"
+    """The centre frequency in MHz of the 802.11 channel that the number says (2.4 and 5 GHz)."""
 
 
 class Part(StrEnum):

@@ -14,6 +14,7 @@ from collectors.snmp.interfaces import number, object_id
 from collectors.snmp.text import DESCR_LIMIT, clean_text, mac_text, written_mac
 
 _NUMBER = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
+_DIGITS = re.compile(rb"[0-9]{1,9}")
 _FLOATS = {0x78: ">f", 0x79: ">d"}
 """net-snmp's Opaque Float and Double, behind 9F."""
 _INET_OCTETS = {1: 4, 2: 16, 3: 8, 4: 20}
@@ -219,7 +220,7 @@ def formed(bind: VarBind, form: Form | None) -> str | None:
     if bind.value is None:
         return None
     if isinstance(bind.value, int):
-        return str(bind.value)
+        return _channel_mhz(str(bind.value).encode()) if form is Form.CHANNEL_MHZ else str(bind.value)
     if bind.tag == ber.OBJECT_IDENTIFIER:
         return object_id(bind)
     if bind.tag == ber.OPAQUE:
@@ -251,6 +252,19 @@ def _chassis(raw: bytes) -> str | None:
     return written_mac(raw) or clean_text(raw) or None
 
 
+def _channel_mhz(raw: bytes) -> str | None:
+    """IEEE 802.11-2020 annex E, channels of 2.4 and 5 GHz: "6", "36+", 161; above the low octet stand flags."""
+    digits = _DIGITS.search(raw)
+    channel = int(digits[0]) & 0xFF if digits is not None else 0
+    if 1 <= channel <= 13:
+        return str(2407 + 5 * channel)
+    if channel == 14:
+        return "2484"
+    if 183 <= channel <= 196:
+        return str(4000 + 5 * channel)
+    return str(5000 + 5 * channel) if 32 <= channel <= 177 else None
+
+
 _FORMS: Mapping[Form | None, Callable[[bytes], str | None]] = {
     Form.IP: address_text,
     Form.MAC: mac_text,
@@ -258,6 +272,7 @@ _FORMS: Mapping[Form | None, Callable[[bytes], str | None]] = {
     Form.OCTETS: _octets_said,
     Form.BRIDGE_ID: _bridge,
     Form.CHASSIS: _chassis,
+    Form.CHANNEL_MHZ: _channel_mhz,
 }
 
 
