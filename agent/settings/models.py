@@ -9,6 +9,7 @@
       .devices       tuple[DeviceSettings]       name, id, role, address, parents, snmp, ports, echo, echo_s, ...
       .maintenance   tuple[MaintenanceSettings]  devices, start, end, reason
       .mqtt          MqttSettings        enabled, host, port, transport, protocol, username, password, tls, ...
+      .traps         TrapsSettings       enabled, host, port
       .http          HttpSettings        enabled, host, port, access_code, cert, key, plain_http, hosts
       .store         StoreSettings       path, max_bytes, ballast_bytes, keep_...
       .log           LogSettings         level
@@ -137,6 +138,18 @@ class SnmpSettings(Section):
     counters_s: CounterSeconds = Field(300.0, description="Seconds between two readings of the ports' counters.")
     timeout_s: Annotated[Seconds, Field(ge=0.1, le=30)] = Field(2.0, description="How long one request waits.")
     retries: Annotated[Count, Field(ge=0, le=5)] = Field(2, description="How often an unanswered request is repeated.")
+
+
+class TrapsSettings(Section):
+    """Traps and informs that devices send: the device is asked at once, and an event is said; they are no figures.
+
+    Only devices in this file are heard, and only with a community or SNMPv3 user of a `[[credential]]`. Port 162 is
+    opened by systemd (`systemctl enable sonda-traps.socket`, then `systemctl restart sonda`); `host` and `port` then do
+    not count."""
+
+    enabled: Flag = Field(False, description="Whether the agent listens for them.")
+    host: ListenAddress = Field("0.0.0.0", description="Address to listen on; `::` takes IPv4 and IPv6.")  # noqa: S104 - devices speak from the LAN
+    port: Port = Field(162, description="UDP port. Below 1024 it takes systemd, or a privilege the agent does not ask.")
 
 
 def _number_as_text(value: Any) -> Any:
@@ -329,6 +342,7 @@ class Settings(Section):
     network: NetworkSettings = NetworkSettings()
     echo: EchoSettings = EchoSettings()
     snmp: SnmpSettings = SnmpSettings()
+    traps: TrapsSettings = TrapsSettings()
     credentials: tuple[CredentialSettings, ...] = Field((), alias="credential")
     devices: tuple[DeviceSettings, ...] = Field((), alias="device")
     maintenance: tuple[MaintenanceSettings, ...] = ()

@@ -19,6 +19,7 @@ AT_START: Mapping[str, frozenset[str] | None] = {
     "site": frozenset({"tenant", "site", "probe"}),  # topics, the last will and the stream hang on them
     "store": None,  # the store is never touched by a reload
     "http": None,  # the listening socket; an access code belongs to it
+    "traps": None,  # their socket
 }
 """Settings that count from the next start on, by section; None is the whole section."""
 
