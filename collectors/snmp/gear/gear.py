@@ -11,7 +11,7 @@ from collectors.snmp.errors import SnmpError
 from collectors.snmp.gear.choose import choose, inventory, present
 from collectors.snmp.gear.library import Library
 from collectors.snmp.gear.model import Every, Profile, System
-from collectors.snmp.gear.tables import TableState, settled
+from collectors.snmp.gear.tables import TableState, fetch, settled
 from collectors.snmp.interfaces import is_present
 from kpi.gear import Fact, Facts, Inventory, Reading, Readings
 from kpi.model import SystemReading
@@ -51,8 +51,9 @@ class Gear:
             self.known = await _known(asker, system)
             self.profile = self.library.profile(await choose(asker, self.library, self.known))
             self.inventory = await inventory(asker, self.profile, self.known)
-            self._todo = await self._those_present(asker, self.profile)
-            self.tables = list(self._todo)
+            tables = await self._those_present(asker, self.profile)
+            await self._mark(asker, tables)
+            self._todo, self.tables = list(tables), tables
         while self._todo:
             await self._todo[0].learn(asker)
             self._todo.pop(0)
@@ -69,6 +70,15 @@ class Gear:
             for table in profile.tables
             if table.entry in there or table.witness in there
         ]
+
+    async def _mark(self, asker: Asker, tables: Iterable[TableState]) -> None:
+        """Read what tells that a table changed, before the table is."""
+        names = {oid.parse(state.table.changed): "" for state in tables if state.table.changed is not None}
+        found, _missing = await fetch(asker, names)
+        self._markers = {name: bind.value for name, bind in found.items()}
+        for state in tables:
+            if state.table.changed is not None:
+                state.marker = self._markers.get(oid.parse(state.table.changed))
 
     # -- the steady state ---------------------------------------------------------------------------------------
 

@@ -41,8 +41,9 @@ def first_text(sources: Sequence[Source], row: Row) -> str | None:
     return next((said for source in sources if (said := text_of(source, row)) is not None), None)
 
 
-def readings_of(table: Table, rows: Sequence[Row], *, witnessed: bool) -> list[Reading]:
-    """The table's readings; ``witnessed`` tells that a count of no rows is to be believed."""
+def readings_of(table: Table, rows: Sequence[Row], *, witnessed: bool, whole: bool) -> list[Reading]:
+    """The table's readings. ``witnessed`` tells that a count of no rows is to be believed, ``whole`` that no row is
+    missing: sums and counts of some rows alone are none."""
     found: list[Reading] = []
     for at, spec in enumerate(table.values):
         tag = spec.source.column or (spec.source.oid or "").rpartition(".")[2] or str(at)
@@ -52,7 +53,7 @@ def readings_of(table: Table, rows: Sequence[Row], *, witnessed: bool) -> list[R
                 for row in rows
                 if (reading := _reading(table, spec, row, f"{table.name}.{tag}.{dotted(row.suffix)}"))
             )
-        else:
+        elif whole:
             found += _reduced(table, spec, rows, f"{table.name}.{tag}", witnessed=witnessed)
     return found
 

@@ -127,7 +127,7 @@ class TableState:
 
     def readings(self, known: Mapping[System, str]) -> list[Reading]:
         """What the rows say now."""
-        return readings_of(self.table, self.passing(known), witnessed=self.witnessed)
+        return readings_of(self.table, self.passing(known), witnessed=self.witnessed, whole=not self.cut)
 
     def facts(self, known: Mapping[System, str]) -> list[Fact]:
         """The same for a table of facts."""

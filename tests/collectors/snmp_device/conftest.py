@@ -10,6 +10,7 @@ from collectors.snmp.client import SnmpClient
 from collectors.snmp.collector import SnmpCollector
 from collectors.snmp.credentials import Community
 from collectors.snmp.device import DeviceSettings
+from collectors.snmp.gear.library import Library
 from kpi.model import Metric, Sample, Target
 from tests.collectors.snmp_device.scripted import ScriptedAgent
 from tests.doubles import ManualClock
@@ -68,12 +69,13 @@ def poller(client: SnmpClient) -> MakePoller:
         deadline_s: float = 20.0,
         real_clock: bool = False,
         counters_s: float = 300.0,
+        library: Library | None = None,
     ) -> Poller:
         port = agent if isinstance(agent, int) else agent.port
         settings = DeviceSettings(
             Community(version, b"public"), port, timeout_s=timeout_s, retries=retries, counters_s=counters_s
         )
         clock = SystemClock() if real_clock else ManualClock()
-        return Poller(SnmpCollector(client, clock, {TARGET: settings}), clock, deadline_s)
+        return Poller(SnmpCollector(client, clock, {TARGET: settings}, library), clock, deadline_s)
 
     return make

@@ -64,7 +64,7 @@ async def test_a_correct_switch(client: SnmpClient, version: str) -> None:
             "sys_location": "rack 1",
             "uptime_seconds": 1000.0,
         },
-        "identity": {"profile": None, "vendor": "Acme", "model": "S-2", "firmware": "1.2.3", "serial": "SN-1"},
+        "identity": {"profile": "standard", "vendor": "Acme", "model": "S-2", "firmware": "1.2.3", "serial": "SN-1"},
         "wireless": [],
         "sensors": [],
         "neighbors": [],
