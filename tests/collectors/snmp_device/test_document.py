@@ -67,6 +67,7 @@ async def test_a_correct_switch(client: SnmpClient, version: str) -> None:
         "identity": {"profile": "standard", "vendor": "Acme", "model": "S-2", "firmware": "1.2.3", "serial": "SN-1"},
         "wireless": [],
         "sensors": [],
+        "other": [],
         "neighbors": [],
         "bgp_peers": [],
         "ospf_neighbors": [],
