@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import metadata
+from typing import Any
 
 from agent.boundary import Boundary
 from agent.live import AgentNow
@@ -46,6 +47,7 @@ def about(
     publisher: PublisherState | None,
     vitals: Vitals,
     reload_faults: str | None,
+    traps: Mapping[str, Any],
 ) -> AgentNow:
     """Everything as it is now."""
     uptime = clock.monotonic() - timeline.began
@@ -84,6 +86,7 @@ def about(
         broker=_broker(publisher, backlog),
         vitals=asdict(vitals),
         settings={"reload_faults": reload_faults},
+        traps=traps,
     )
 
 

@@ -39,6 +39,7 @@ from agent.site import host_names, plan_site
 from agent.store.errors import StoreError
 from agent.store.store import Store
 from agent.timeline import Timeline
+from agent.traps import Traps
 from agent.view import View
 from agent.vitals import VitalsReader, who_listens
 from agent.windows import ALIVE, ECHO, MINUTE_S
@@ -177,6 +178,16 @@ class Agent:
             five_closed=self._five_closed,
             dated=self._first_date,
         )
+        self._traps = stack.enter_context(
+            Traps(
+                settings.traps,
+                settings.site,
+                clock=clock,
+                boundary=self._boundary,
+                ask_again=self._ask_again,
+                event=self._core.event,
+            )
+        )
         self._engine = stack.enter_context(self._make_engine(clock, self._core.monitor))
         self._measuring = Measuring(
             clock=clock,
@@ -244,6 +255,7 @@ class Agent:
             make(self._core.windows.run(), name="windows"),
             make(self._folds.run(now_utc), name="folds"),
             make(self._resolver.run(), name="resolver"),
+            make(self._traps.run(), name="traps"),
             make(self._follow_routes(), name="routes"),
             make(self._follow_first_date(), name="first date"),
             make(self._restate(()), name="restate"),
@@ -318,6 +330,7 @@ class Agent:
         plan = plan_site(self._settings, self._routes, self._resolver.addresses)
         self._core.apply(plan)
         self._measuring.apply(plan)
+        self._traps.apply(plan, self._settings.credentials)
 
     async def _follow_signals(self, group: asyncio.TaskGroup) -> None:
         while True:
@@ -385,6 +398,7 @@ class Agent:
             "rss_bytes": vitals.rss_bytes,
             "cpu_s": round(vitals.cpu_s, 1),
             "trouble": self._recorder.trouble,
+            "traps": self._traps.now(),
         }
 
     async def _about(self) -> AgentNow:
@@ -405,6 +419,7 @@ class Agent:
             publisher=self._publishing.state,
             vitals=self._vitals.read(),
             reload_faults=self._last_reload,
+            traps=self._traps.now(),
         )
 
 

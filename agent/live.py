@@ -170,6 +170,7 @@ class AgentNow:
     broker: Mapping[str, Any]
     vitals: Mapping[str, Any]
     settings: Mapping[str, Any]
+    traps: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

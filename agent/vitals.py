@@ -65,14 +65,16 @@ def _temperature() -> float | None:
     return None
 
 
-def who_listens(port: int) -> str | None:
-    """The program that listens on this TCP port, as "name (pid 123)"; None where it cannot be known (not root)."""
+def who_listens(port: int, kind: str = "tcp") -> str | None:
+    """The program that listens on this port of "tcp" or "udp", as "name (pid 123)"; None where it cannot be known (not
+    root)."""
     try:
-        connections = psutil.net_connections("tcp")
+        connections = psutil.net_connections(kind)
     except psutil.AccessDenied:
         return None
     for connection in connections:
-        if connection.status == psutil.CONN_LISTEN and connection.laddr[1:2] == (port,) and connection.pid:
+        listens = connection.status == psutil.CONN_LISTEN or (kind == "udp" and not connection.raddr)
+        if listens and connection.laddr[1:2] == (port,) and connection.pid:
             try:
                 return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
             except psutil.NoSuchProcess:

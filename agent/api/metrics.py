@@ -4,6 +4,7 @@ of devices; figures nobody knows are left out, as the format has it."""
 from collections.abc import Iterable, Sequence
 
 from agent.live import AgentNow, DeviceNow, SiteNow
+from collectors.snmp.traps.model import Fate
 
 _STATES = ("up", "down", "unknown", "maintenance")
 
@@ -56,7 +57,25 @@ def exposition(site: SiteNow, devices: Sequence[DeviceNow], agent: AgentNow) -> 
         "Runs, and what kept runs from being made.",
         (({"event": e}, float(agent.scheduler[e])) for e in ("runs", "overlaps", "deadlines", "missed")),
     )
+    if agent.traps.get("listening"):
+        metric(
+            "sonda_traps_total",
+            "counter",
+            "Datagrams on the port for traps by what became of them; kernel: dropped before they were read.",
+            (({"fate": f}, float(agent.traps[k])) for f, k in _fates()),
+        )
+        metric(
+            "sonda_traps_accepted_total",
+            "counter",
+            "Accepted traps by name.",
+            (({"trap": name}, float(count)) for name, count in sorted(agent.traps["by_name"].items())),
+        )
     return "\n".join(lines) + "\n"
+
+
+def _fates() -> Iterable[tuple[str, str]]:
+    """(label, key in the agent's document)."""
+    return [*((fate.value, fate.value) for fate in Fate), ("kernel", "dropped_by_kernel")]
 
 
 def _labels(labels: dict[str, str]) -> str:

@@ -26,6 +26,7 @@ from agent.live import (
     SiteNow,
     SpanNow,
 )
+from collectors.snmp.traps.model import Fate
 from tests.doubles import ManualClock
 
 HOSTILE = '<script>alert("1")</script>\u202e'
@@ -51,6 +52,8 @@ AGENT = AgentNow(
     version="1", boot="b", started="2026-01-01T00:00:00.000Z", uptime_s=5.0, clock={}, icmp={}, snmp={},
     scheduler={"runs": 3, "overlaps": 0, "deadlines": 0, "missed": 0}, store={"bytes_used": 10},
     broker={"backlog_messages": 2, "connected": False}, vitals={"cpu_s": 0.5, "rss_bytes": 9}, settings={},
+    traps={"listening": {"host": "::", "port": 162}, **dict.fromkeys(Fate, 0), "dropped_rate": 7,
+           "dropped_by_kernel": 1, "by_name": {"linkDown": 2}},
 )  # fmt: skip
 
 
@@ -224,6 +227,9 @@ async def test_metrics_are_prometheus_text_in_base_units() -> None:
     assert 'sonda_device_state{device="silent",state="down"} 1' in lines
     assert "sonda_backlog_messages 2" in lines
     assert "sonda_broker_connected 0" in lines
+    assert 'sonda_traps_total{fate="dropped_rate"} 7' in lines
+    assert 'sonda_traps_total{fate="kernel"} 1' in lines
+    assert 'sonda_traps_accepted_total{trap="linkDown"} 2' in lines
     names = [line.split()[2] for line in lines if line.startswith("# TYPE")]
     assert len(names) == len(set(names))
     assert HOSTILE not in answer.text

@@ -199,7 +199,7 @@ class Site:
                     "state": {"last_error": "The broker does not answer."}},
             vitals={"rss_bytes": 83e6, "disk_free_bytes": 9e9, "disk_total_bytes": 3e10, "load_1min": 0.2,
                     "memory_available_bytes": 6e8, "temperature_c": 51.0},
-            settings={"reload_faults": None},
+            settings={"reload_faults": None}, traps={"enabled": False, "listening": None},
         )  # fmt: skip
 
     def ready(self) -> str | None:
