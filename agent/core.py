@@ -27,6 +27,7 @@ from kpi.model import Incident, State, SystemReading, Window
 from kpi.ports import LastReading
 from kpi.reachability import StateChange
 from kpi.reboots import Restart
+from kpi.sessions import Change
 from kpi.states import StateSeconds, network_changes, state_seconds
 
 EVENT_SCHEMA = "sonda.event.v1"
@@ -133,7 +134,8 @@ class Core:
                 at = reading.utc_at - offset
                 ports = {k: LastReading.from_plain(p).moved(at) for k, p in reading.plain["ports"].items()}
                 kept = reading.plain.get("system")
-                track.polled.resume(ports, (at + kept[0], SystemReading(*kept[1:])) if kept else None)
+                system = (at + kept[0], SystemReading(*kept[1:])) if kept else None
+                track.polled.resume(ports, system, reading.plain.get("fabric"), at)
 
     def in_maintenance(self, device: str) -> bool:
         """Whether a planned time of this device is now."""
@@ -198,6 +200,9 @@ class Core:
     def flapping(self, device: str, at: float, port: str, merit: float, *, on: bool) -> None:
         told = {"device": device, "port": port, "merit": round(merit), "state": "flapping" if on else "steady"}
         self.event("link.flap", **told, noticed=rfc3339(self.timeline.utc(at)))
+
+    def changed(self, device: str, at: float, what: Change) -> None:
+        self.event(what.kind, device=device, **what.about, noticed=rfc3339(self.timeline.utc(at)))
 
     def _network(self, start: float, end: float, checks: int) -> StateSeconds | None:
         gateway = self.history.of(self.plan.gateway) if self.plan.gateway else None

@@ -5,14 +5,18 @@ SNMP silent while ICMP answers is the SNMP agent's trouble: the device stays up,
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from agent.settings.models import PortsSettings
 from agent.site import matches
+from kpi.fabric import FabricAccumulator
+from kpi.fabric_counts import FabricCounts
+from kpi.gear import Facts
 from kpi.model import Metric, Outcome, PortCounters, PortIdentity, PortStatus, Sample, SystemReading
 from kpi.port_counts import PortCounts
 from kpi.ports import LastReading, PortAccumulator
 from kpi.reboots import Restart, RestartCounts, RestartTracker, count_restarts
+from kpi.sessions import Change
 
 REMEMBERED_S = 7200.0
 """Restarts are kept in memory this long: longer than any window that may still be closed."""
@@ -37,6 +41,10 @@ class Notices(Protocol):
     def flapping(self, device: str, at: float, port: str, merit: float, *, on: bool) -> None:
         """A port began to flap, or has settled (RFC 2439's figure of merit)."""
 
+    def changed(self, device: str, at: float, what: Change) -> None:
+        """A neighbour, a routing session or the root of the spanning tree is another one; ``at`` is when it was
+        noticed."""
+
 
 class Polled:
     """One device's SNMP side. Times are monotonic seconds."""
@@ -59,18 +67,29 @@ class Polled:
         self._readings = 0
         self._seen: list[tuple[float, Restart]] = []
         self._before: dict[str, LastReading] = {}
+        self.fabric = FabricAccumulator(self.restarts.uptime, start, end, status_s=status_s)
 
     def configure(self, status_s: float, ports: PortsSettings) -> None:
         """New settings, also for ports that are known."""
         self._status_s, self._access = status_s, ports.access
+        self.fabric.configure(status_s)
         for port in self.ports.values():
             port.status_s, port.access = status_s, self._is_access(port.identity)
 
-    def resume(self, readings: Mapping[str, LastReading], system: tuple[float, SystemReading] | None) -> None:
-        """What was read before the probe restarted (KPI.md R8), moved to the present monotonic clock."""
+    def resume(
+        self,
+        readings: Mapping[str, LastReading],
+        system: tuple[float, SystemReading] | None,
+        fabric: Mapping[str, Any] | None = None,
+        at: float = 0.0,
+    ) -> None:
+        """What was read before the probe restarted (KPI.md R8), moved to the present monotonic clock; ``fabric`` as
+        last_fabric gave it at ``at``."""
         self._before = dict(readings)
         if system is not None:
             self.restarts.resume(*system)
+        if fabric is not None:
+            self.fabric.resume(fabric, at)
 
     def take(self, sample: Sample) -> None:
         """One sample of the SNMP collector. A metric that nobody here takes is left alone."""
@@ -82,6 +101,8 @@ class Polled:
         value = sample.value
         seconds = value if isinstance(value, float | int) else None
         self.last = PollOutcome(sample.at, sample.outcome, sample.reason, seconds)
+        if sample.outcome is Outcome.OK:
+            self.fabric.answered(sample.at)
 
     def _take_system(self, sample: Sample) -> None:
         value = sample.value
@@ -112,6 +133,11 @@ class Polled:
         port = self.ports.get(sample.instance)
         if port is not None and isinstance(sample.value, PortCounters):
             port.take_counters(sample.at, sample.value)
+
+    def _take_facts(self, sample: Sample) -> None:
+        if isinstance(sample.value, Facts):
+            for change in self.fabric.take(sample.at, sample.value):
+                self._notices.changed(self._device, sample.at, change)
 
     def _take_status(self, port: PortAccumulator, at: float, status: PortStatus) -> None:
         before = port.flapping
@@ -147,6 +173,11 @@ class Polled:
         self._window = (end, next_end)
         return {key: port.close(end, next_end) for key, port in self.ports.items()}
 
+    def close_fabric(self, end: float, next_end: float) -> FabricCounts | None:
+        """The same of routing and switching; None where the device has nothing of it."""
+        counts = self.fabric.close(end, next_end)
+        return counts if counts != FabricCounts() else None
+
     def close_restarts(self, start: float, end: float, maintenance: tuple[tuple[float, float], ...]) -> RestartCounts:
         """The restarts within [start, end)."""
         readings, self._readings = self._readings, 0
@@ -161,11 +192,16 @@ class Polled:
         readings = {key: port.last_reading() for key, port in self.ports.items()}
         return {key: reading for key, reading in readings.items() if reading is not None}
 
+    def last_fabric(self, at: float) -> dict[str, Any] | None:
+        """What is to be persisted of routing and switching, with times before ``at``."""
+        return self.fabric.to_plain(at)
+
     _TAKERS: ClassVar[Mapping[str, Callable[["Polled", Sample], None]]] = {
         Metric.SNMP: _take_poll,
         Metric.SYSTEM: _take_system,
         Metric.PORT_IDENTITY: _take_identity,
         Metric.PORT_STATUS: _take_port_status,
         Metric.PORT_COUNTERS: _take_counters,
+        Metric.FACTS: _take_facts,
     }
     """Who takes the samples of a metric."""

@@ -13,9 +13,10 @@ from typing import Any
 from agent.messages import MessageDraft
 from agent.polled import PollOutcome
 from agent.site import SitePlan, Watchable
-from agent.windows import ECHO, FIVE_S, NETWORK, PORTS, RESTARTS, STATE, Five
+from agent.windows import ECHO, FABRIC, FIVE_S, NETWORK, PORTS, RESTARTS, STATE, Five
 from kpi.catalogue import entry_of
 from kpi.echo import EchoCounts
+from kpi.fabric_counts import FabricCounts
 from kpi.merge import DeviceWindow, merge_device, merge_optional
 from kpi.model import Figure, NullReason, Outcome, Status, Summary, Window
 from kpi.port_counts import PortCounts, ports_window_from_plain
@@ -247,6 +248,7 @@ def _device_window(plains: Mapping[str, Mapping[str, Any]], watchable: Watchable
     device = watchable.device.id
     states, echo = plains.get(STATE, {}).get(device), plains.get(ECHO, {}).get(device)
     ports, restarts = plains.get(PORTS, {}).get(device), plains.get(RESTARTS, {}).get(device)
+    fabric = plains.get(FABRIC, {}).get(device)
     if states is None:
         return None
     return DeviceWindow(
@@ -256,6 +258,7 @@ def _device_window(plains: Mapping[str, Mapping[str, Any]], watchable: Watchable
         echo=EchoCounts.from_plain(echo) if echo is not None else None,
         ports=_port_counts(ports),
         restarts=RestartCounts.from_plain(restarts) if restarts is not None else None,
+        fabric=FabricCounts.from_plain(fabric) if fabric is not None else None,
     )
 
 

@@ -24,7 +24,7 @@ from kpi.states import StateSeconds, state_seconds
 GRACE_S = 5.0
 """Two seconds of waiting time for the last echo, three to confirm a device down that vanished at the end."""
 MINUTE_S, FIVE_S = 60, 300
-ECHO, STATE, PORTS, RESTARTS = "echo", "state", "ports", "restarts"
+ECHO, STATE, PORTS, RESTARTS, FABRIC = "echo", "state", "ports", "restarts", "fabric"
 """The kinds of windows in the store."""
 NETWORK = "network"
 """The entity whose states are the site's way to the internet (network_uptime_pct)."""
@@ -213,6 +213,7 @@ class Windows:
             echo=block.echo.get(track.id) if track.watchable.echo_s is not None else None,
             ports=polled.close(end, next_end) if polled is not None else {},
             restarts=polled.close_restarts(block.start, end, maintenance) if polled is not None else None,
+            fabric=polled.close_fabric(end, next_end) if polled is not None else None,
         )
 
     def _maintenance(self, plan: SitePlan, device: str) -> tuple[tuple[float, float], ...]:
@@ -230,6 +231,8 @@ class Windows:
                 rows.append(self._row(device, PORTS, span, ports_window_to_plain(part.ports)))
             if part.restarts is not None and part.restarts.readings:
                 rows.append(self._row(device, RESTARTS, span, part.restarts.to_plain()))
+            if part.fabric is not None:
+                rows.append(self._row(device, FABRIC, span, part.fabric.to_plain()))
         if five.network is not None:
             rows.append(self._row(NETWORK, STATE, span, five.network.to_plain()))
         return Batch(windows=rows, counters=self._counters())
@@ -249,10 +252,11 @@ class Windows:
             if track.polled is None:
                 continue
             readings = {key: r.moved(-at).to_plain() for key, r in track.polled.last_readings().items()}
-            system = track.polled.last_system()
-            if readings or system is not None:
+            system, fabric = track.polled.last_system(), track.polled.last_fabric(at)
+            if readings or system is not None or fabric is not None:
                 kept = [system[0] - at, *uptimes(system[1])] if system is not None else None
-                rows.append(CountersRow(track.id, self._boot, at, utc, {"ports": readings, "system": kept}))
+                plain = {"ports": readings, "system": kept, **({"fabric": fabric} if fabric is not None else {})}
+                rows.append(CountersRow(track.id, self._boot, at, utc, plain))
         return rows
 
 

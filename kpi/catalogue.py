@@ -6,11 +6,14 @@ API, page, contract, command line and kpi/README.md are generated from it.
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from kpi.entries_fabric import FABRIC_ENTRIES
 from kpi.entries_path import PATH_ENTRIES
 from kpi.entries_ports import PORT_ENTRIES
 from kpi.entry import Kpi, Scope
 
-CATALOGUE: Mapping[str, Kpi] = MappingProxyType({entry.id: entry for entry in (*PATH_ENTRIES, *PORT_ENTRIES)})
+CATALOGUE: Mapping[str, Kpi] = MappingProxyType(
+    {entry.id: entry for entry in (*PATH_ENTRIES, *PORT_ENTRIES, *FABRIC_ENTRIES)}
+)
 """By id, in the order in which people read them."""
 
 

@@ -1,15 +1,18 @@
 """Figures of routing and switching out of a device's FabricCounts: one function a KPI, null with a reason (R11)."""
 
 from collections.abc import Mapping
+from functools import reduce
 
 from kpi.duplex import Verdict
-from kpi.fabric_counts import DuplexCounts, FabricCounts, NeighbourCounts, SessionCounts, StpCounts
+from kpi.fabric_counts import DuplexCounts, FabricCounts, NeighbourCounts, SessionCounts, StpCounts, merge_fabric
 from kpi.model import Figure, NullReason
+from kpi.worst import beside_worst, worst_of
 
 NEW_ROOT_WEIGHS = 3
 """Another root bridge is worth attention by itself: as much as the fewest changes that are."""
 MOST_NAMED = 5
 """Ports that are named in a figure's flags."""
+_WORST_ON = {"duplex_mismatch": "grade", "stp_changes": "weight", "neighbour_churn": "infrastructure"}
 
 
 def fabric_figures(counts: FabricCounts, unanswered: NullReason = NullReason.NO_DATA) -> tuple[Figure, ...]:
@@ -26,6 +29,18 @@ def fabric_figures(counts: FabricCounts, unanswered: NullReason = NullReason.NO_
         if sessions:
             found += [stability(name, sessions, unanswered), resets(name, sessions, unanswered)]
     return tuple(found)
+
+
+def site_fabric(devices: Mapping[str, FabricCounts]) -> list[Figure]:
+    """The sums over the devices that have any of it, with the worst of them beside each."""
+    whole = reduce(merge_fabric, (counts.named(device) for device, counts in devices.items()), FabricCounts())
+    each = {device: {f.kpi: f for f in fabric_figures(counts)} for device, counts in devices.items()}
+    found = []
+    for total in fabric_figures(whole):
+        those = {device: figures[total.kpi] for device, figures in each.items() if total.kpi in figures}
+        part = "worst_pct" if total.kpi.endswith("_stability") else "worst"
+        found.append(beside_worst(total, part, worst_of(those, _WORST_ON.get(total.kpi, "value"))))
+    return found
 
 
 def duplex_mismatch(duplex: DuplexCounts, unanswered: NullReason = NullReason.NO_DATA) -> Figure:

@@ -10,6 +10,7 @@ from functools import reduce
 from typing import TypeVar
 
 from kpi.echo import EchoCounts, merge_echo
+from kpi.fabric_counts import FabricCounts, merge_fabric
 from kpi.model import Role
 from kpi.port_counts import PortCounts, merge_ports
 from kpi.reboots import RestartCounts, merge_restarts
@@ -29,6 +30,7 @@ class DeviceWindow:
     ports: Mapping[str, PortCounts] = field(default_factory=dict)
     """By PortIdentity.key."""
     restarts: RestartCounts | None = None
+    fabric: FabricCounts | None = None
 
 
 def fold(windows: Iterable[Counts], merge: Callable[[Counts, Counts], Counts]) -> Counts | None:
@@ -63,4 +65,5 @@ def merge_device(a: DeviceWindow, b: DeviceWindow) -> DeviceWindow:
         echo=merge_optional(merge_echo, a.echo, b.echo),
         ports=merge_port_maps(a.ports, b.ports),
         restarts=merge_optional(merge_restarts, a.restarts, b.restarts),
+        fabric=merge_optional(merge_fabric, a.fabric, b.fabric),
     )

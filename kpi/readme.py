@@ -24,6 +24,7 @@ Pure functions from measurements to figures: no clock, no store, no logging, the
 | `counters.py` | two readings of a counter: the delta, or why there is none |
 | `ports.py`, `port_counts.py` | one port's readings turned into windows; their merging and packing |
 | `flap.py`, `reboots.py` | links that flap; devices and SNMP agents that restart |
+| `fabric.py`, `sessions.py`, `duplex.py` | routing and switching, with `fabric_counts.py` and `fabric_figures.py` |
 | `merge.py` | coarser windows as folds of finer ones |
 | `figures.py`, `status.py` | counts to figures; figures to good, attention, bad |
 | `summary.py`, `port_summary.py` | all figures of a device, the site, a device's ports, and their JSON |

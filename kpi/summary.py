@@ -13,6 +13,7 @@ from kpi import figures
 from kpi.catalogue import entry_of, scope_in
 from kpi.echo import EchoCounts, merge_echo
 from kpi.entry import SITE_WEIGHTS, Scope, scope_of
+from kpi.fabric_figures import fabric_figures, site_fabric
 from kpi.merge import DeviceWindow
 from kpi.model import Figure, NullReason, Role, Status, Summary, Window
 from kpi.port_counts import PortCounts
@@ -49,6 +50,8 @@ def device_summary(
         found.append(_because(figures.reboots(device.restarts), unanswered))
     if device.ports:
         found.append(link_flap_of(device.ports.values(), unanswered))
+    if device.fabric is not None:
+        found += fabric_figures(device.fabric, unanswered)
     coverage, scope = device.states.coverage, scope_of(device.role)
     return Summary(
         entity=device.device,
@@ -100,6 +103,7 @@ def site_summary(
     if ports:
         total = link_flap_of(counts for d in own for counts in d.ports.values())
         found.append(beside_worst(total, "worst", worst_of(ports, "value")))
+    found += site_fabric({d.device: d.fabric for d in own if d.fabric is not None})
     coverage = measured.value / 100 if measured.value is not None else 1.0
     return Summary(
         entity=SITE,

@@ -29,6 +29,7 @@ from kpi.model import (
 )
 from kpi.port_counts import PortCounts, ports_window_to_plain
 from kpi.reboots import Restart
+from kpi.sessions import Change
 from kpi.states import StateSeconds
 
 DEVICE = Device("core", "Core", Role.SWITCH, "192.0.2.1")
@@ -147,6 +148,9 @@ class Heard:
 
     def flapping(self, device: str, at: float, port: str, merit: float, *, on: bool) -> None:
         self.flaps.append((device, port, on))
+
+    def changed(self, device: str, at: float, what: Change) -> None:
+        raise AssertionError(what)
 
 
 def test_flapping_and_restarts_are_said_as_they_are_seen() -> None:

@@ -24,6 +24,7 @@ def test_the_kpis_of_the_spine_are_there() -> None:
     assert set(CATALOGUE) == {
         "rtt_ms", "loss_ratio", "jitter_ms", "availability_pct", "network_uptime_pct", "monitoring_coverage_pct",
         "if_in_bps", "if_out_bps", "if_util_pct", "p95_rate_bps", "if_error_pct", "if_discard_pct", "link_flap", "reboots",
+        "duplex_mismatch", "stp_changes", "neighbour_churn", "ospf_stability", "ospf_resets", "bgp_stability", "bgp_resets",
     }  # fmt: skip
 
 
