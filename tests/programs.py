@@ -14,6 +14,8 @@ import pytest
 PACKAGES = {
     "snmpd": "snmpd",
     "snmpget": "snmp",
+    "snmptrap": "snmp",
+    "snmpinform": "snmp",
     "mosquitto": "mosquitto",
     "mosquitto_sub": "mosquitto-clients",
     "mosquitto_passwd": "mosquitto",
@@ -29,6 +31,7 @@ PACKAGES = {
     "setpriv": "util-linux",
     "sysctl": "procps",
     "systemd-analyze": "systemd",
+    "systemd-socket-activate": "systemd",
     "debootstrap": "debootstrap",
 }
 """Program to the Debian package that holds it."""

@@ -83,7 +83,8 @@ class Inlet:
 
 def canonical(address: str) -> str:
     """An address as ``Datagram.source`` has it. Raises ValueError for what is none."""
-    return _plain(str(ipaddress.ip_address(address)))
+    found = ipaddress.ip_address(address)
+    return str(getattr(found, "ipv4_mapped", None) or found)
 
 
 def _plain(address: str) -> str:
