@@ -89,6 +89,8 @@ class PortCounts:
     """``uptime``: sysUpTime is absent or not to be trusted, the probe's own time was used; ``speed_assumed``: a 32-bit
     counter on a line of unknown speed; ``access``: transitions are not counted on an access port."""
     bins: tuple[Bin, ...] = ()
+    physical: bool = False
+    """Something can be plugged into it (kpi/physical.py)."""
 
     def without_bins(self) -> "PortCounts":
         """For windows that are kept for ever; p95 of such a window is then no longer to be had."""
@@ -119,6 +121,7 @@ def merge_ports(a: PortCounts, b: PortCounts) -> PortCounts:
         refused=_added(a.refused, b.refused),
         flags=a.flags if a.flags == b.flags else tuple(sorted({*a.flags, *b.flags})),
         bins=a.bins + b.bins,
+        physical=b.physical,
     )
 
 
@@ -183,7 +186,7 @@ def _row(values: dict[str, Any]) -> PortCounts:
     values["refused"] = tuple(tuple(part) for part in values.get("refused", ()))
     values["bins"] = () if bins == _OWN_BIN else tuple(tuple(part) for part in bins)
     values["flags"] = tuple(values.get("flags", ()))
-    for name in ("flapping", "flapped"):
+    for name in ("flapping", "flapped", "physical"):
         values[name] = bool(values.get(name, 0))
     row = PortCounts(**values)
     derived: dict[str, Any] = {name: getattr(row, name) + _expected(row, name) for name in _DERIVED}

@@ -20,6 +20,7 @@ from typing import Any
 from kpi.counters import Delta, LineRate, Refusal, Span, UptimeTracker, delta, line_rate, span
 from kpi.flap import FigureOfMerit
 from kpi.model import PortCounters, PortIdentity, PortStatus, State
+from kpi.physical import is_physical
 from kpi.port_counts import Absent, PortCounts, average_bps, capacity_bits, merge_ports, own_bins
 from kpi.states import VALID_PERIODS
 
@@ -311,6 +312,7 @@ class PortAccumulator:
             absent=self._absent,
             refused=tuple(sorted(self._refused.items())) if self._refused else (),
             flags=tuple(sorted(self._flags)),
+            physical=is_physical(self.identity),
         )
         return replace(counts, bins=own_bins(counts)) if counts.polls else counts
 
