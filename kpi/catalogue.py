@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from kpi.entries_fabric import FABRIC_ENTRIES
+from kpi.entries_gear import GEAR_ENTRIES
 from kpi.entries_path import PATH_ENTRIES
 from kpi.entries_ports import PORT_ENTRIES
+from kpi.entries_wireless import WIRELESS_ENTRIES
 from kpi.entry import Kpi, Scope
 
 CATALOGUE: Mapping[str, Kpi] = MappingProxyType(
-    {entry.id: entry for entry in (*PATH_ENTRIES, *PORT_ENTRIES, *FABRIC_ENTRIES)}
+    {entry.id: entry for entry in (*PATH_ENTRIES, *PORT_ENTRIES, *WIRELESS_ENTRIES, *GEAR_ENTRIES, *FABRIC_ENTRIES)}
 )
 """By id, in the order in which people read them."""
 

@@ -1,4 +1,4 @@
-"""What the catalogue says of one KPI. The entries themselves: kpi/entries_path.py and kpi/entries_ports.py."""
+"""What the catalogue says of one KPI. The entries themselves: kpi/entries_*.py."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -95,6 +95,8 @@ class Kpi:
     """Companions a figure may carry, unit in the name."""
     nulls: Mapping[NullReason, Words] = field(default_factory=dict)
     """Why there may be no figure."""
+    bad_flags: tuple[str, ...] = ()
+    """Flags of a figure that make it bad whatever the value: the device itself says that something is wrong."""
 
     def threshold(self, scope: Scope) -> Threshold | None:
         """The one for this scope, else the one for any."""

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from kpi.echo import EchoCounts, merge_echo
 from kpi.fabric_counts import FabricCounts, merge_fabric
+from kpi.gear_counts import GearCounts, merge_gear
 from kpi.model import Role
 from kpi.port_counts import PortCounts, merge_ports
 from kpi.reboots import RestartCounts, merge_restarts
@@ -31,6 +32,7 @@ class DeviceWindow:
     """By PortIdentity.key."""
     restarts: RestartCounts | None = None
     fabric: FabricCounts | None = None
+    gear: GearCounts | None = None
 
 
 def fold(windows: Iterable[Counts], merge: Callable[[Counts, Counts], Counts]) -> Counts | None:
@@ -66,4 +68,5 @@ def merge_device(a: DeviceWindow, b: DeviceWindow) -> DeviceWindow:
         ports=merge_port_maps(a.ports, b.ports),
         restarts=merge_optional(merge_restarts, a.restarts, b.restarts),
         fabric=merge_optional(merge_fabric, a.fabric, b.fabric),
+        gear=merge_optional(merge_gear, a.gear, b.gear),
     )

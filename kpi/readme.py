@@ -25,9 +25,12 @@ Pure functions from measurements to figures: no clock, no store, no logging, the
 | `ports.py`, `port_counts.py` | one port's readings turned into windows; their merging and packing |
 | `flap.py`, `reboots.py` | links that flap; devices and SNMP agents that restart |
 | `fabric.py`, `sessions.py`, `duplex.py` | routing and switching, with `fabric_counts.py` and `fabric_figures.py` |
+| `gear.py`, `gear_accumulator.py`, `gear_counts.py` | what a device tells beyond its ports; windows; merging |
+| `wireless.py`, `links.py`, `power.py`, `climate.py` | one poll of access points, links, supplies, sensors |
+| `levels.py` | what holds from one reading to the next, as integrals over time |
 | `merge.py` | coarser windows as folds of finer ones |
-| `figures.py`, `status.py` | counts to figures; figures to good, attention, bad |
-| `summary.py`, `port_summary.py` | all figures of a device, the site, a device's ports, and their JSON |
+| `figures.py`, `gear_figures.py`, `status.py` | counts to figures; figures to good, attention, bad |
+| `summary.py`, `gear_site.py`, `port_summary.py` | all figures of a device, the site, the ports; their JSON |
 | `catalogue.py` | the one source of titles, sentences, units and thresholds (`entry.py`, `entries_*.py`) |
 
 ## Rules that every figure follows
@@ -59,7 +62,11 @@ Pure functions from measurements to figures: no clock, no store, no logging, the
 12. Ratios become worse when chance is ruled out (Wilson 95 %), better after two windows within the limit; the rest
     goes by two of the last three windows, by the window itself where it is the first. Below half of the time known,
     and below the count named, there is no status.
-13. Half duplex is not known yet: a half-duplex line's use shows its busier direction.
+13. A level (clients, percent, degrees) holds from its reading to the next, at most two periods; the period is what the
+    readings show. Means are over the time known. Levels, time on battery and power failures leave maintenance out.
+14. Power failures and time on battery over a restart of the probe are totals of the window that ends them, which may
+    be longer than it.
+15. Half duplex is not known yet: a half-duplex line's use shows its busier direction.
 
 Marks: **[V]** read in the source itself · **[K]** known value of a standard whose text was not open · **[D]** product
 default.

@@ -14,12 +14,16 @@ from kpi.catalogue import entry_of, scope_in
 from kpi.echo import EchoCounts, merge_echo
 from kpi.entry import SITE_WEIGHTS, Scope, scope_of
 from kpi.fabric_figures import fabric_figures, site_fabric
+from kpi.gear_counts import GearCounts
+from kpi.gear_figures import gear_figures, known_s, port_used_pct, signal_sketches
+from kpi.gear_site import gear_site_figures, site_ports_used, site_sketches
 from kpi.merge import DeviceWindow
 from kpi.model import Figure, NullReason, Role, Status, Summary, Window
 from kpi.port_counts import PortCounts
 from kpi.reboots import RestartCounts, merge_restarts
+from kpi.sketch import Sketch
 from kpi.states import StateSeconds, merge_states, weighted_availability_pct
-from kpi.status import PARTIAL_BELOW, Reading, read_on, status_of
+from kpi.status import NO_STATUS_BELOW, PARTIAL_BELOW, Reading, read_on, status_of
 from kpi.worst import beside_worst, worst_of
 
 History = Mapping[str, Sequence[Reading]]
@@ -52,6 +56,7 @@ def device_summary(
         found.append(link_flap_of(device.ports.values(), unanswered))
     if device.fabric is not None:
         found += fabric_figures(device.fabric, unanswered)
+    found += _gear(device, unanswered)
     coverage, scope = device.states.coverage, scope_of(device.role)
     return Summary(
         entity=device.device,
@@ -59,8 +64,11 @@ def device_summary(
         revision=revision,
         final=final,
         coverage=coverage,
-        figures=tuple(judged(figure, window, coverage=coverage, scope=scope, history=history) for figure in found),
-        sketches=_sketches({"rtt_ms": device.echo}),
+        figures=tuple(
+            judged(figure, window, coverage=_known(device, figure.kpi), scope=scope, history=history)
+            for figure in found
+        ),
+        sketches=_sketches({"rtt_ms": device.echo}) | _wire(signal_sketches(device.gear)),
     )
 
 
@@ -72,9 +80,11 @@ def site_summary(
     revision: int = 0,
     final: bool = True,
     history: History | None = None,
+    clients: GearCounts | None = None,
 ) -> Summary:
     """The site over ``devices``, every expected one (one never seen is all unknown), internet targets among them.
-    ``network``: the site's own state (network_changes), None where fewer than three internet targets are set up."""
+    ``network``: the site's own state (network_changes), None where fewer than three internet targets are set up;
+    ``clients``: the site's wireless clients (site_clients), folded over the window."""
     everything = list(devices)
     own = [d for d in everything if d.role is not Role.INTERNET]
     weighted = weighted_availability_pct((SITE_WEIGHTS[d.role], d.states) for d in own)
@@ -104,6 +114,8 @@ def site_summary(
         total = link_flap_of(counts for d in own for counts in d.ports.values())
         found.append(beside_worst(total, "worst", worst_of(ports, "value")))
     found += site_fabric({d.device: d.fabric for d in own if d.fabric is not None})
+    used = site_ports_used(own)
+    found += [*gear_site_figures(own, clients), *([used] if used is not None else [])]
     coverage = measured.value / 100 if measured.value is not None else 1.0
     return Summary(
         entity=SITE,
@@ -112,7 +124,7 @@ def site_summary(
         final=final,
         coverage=coverage,
         figures=tuple(judged(figure, window, coverage=coverage, history=history) for figure in found),
-        sketches=_sketches(sketches),
+        sketches=_sketches(sketches) | _wire(site_sketches(own)),
     )
 
 
@@ -130,6 +142,8 @@ def judged(
         return figure
     before = (history or {}).get(figure.kpi, ())
     scope = scope_in(figure.kpi) or scope
+    if coverage >= NO_STATUS_BELOW and not set(entry.bad_flags).isdisjoint(figure.flags):
+        return replace(figure, status=Status.BAD)
     return replace(figure, status=status_of(entry, reading_of(figure), before, scope=scope, coverage=coverage))
 
 
@@ -213,12 +227,32 @@ def _beside(a: EchoCounts, b: EchoCounts) -> EchoCounts:
     )
 
 
+def _gear(device: DeviceWindow, unanswered: NullReason) -> list[Figure]:
+    """What it tells beyond its ports; where it was never asked (no SNMP), nothing."""
+    if device.gear is None and device.restarts is None:
+        return []
+    found = list(gear_figures(device.gear, device.role, unanswered))
+    used = port_used_pct(device.ports.values(), unanswered) if device.role is Role.SWITCH else None
+    return found if used is None else [*found, used]
+
+
+def _known(device: DeviceWindow, kpi: str) -> float:
+    """How much of the window a figure is known for, 0..1: the device's share, or less where its level was not read."""
+    coverage, expected_ms = device.states.coverage, device.states.expected_ms
+    known = known_s(device.gear, kpi) if device.gear is not None else None
+    return coverage if known is None or not expected_ms else min(coverage, 1000 * known / expected_ms)
+
+
 def _because(figure: Figure, reason: NullReason) -> Figure:
     return replace(figure, null_reason=reason) if figure.null_reason is NullReason.NO_DATA else figure
 
 
 def _sketches(echoes: Mapping[str, EchoCounts | None]) -> dict[str, tuple[int, tuple[int, ...]]]:
     return {name: echo.sketch.to_wire() for name, echo in echoes.items() if echo is not None and echo.sketch.counts}
+
+
+def _wire(sketches: Mapping[str, Sketch]) -> dict[str, tuple[int, tuple[int, ...]]]:
+    return {name: sketch.to_wire() for name, sketch in sketches.items()}
 
 
 def _short(value: float | None) -> float | int | None:

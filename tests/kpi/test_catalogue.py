@@ -20,10 +20,14 @@ def words_of(kpi: Kpi) -> list[Words]:
     return [kpi.title, kpi.says, kpi.do, *kpi.nulls.values()]
 
 
-def test_the_kpis_of_the_spine_are_there() -> None:
+def test_the_kpis_are_there() -> None:
     assert set(CATALOGUE) == {
         "rtt_ms", "loss_ratio", "jitter_ms", "availability_pct", "network_uptime_pct", "monitoring_coverage_pct",
         "if_in_bps", "if_out_bps", "if_util_pct", "p95_rate_bps", "if_error_pct", "if_discard_pct", "link_flap", "reboots",
+        "wifi_clients", "wifi_signal_dbm", "wifi_snr_db", "wifi_link_drop_db", "wifi_interference_pct", "wifi_noise_dbm",
+        "wifi_retry_pct", "wifi_ap_up_pct",
+        "power_events", "on_battery_s", "ups_runtime_min", "poe_headroom_pct", "cooling_margin_c", "resource_used_pct",
+        "port_used_pct",
         "duplex_mismatch", "stp_changes", "neighbour_churn", "ospf_stability", "ospf_resets", "bgp_stability", "bgp_resets",
     }  # fmt: skip
 
@@ -32,7 +36,7 @@ def test_the_kpis_of_the_spine_are_there() -> None:
 def test_an_entry_is_whole(kpi: Kpi) -> None:
     assert CATALOGUE[kpi.id] is kpi
     assert re.fullmatch(r"[a-z0-9_]+", kpi.id)
-    assert kpi.unit in {"ms", "%", "bit/s", "1"}
+    assert kpi.unit in {"ms", "%", "bit/s", "1", "s", "min", "dB", "dBm", "°C"}
     assert kpi.nulls
     assert kpi.formula
     assert kpi.merge

@@ -1,0 +1,190 @@
+"""The catalogue's entries about what networks stand on: power, cooling, resources, ports."""
+
+from kpi.entry import AUTH, DAY_S, HOUR_S, NO_SNMP, THIRTY_DAYS_S, Better, Kpi, Mark, Threshold, Words
+from kpi.model import NullReason
+
+__all__ = ["GEAR_ENTRIES"]
+
+_NULLS = {
+    NullReason.NO_DATA: NO_SNMP,
+    NullReason.AUTH: AUTH,
+    NullReason.UNSUPPORTED: Words("This device does not tell it.", "Questo dispositivo non lo comunica."),
+}
+
+GEAR_ENTRIES = (
+    Kpi(
+        id="power_events",
+        title=Words("Power failures", "Interruzioni di corrente"),
+        unit="1",
+        formula="delta(upsInputLineBads); where that is absent, changes from mains to battery that polls saw",
+        says=Words(
+            "How often the mains failed or went out of bounds, outside planned maintenance.",
+            "Quante volte la rete elettrica è mancata o è uscita dai limiti, fuori dalla manutenzione programmata.",
+        ),
+        do=Words(
+            "Many short ones: have the electrician look at the supply line and what else hangs on it.",
+            "Se sono molte e brevi: far controllare all'elettricista la linea di alimentazione e che cos'altro vi è "
+            "collegato.",
+        ),
+        merge="sum",
+        source="RFC 1628 upsInputLineBads [V]",
+        parts=("planned", "worst"),
+        nulls={
+            **_NULLS,
+            NullReason.INSUFFICIENT: Words(
+                "The counter was read only once, or began anew, so that no difference can be trusted.",
+                "Il contatore è stato letto una sola volta o è ripartito: nessuna differenza è affidabile.",
+            ),
+        },
+    ),
+    Kpi(
+        id="on_battery_s",
+        title=Words("Time on battery", "Tempo a batteria"),
+        unit="s",
+        formula="seconds of upsSecondsOnBattery, of each time on battery what was seen last; else the time in which "
+        "upsOutputSource is battery",
+        says=Words(
+            "How long the power came from the battery because the mains was gone.",
+            "Per quanto tempo la corrente è venuta dalla batteria perché la rete elettrica mancava.",
+        ),
+        do=Words(
+            "See whether the mains is back and the battery charging; if it lasts, shut servers down in order.",
+            "Verificare che la rete elettrica sia tornata e che la batteria si ricarichi; se dura, spegnere i server "
+            "in ordine.",
+        ),
+        merge="sum",
+        source="RFC 1628 upsSecondsOnBattery, upsOutputSource [V]; thresholds [D]",
+        better=Better.LOW,
+        thresholds=(Threshold(0, 299, Mark.DEFAULT),),
+        status_window_s=DAY_S,
+        bad_flags=("battery_low",),
+        parts=("planned_s", "worst_s"),
+        nulls=_NULLS,
+    ),
+    Kpi(
+        id="ups_runtime_min",
+        title=Words("Battery left", "Autonomia della batteria"),
+        unit="min",
+        formula="least estimated minutes at the present load; negative and 65535 are none; above 1440 the unit is "
+        "doubted",
+        says=Words(
+            "How long the battery would last if the mains failed now.",
+            "Quanto durerebbe la batteria se adesso mancasse la corrente.",
+        ),
+        do=Words(
+            "Change the battery if it is old (three to five years), or take load off the supply.",
+            "Sostituire la batteria se è vecchia (da tre a cinque anni) o ridurre il carico sul gruppo di continuità.",
+        ),
+        merge="min",
+        source="RFC 1628 upsEstimatedMinutesRemaining, upsBatteryStatus, upsOutputPercentLoad [V]; thresholds [D]",
+        better=Better.HIGH,
+        thresholds=(Threshold(15, 5, Mark.DEFAULT),),
+        status_window_s=HOUR_S,
+        min_n=1,
+        bad_flags=("battery_low",),
+        parts=("charge_pct", "load_pct", "worst_min"),
+        nulls=_NULLS,
+    ),
+    Kpi(
+        id="poe_headroom_pct",
+        title=Words("Power left for devices (PoE)", "Potenza PoE disponibile"),
+        unit="%",
+        formula="100 (1 - used / nominal), over all groups that have a budget",
+        says=Words(
+            "How much power the switch can still give to phones, cameras and access points.",
+            "Quanta potenza lo switch può ancora dare a telefoni, telecamere e access point.",
+        ),
+        do=Words(
+            "Move some devices to another switch or give them their own supply before the next one is plugged in.",
+            "Spostare alcuni apparecchi su un altro switch o dare loro un alimentatore prima di collegarne altri.",
+        ),
+        merge="sums of W times time",
+        source="RFC 3621 pethMainPsePower, pethMainPseConsumptionPower [V]; thresholds [D]",
+        better=Better.HIGH,
+        thresholds=(Threshold(20, 10, Mark.DEFAULT),),
+        status_window_s=HOUR_S,
+        parts=("used_w", "nominal_w", "worst_pct"),
+        nulls={
+            **_NULLS,
+            NullReason.UNSUPPORTED: Words(
+                "The device does not tell how much power it can give.",
+                "Il dispositivo non dice quanta potenza può fornire.",
+            ),
+        },
+    ),
+    Kpi(
+        id="cooling_margin_c",
+        title=Words("Margin to overheating", "Margine prima del surriscaldamento"),
+        unit="°C",
+        formula="least of limit - temperature; the limit is the device's own, for the air that goes in at most 32 °C; "
+        "a fan at 0 rpm in two polls is bad",
+        says=Words(
+            "How many degrees the hottest part was away from its limit.",
+            "Quanti gradi mancavano alla parte più calda per arrivare al suo limite.",
+        ),
+        do=Words(
+            "See whether a fan stands still or is full of dust, the air has a way in and out, and the room is cooled.",
+            "Verificare che nessuna ventola sia ferma o piena di polvere, che l'aria possa entrare e uscire e che il "
+            "locale sia raffrescato.",
+        ),
+        merge="min",
+        source="RFC 3433 entPhySensor; ASHRAE inlet 18-27 °C [V], A1 15-32 °C [K]: 5 and 0 degrees below 32; "
+        "the same for limits of the device [D]",
+        better=Better.HIGH,
+        thresholds=(Threshold(5, 0, Mark.KNOWN),),
+        status_window_s=HOUR_S,
+        bad_flags=("fan_stopped",),
+        parts=("hottest_c", "inlet_c", "worst_c"),
+        nulls={
+            **_NULLS,
+            NullReason.UNSUPPORTED: Words(
+                "The device does not tell which temperature is too much.",
+                "Il dispositivo non dice quale temperatura è eccessiva.",
+            ),
+        },
+    ),
+    Kpi(
+        id="resource_used_pct",
+        title=Words("Use of processor, memory and disk", "Uso di processore, memoria e disco"),
+        unit="%",
+        formula="time means of the processors' mean load, the fullest memory, the fullest disk; the greatest of them",
+        says=Words(
+            "How full the fullest of processor, memory and disk was on average.",
+            "Quanto era pieno in media il più carico tra processore, memoria e disco.",
+        ),
+        do=Words(
+            "See which of the three it is: free or add disk, restart what keeps growing, or spread the load.",
+            "Vedere quale dei tre è: liberare o aggiungere disco, riavviare ciò che continua a crescere o distribuire "
+            "il carico.",
+        ),
+        merge="sum of percent times time, time, max",
+        source="RFC 2790 hrProcessorLoad, hrStorageUsed, hrStorageSize [V]; thresholds [D]",
+        better=Better.LOW,
+        thresholds=(Threshold(70, 90, Mark.DEFAULT),),
+        status_window_s=HOUR_S,
+        parts=("cpu_pct", "memory_pct", "storage_pct", "max_pct", "worst_pct"),
+        nulls=_NULLS,
+    ),
+    Kpi(
+        id="port_used_pct",
+        title=Words("Ports in use", "Porte in uso"),
+        unit="%",
+        formula="100 physical ports that were up at some time in the window / all physical ports; switches only",
+        says=Words(
+            "How many of the switch's sockets had something connected.",
+            "Quante prese dello switch avevano qualcosa di collegato.",
+        ),
+        do=Words(
+            "Plan the next switch before the last socket is taken; take out cables that lead nowhere.",
+            "Prevedere il prossimo switch prima che finiscano le prese; togliere i cavi che non portano da nessuna "
+            "parte.",
+        ),
+        merge="ports, each up at some time",
+        source="RFC 2863 ifOperStatus, ifType; thresholds [D]",
+        better=Better.LOW,
+        thresholds=(Threshold(80, 95, Mark.DEFAULT),),
+        status_window_s=THIRTY_DAYS_S,
+        parts=("up", "worst_pct"),
+        nulls={NullReason.NO_DATA: NO_SNMP, NullReason.AUTH: AUTH},
+    ),
+)

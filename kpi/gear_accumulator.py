@@ -1,0 +1,277 @@
+"""One device's readings turned into windows: levels, distributions and counts of what it tells beyond its ports.
+
+Feed a GearAccumulator what each poll read with the monotonic time at which it was asked; close it at each window's end.
+A counter interval counts in the window in which it ends (kpi/ports.py says why). Levels and what power supplies tell
+leave maintenance out; distributions and frame counters do not (they tell of the air, not of being there).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any
+
+from kpi import climate, power, wireless
+from kpi.counters import UptimeTracker
+from kpi.gear import Kind, Reading, Readings
+from kpi.gear_counts import GearCounts, Mark, Topic, merge_gear
+from kpi.levels import HeldLevels, Segments, Spans, levels_of, within
+from kpi.links import Links
+from kpi.sketch import SketchBuilder
+
+PLAIN_VERSION = 1
+LONGEST_INTERVAL = 1.5
+"""In windows, as for ports: frames of a longer interval belong to no window."""
+FORGOTTEN_S = 86_400.0
+"""What a device that answers has not told of for so long, it does not have any more."""
+
+_TOPICS: Mapping[Kind, Topic] = {
+    Kind.CLIENTS: Topic.CLIENTS,
+    Kind.CLIENT_RSSI: Topic.SIGNAL,
+    Kind.CLIENT_SNR: Topic.SNR,
+    Kind.SNR: Topic.SNR,
+    Kind.RSSI: Topic.LINK,
+    Kind.CHANNEL_UTILIZATION: Topic.CHANNEL,
+    Kind.NOISE_FLOOR: Topic.NOISE,
+    Kind.DOT11_RETRIES: Topic.RETRY,
+    Kind.AP_COUNT: Topic.APS,
+    Kind.LINE_BADS: Topic.LINE_FAILURES,
+    Kind.ON_BATTERY: Topic.BATTERY,
+    Kind.ON_BATTERY_SECONDS: Topic.BATTERY_SECONDS,
+    Kind.BATTERY_RUNTIME: Topic.RUNTIME,
+    Kind.POE_USED: Topic.POE,
+    Kind.TEMPERATURE: Topic.COOLING,
+    Kind.FAN_SPEED: Topic.COOLING,
+    Kind.CPU_USED: Topic.RESOURCES,
+    Kind.MEMORY_USED: Topic.RESOURCES,
+    Kind.STORAGE_USED: Topic.RESOURCES,
+}
+_SUMMED = (Kind.CLIENTS, Kind.AP_COUNT, Kind.AP_REGISTERED, Kind.POE_NOMINAL, Kind.POE_USED)
+"""A sum over rows of which some could not be read is no sum."""
+
+
+@dataclass(frozen=True, slots=True)
+class GearMemory:
+    """What is persisted of a device with each window, so that totals, and what is usual, survive a restart."""
+
+    topics: Mapping[int, float] = field(default_factory=dict)
+    """When each Topic was last told of."""
+    supply: power.Supply = power.Supply()  # noqa: RUF009 - frozen
+    links: Links = field(default_factory=Links)
+
+    def moved(self, by_s: float) -> "GearMemory":
+        """The same on another clock, ``by_s`` seconds ahead."""
+        topics = {topic: at + by_s for topic, at in self.topics.items()}
+        return GearMemory(topics, self.supply.moved(by_s), self.links.moved(by_s))
+
+    def to_plain(self) -> dict[str, Any]:
+        """Compact JSON types."""
+        plain: dict[str, Any] = {"v": PLAIN_VERSION, "topics": [[t, round(at)] for t, at in self.topics.items()]}
+        if self.supply != power.Supply():
+            plain["supply"] = self.supply.to_plain()
+        if self.links:
+            plain["links"] = self.links.to_plain()
+        return plain
+
+    @staticmethod
+    def from_plain(plain: Mapping[str, Any]) -> "GearMemory":
+        """The reverse of to_plain. ValueError for a version that this code does not know."""
+        if plain["v"] != PLAIN_VERSION:
+            raise ValueError(f"gear memory of version {plain['v']}; this version of the agent reads {PLAIN_VERSION}")
+        supply = power.Supply.from_plain(plain["supply"]) if "supply" in plain else power.Supply()
+        return GearMemory(dict(plain["topics"]), supply, Links.from_plain(plain.get("links", {})))
+
+
+@dataclass(slots=True)
+class _Open:
+    """A window as it is measured; maintenance is known when it is closed."""
+
+    start: float
+    polls: int = 0
+    have: int = 0
+    segments: Segments = field(default_factory=lambda: defaultdict(list))
+    marks: list[tuple[float, Mark]] = field(default_factory=list)
+    supply: list[tuple[float, power.Said]] = field(default_factory=list)
+    signal: SketchBuilder = field(default_factory=SketchBuilder)
+    weak: int = 0
+    snr: SketchBuilder = field(default_factory=SketchBuilder)
+    links: dict[str, tuple[int, int]] = field(default_factory=dict)
+    frames: Counter[str] = field(default_factory=Counter)
+    silent_channel: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def counts(self, maintenance: Spans) -> GearCounts:
+        """What is kept of it."""
+        marks = Mark.NONE
+        for at, mark in self.marks:
+            if not within(at, maintenance):
+                marks |= mark
+        return GearCounts(
+            polls=self.polls,
+            have=self.have,
+            marks=int(marks),
+            levels=levels_of(self.segments, maintenance),
+            signal=self.signal.snapshot(),
+            weak=self.weak,
+            snr=self.snr.snapshot(),
+            links=self.links,
+            silent_channel=self.silent_channel,
+            refused=tuple(sorted(self.refused.items())),
+            **self.frames,
+            **_supplied(self.supply, maintenance),
+        )
+
+
+class GearAccumulator:
+    """One device, window after window."""
+
+    __slots__ = (
+        "_access_points", "_channel_silent", "_clients", "_closed", "_dot11", "_end", "_fans", "_levels", "_links",
+        "_open", "_poe", "_power", "_rows", "_topics", "_uptime",
+    )  # fmt: skip
+
+    def __init__(self, uptime: UptimeTracker, start: float, end: float, memory: GearMemory | None = None) -> None:
+        """``uptime`` is the device's one tracker, shared with its ports; [start, end) the first window in monotonic
+        seconds; ``memory`` what was known before the probe restarted, on the present monotonic clock."""
+        known = memory or GearMemory()
+        self._uptime = uptime
+        self._open, self._end = _Open(start), end
+        self._closed: list[_Open] = []
+        self._levels = HeldLevels()
+        self._rows: dict[Kind, frozenset[str]] = {}
+        self._topics: dict[int, float] = dict(known.topics)
+        self._links = known.links
+        self._power = power.PowerTracker(uptime, known.supply)
+        self._dot11 = wireless.Dot11(uptime)
+        self._poe = power.Poe()
+        self._access_points = wireless.AccessPoints()
+        self._fans = climate.Fans()
+        self._clients = 0.0
+        self._channel_silent = False
+
+    @property
+    def on_battery_since(self) -> float | None:
+        """Since when its output comes from the battery; None on mains, or where the device does not tell."""
+        return self._power.supply.on_battery_since
+
+    def take(self, at: float, readings: Readings) -> None:
+        """All readings of one poll, asked for at ``at``."""
+        self._window_of(at)
+        self._uptime.take(at, readings.uptime_cs)
+        kinds = self._by_kind(readings)
+        told = {int(_TOPICS[kind]): at for kind in kinds if kind in _TOPICS}
+        self._topics = {topic: seen for topic, seen in (self._topics | told).items() if at - seen <= FORGOTTEN_S}
+        window = self._open
+        window.polls += 1
+        self._levels.take(at, self._levels_in(kinds), window.segments)
+        self._take_signals(at, kinds)
+        self._take_frames(at, kinds, readings.uptime_cs)
+        window.marks.append((at, self._marks_in(kinds)))
+        said = self._power.take(at, kinds, readings.uptime_cs, window.start)
+        window.supply.append((at, said))
+        if said.refused is not None:
+            window.refused[said.refused.value] += 1
+
+    def memory(self) -> GearMemory:
+        """What is to be persisted."""
+        return GearMemory(dict(self._topics), self._power.supply, self._links)
+
+    def close(self, end: float, next_end: float | None = None, maintenance: Spans = ()) -> GearCounts:
+        """The window that ends at ``end`` (its planned end, or now where a clock jump cuts it short), once. The next
+        one begins there and ends at ``next_end``, by default as long after as this one was planned."""
+        if self._open.start < end:
+            self._shut(end)
+        counts = reduce(merge_gear, [window.counts(maintenance) for window in self._closed], GearCounts())
+        self._closed = []
+        if next_end is not None:
+            self._end = next_end
+        return counts
+
+    def _window_of(self, at: float) -> None:
+        """A reading of the next window may come before this one is closed: it is set aside, whole."""
+        while at >= self._end:
+            self._shut(self._end)
+
+    def _shut(self, end: float) -> None:
+        length = self._end - self._open.start
+        self._levels.pass_to(end, self._open.segments)
+        self._open.have = sum(self._topics)
+        self._closed.append(self._open)
+        self._open, self._end = _Open(end), end + length
+
+    def _by_kind(self, readings: Readings) -> dict[Kind, list[Reading]]:
+        kinds: dict[Kind, list[Reading]] = defaultdict(list)
+        for reading in readings.readings:
+            kinds[reading.kind].append(reading)
+        for kind in _SUMMED:
+            rows = frozenset(reading.instance for reading in kinds.get(kind, ()))
+            if readings.missed and not rows >= self._rows.get(kind, rows):
+                kinds.pop(kind, None)
+            elif rows:
+                self._rows[kind] = rows
+        return dict(kinds)
+
+    def _levels_in(self, kinds: wireless.ByKind) -> dict[str, float]:
+        clients = wireless.clients_of(kinds)
+        self._clients = clients.get("clients", self._clients)
+        levels = {
+            **clients,
+            **self._access_points.take(kinds),
+            **wireless.noise_of(kinds),
+            **power.battery_levels_of(kinds),
+            **self._poe.take(kinds),
+            **climate.temperatures_of(kinds),
+            **climate.resources_of(kinds),
+        }
+        battery = kinds.get(Kind.ON_BATTERY)
+        if battery:
+            levels["on_battery"] = float(any(r.value > 0 for r in battery))
+        heard = [r.value for r in kinds.get(Kind.RSSI, ()) if wireless.is_signal(r.value)]
+        if heard:
+            levels["link"] = min(heard)
+        return levels | self._channel_in(kinds)
+
+    def _channel_in(self, kinds: wireless.ByKind) -> dict[str, float]:
+        """Nothing where all is 0 though there are clients, and from there on while it stays so."""
+        if wireless.is_all_zero(kinds):
+            self._channel_silent = self._channel_silent or self._clients > 0
+            if self._channel_silent:
+                self._open.silent_channel += 1
+                return {}
+        elif Kind.CHANNEL_UTILIZATION in kinds:
+            self._channel_silent = False
+        return wireless.channel_of(kinds)
+
+    def _take_signals(self, at: float, kinds: wireless.ByKind) -> None:
+        window = self._open
+        for dbm in wireless.signals_of(kinds):
+            window.signal.add(-dbm)
+            window.weak += dbm < wireless.WEAK_DBM
+        for db in wireless.snr_of(kinds):
+            window.snr.add(db)
+            self._topics[int(Topic.SNR)] = at
+        for name, fall in self._links.take(at, kinds).items():
+            n, below = window.links.get(name, (0, 0))
+            window.links[name] = (n + 1, below + fall)
+
+    def _take_frames(self, at: float, kinds: wireless.ByKind, uptime_cs: int | None) -> None:
+        window = self._open
+        frames = self._dot11.take(at, kinds, uptime_cs, LONGEST_INTERVAL * (self._end - window.start))
+        window.frames.update(frames.counts)
+        window.refused.update(reason.value for reason in frames.refused)
+
+    def _marks_in(self, kinds: wireless.ByKind) -> Mark:
+        marks = power.marks_of(kinds)
+        return marks | Mark.FAN_STOPPED if self._fans.take(kinds) else marks
+
+
+def _supplied(said: Sequence[tuple[float, power.Said]], maintenance: Spans) -> dict[str, int]:
+    sums: Counter[str] = Counter()
+    for at, one in said:
+        planned = within(at, maintenance)
+        if one.failures is not None:
+            sums["line_intervals"] += 1
+            sums["planned_failures" if planned else "line_failures"] += one.failures
+        sums["planned_ms" if planned else "battery_ms"] += one.battery_ms
+        sums["battery_starts"] += one.starts and not planned
+    return dict(sums)

@@ -1,0 +1,185 @@
+"""Uninterruptible power supplies and power over Ethernet (KPI.md 6).
+
+What comes of one poll, and what has to be remembered from the one before. Levels: ``on_battery`` (0 or 1),
+``runtime`` (minutes), ``charge``, ``load`` (percent), ``poe_nominal``, ``poe_used`` (W).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kpi.counters import Refusal, UptimeTracker, delta, span
+from kpi.gear import Kind, Reading
+from kpi.gear_counts import Mark
+from kpi.wireless import ByKind, row_of
+
+RUNTIME_UNKNOWN_MIN = 65535
+RUNTIME_SUSPECT_MIN = 1440
+"""More than a day: some agents count seconds where minutes are due (KPI.md 6)."""
+FAILURES_PER_S = 10.0
+"""No line fails more often: a counter that went back did not go round, it began anew."""
+COUNTER_BITS = 32
+NEVER_S = float("inf")
+STILL_S = 120.0
+"""Seconds on battery that stand still for so long are those of the last time; some agents count in steps."""
+
+
+def battery_levels_of(kinds: ByKind) -> dict[str, float]:
+    """What the battery can still do, and the load."""
+    runtimes = [r.value for r in kinds.get(Kind.BATTERY_RUNTIME, ()) if 0 <= r.value != RUNTIME_UNKNOWN_MIN]
+    charges = [r.value for r in kinds.get(Kind.BATTERY_CHARGE, ()) if 0 <= r.value <= 100]
+    loads = [r.value for r in kinds.get(Kind.LOAD, ()) if r.value >= 0]
+    levels = {}
+    if runtimes:
+        levels["runtime"] = min(runtimes)
+    if charges:
+        levels["charge"] = min(charges)
+    if loads:
+        levels["load"] = max(loads)
+    return levels
+
+
+def marks_of(kinds: ByKind) -> Mark:
+    """What the device says of its battery."""
+    marks = Mark.NONE
+    if any(r.value for r in kinds.get(Kind.BATTERY_LOW, ())):
+        marks |= Mark.BATTERY_LOW
+    if any(r.value for r in kinds.get(Kind.SELF_TEST_FAILED, ())):
+        marks |= Mark.SELF_TEST
+    runtimes = [r.value for r in kinds.get(Kind.BATTERY_RUNTIME, ()) if r.value != RUNTIME_UNKNOWN_MIN]
+    if any(value > RUNTIME_SUSPECT_MIN for value in runtimes):
+        marks |= Mark.UNIT
+    return marks
+
+
+class Poe:
+    """Budgets of power over Ethernet: nominal and used may come from tables that are not read together."""
+
+    __slots__ = ("_budgets",)
+
+    def __init__(self) -> None:
+        self._budgets: dict[str, float] = {}
+
+    def take(self, kinds: ByKind) -> dict[str, float]:
+        """Sums over the groups that have a budget, both at once, so that they are known for the same time."""
+        nominal = kinds.get(Kind.POE_NOMINAL, ())
+        if nominal:
+            self._budgets = {row_of(r): r.value for r in nominal}
+        used = [r for r in kinds.get(Kind.POE_USED, ()) if r.value >= 0 and self._budgets.get(row_of(r), 1) > 0]
+        budget = sum(watts for watts in self._budgets.values() if watts > 0)
+        if not used or not budget:
+            return {}
+        return {"poe_nominal": budget, "poe_used": sum(r.value for r in used)}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one poll adds to the window."""
+
+    failures: int | None = None
+    """Input failures since the poll before; None where that is not known."""
+    starts: int = 0
+    battery_ms: int = 0
+    refused: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """What is remembered of a supply between polls, and over a restart of the probe (KPI.md R8)."""
+
+    failures: tuple[float, int | None, int] | None = None
+    """When, sysUpTime, and the counter."""
+    seconds: tuple[float, int] | None = None
+    """When, and how long on battery then."""
+    on_battery_since: float | None = None
+    """None while on mains, or where it is not known."""
+    seen: bool = False
+    """``on_battery_since`` is known."""
+
+    def moved(self, by_s: float) -> "Supply":
+        """The same on another clock, ``by_s`` seconds ahead."""
+        return replace(
+            self,
+            failures=(self.failures[0] + by_s, *self.failures[1:]) if self.failures else None,
+            seconds=(self.seconds[0] + by_s, self.seconds[1]) if self.seconds else None,
+            on_battery_since=self.on_battery_since + by_s if self.on_battery_since is not None else None,
+        )
+
+    def to_plain(self) -> list[Any]:
+        """Compact JSON types."""
+        failures = [round(self.failures[0], 3), *self.failures[1:]] if self.failures else None
+        seconds = [round(self.seconds[0], 3), self.seconds[1]] if self.seconds else None
+        return [failures, seconds, self.on_battery_since, int(self.seen)]
+
+    @staticmethod
+    def from_plain(plain: Sequence[Any]) -> "Supply":
+        """The reverse of to_plain."""
+        failures, seconds, since, seen = plain
+        return Supply(tuple(failures) if failures else None, tuple(seconds) if seconds else None, since, bool(seen))
+
+
+class PowerTracker:
+    """One supply, poll after poll."""
+
+    __slots__ = ("_uptime", "supply")
+
+    def __init__(self, uptime: UptimeTracker, supply: Supply = Supply()) -> None:
+        self._uptime = uptime
+        self.supply = supply
+
+    def take(self, at: float, kinds: ByKind, uptime_cs: int | None, start: float) -> Said:
+        """One poll; ``start`` is when the open window began: of the time before it a first reading says nothing."""
+        failures, refused = self._failures(at, kinds.get(Kind.LINE_BADS, ()), uptime_cs)
+        spent, seconds = self._seconds(at, kinds, start)
+        state = self._state(kinds, seconds)
+        starts = 0
+        if state is not None:
+            before = self.supply
+            starts = int(before.seen and before.on_battery_since is None and state)
+            since = before.on_battery_since
+            if state and since is None:
+                since = at - (seconds or 0)
+            self.supply = replace(self.supply, on_battery_since=since if state else None, seen=True)
+        return Said(failures, starts, spent, refused)
+
+    def _failures(
+        self, at: float, readings: Sequence[Reading], uptime_cs: int | None
+    ) -> tuple[int | None, Refusal | None]:
+        if not readings:
+            return None, None
+        count = int(sum(r.value for r in readings))
+        before = self.supply.failures
+        self.supply = replace(self.supply, failures=(at, uptime_cs, count))
+        if before is None:
+            return None, None
+        over = span(before[1], uptime_cs, at - before[0], trusted=self._uptime.trusted)
+        change = delta(before[2], count, COUNTER_BITS, over, per_s=FAILURES_PER_S, wrap_s=NEVER_S)
+        return (None, change) if isinstance(change, Refusal) else (change, None)
+
+    def _seconds(self, at: float, kinds: ByKind, start: float) -> tuple[int, int | None]:
+        """Milliseconds spent on battery since the poll before, and how long the present time on battery lasts."""
+        readings = kinds.get(Kind.ON_BATTERY_SECONDS, ())
+        if not readings:
+            return 0, None
+        now = int(max(r.value for r in readings))
+        before = self.supply.seconds
+        if before is not None and now == before[1]:
+            return 0, now if at - before[0] < STILL_S else 0
+        self.supply = replace(self.supply, seconds=(at, now))
+        stale = before is None and bool(kinds.get(Kind.ON_BATTERY)) and not _on(kinds)
+        if now <= 0 or stale:
+            return 0, 0
+        last_at, last = before if before is not None else (min(start, at), 0)
+        passed = max(at - last_at, 0.0)
+        spent = now - last if passed < now and now > last else now  # else it went back to mains in between
+        return round(1000 * min(spent, passed)), now
+
+    @staticmethod
+    def _state(kinds: ByKind, seconds: int | None) -> bool | None:
+        if kinds.get(Kind.ON_BATTERY):
+            return _on(kinds)
+        return seconds > 0 if seconds is not None else None
+
+
+def _on(kinds: ByKind) -> bool:
+    return any(r.value > 0 for r in kinds.get(Kind.ON_BATTERY, ()))
