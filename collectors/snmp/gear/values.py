@@ -253,7 +253,9 @@ def _chassis(raw: bytes) -> str | None:
 
 
 def _channel_mhz(raw: bytes) -> str | None:
-    """IEEE 802.11-2020 annex E, channels of 2.4 and 5 GHz: "6", "36+", 161; above the low octet stand flags."""
+    """IEEE 802.11-2020 annex E, channels of 2.4 and 5 GHz: "6", "36+", 161; above the low octet stand flags.
+
+    An odd number between those of 2.4 GHz and 149 is one of 6 GHz, of which the number alone does not tell."""
     digits = _DIGITS.search(raw)
     channel = int(digits[0]) & 0xFF if digits is not None else 0
     if 1 <= channel <= 13:
@@ -262,7 +264,8 @@ def _channel_mhz(raw: bytes) -> str | None:
         return "2484"
     if 183 <= channel <= 196:
         return str(4000 + 5 * channel)
-    return str(5000 + 5 * channel) if 32 <= channel <= 177 else None
+    known = channel % 2 == 0 if 32 <= channel <= 144 else 149 <= channel <= 177
+    return str(5000 + 5 * channel) if known else None
 
 
 _FORMS: Mapping[Form | None, Callable[[bytes], str | None]] = {

@@ -22,6 +22,9 @@ from collectors.snmp.gear.values import formed
         (0x100 | 132, "5660"),
         (0, None),
         (20, None),
+        (53, None),
+        (b"69S", None),
+        (b"116E", "5580"),
         (b"auto", None),
     ],
 )
