@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from kpi.counters import TOLERANCE_CS, UptimeTracker, delta, span
 from kpi.duplex import DuplexReadings, Verdict
 from kpi.fabric_counts import DuplexCounts, FabricCounts, NeighbourCounts, StpCounts, merge_fabric
+from kpi.forwarding import ForwardingTable
 from kpi.gear import Bridge, Facts, Neighbor
 from kpi.sessions import Bgp, Change, Ospf, Sessions
 
@@ -38,7 +39,7 @@ class FabricAccumulator:
 
     __slots__ = (
         "_answered", "_bgp", "_bridge", "_closed", "_end", "_neighbours", "_ospf", "_partial", "_start", "_stp",
-        "_walks", "duplex", "uptime",
+        "_walks", "duplex", "forwarding", "uptime",
     )  # fmt: skip
 
     def __init__(self, uptime: UptimeTracker, start: float, end: float, *, status_s: float = 60.0) -> None:
@@ -46,6 +47,8 @@ class FabricAccumulator:
         period in which sessions are asked for."""
         self.uptime = uptime
         self.duplex = DuplexReadings(uptime)
+        self.forwarding = ForwardingTable()
+        """As the last whole walk found it, or the first one as far as it came."""
         self._start, self._end = start, end
         self._bgp = Sessions(Bgp(), uptime, start, status_s)
         self._ospf = Sessions(Ospf(), uptime, start, status_s)
@@ -82,6 +85,8 @@ class FabricAccumulator:
             return self._take_bridge(at, facts)
         if facts.sort == "duplex":
             self.duplex.take(at, facts)
+        elif facts.sort == "forwarding" and (facts.complete or not len(self.forwarding)):
+            self.forwarding = ForwardingTable(facts.rows)
         return ()
 
     def answered(self, at: float) -> None:

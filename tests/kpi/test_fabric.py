@@ -17,7 +17,7 @@ from kpi.fabric_counts import (
     StpCounts,
     merge_fabric,
 )
-from kpi.gear import BgpPeer, Bridge, Duplex, Fact, Facts, Neighbor
+from kpi.gear import BgpPeer, Bridge, Duplex, Fact, Facts, Forwarding, Neighbor
 
 ROOT, OTHER_ROOT = "00:00:5e:00:53:01", "00:00:5e:00:53:02"
 
@@ -190,6 +190,16 @@ def test_a_reading_of_the_next_window_is_set_aside() -> None:
     switch.bridge(301.0, 5, 9000.0)
     assert switch.stp(300.0).changes == 0
     assert switch.stp(600.0).changes == 2
+
+
+def test_a_forwarding_table_that_was_not_read_to_its_end_replaces_none() -> None:
+    switch = Switch()
+    one, two = Forwarding("00:00:5e:00:53:01", 1), Forwarding("00:00:5e:00:53:02", 2)
+    switch.take(10.0, "forwarding", one, complete=False)
+    assert len(switch.fabric.forwarding) == 1
+    switch.take(70.0, "forwarding", one, two)
+    switch.take(130.0, "forwarding", one, complete=False)
+    assert [port for _, port in switch.fabric.forwarding] == [1, 2]
 
 
 def test_verdicts_on_duplex_go_into_the_window() -> None:
