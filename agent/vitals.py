@@ -1,5 +1,6 @@
 """The agent's own vitals, for page, /metrics and `info`: what it costs the box it runs on. Owner of psutil."""
 
+import contextlib
 import os
 import shutil
 from dataclasses import dataclass
@@ -66,17 +67,18 @@ def _temperature() -> float | None:
 
 
 def who_listens(port: int, kind: str = "tcp") -> str | None:
-    """The program that listens on this port of "tcp" or "udp", as "name (pid 123)"; None where it cannot be known (not
-    root)."""
+    """The program that listens on this port of "tcp" or "udp", as "name (pid 123)"; "another program" where its name
+    cannot be known (not root), None where nobody is seen."""
     try:
         connections = psutil.net_connections(kind)
     except psutil.AccessDenied:
         return None
+    seen = None
     for connection in connections:
         listens = connection.status == psutil.CONN_LISTEN or (kind == "udp" and not connection.raddr)
-        if listens and connection.laddr[1:2] == (port,) and connection.pid:
-            try:
-                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
-            except psutil.NoSuchProcess:
-                return None
-    return None
+        if listens and connection.laddr[1:2] == (port,):
+            seen = "another program"
+            if connection.pid:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+    return seen

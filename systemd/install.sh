@@ -14,6 +14,7 @@ opt=/opt/sonda
 etc=/etc/sonda
 state=/var/lib/sonda
 unit=/etc/systemd/system/sonda.service
+socket=/etc/systemd/system/sonda-traps.socket
 sysusers=/usr/lib/sysusers.d/sonda.conf
 tmpfiles=/usr/lib/tmpfiles.d/sonda.conf
 sysctl=/etc/sysctl.d/60-sonda.conf
@@ -66,6 +67,15 @@ install_program() {
   say "installed the program below $opt"
 }
 
+# Port 162 is held only where [traps] wants it; settings that cannot be used change nothing.
+follow_traps() {
+  said=$("$command" check --json 2>/dev/null) || return 0
+  case $said in
+    *'"traps": "heard'*) systemctl enable -q sonda-traps.socket ;;
+    *) systemctl disable -q --now sonda-traps.socket 2>/dev/null || true ;;
+  esac
+}
+
 install_all() {
   check_machine
   install_program
@@ -73,6 +83,7 @@ install_all() {
   put "$here/systemd/sonda.tmpfiles" "$tmpfiles"
   put "$here/systemd/sonda.sysctl" "$sysctl"
   put "$here/systemd/sonda.service" "$unit"
+  put "$here/systemd/sonda-traps.socket" "$socket"
   systemd-sysusers --root=/ "$sysusers"
   systemd-tmpfiles --create "$tmpfiles"
   put "$here/config/example.toml" "$etc/sonda.toml.example"
@@ -84,6 +95,7 @@ install_all() {
     say "Next: write $etc/sonda.toml ($etc/sonda.toml.example shows how), run sonda check and sonda doctor,"
     say "then run this again: it starts the service."
   elif systemd_runs; then
+    follow_traps
     systemctl enable -q sonda
     systemctl restart sonda
     say "Sonda runs: systemctl status sonda"
@@ -92,8 +104,8 @@ install_all() {
 
 remove_program() {
   [ "$(id -u)" = 0 ] || fail "This needs root: run it with sudo."
-  if systemd_runs; then systemctl disable -q --now sonda 2>/dev/null || true; fi
-  rm -f "$unit" "$sysusers" "$tmpfiles" "$sysctl" "$command"
+  if systemd_runs; then systemctl disable -q --now sonda sonda-traps.socket 2>/dev/null || true; fi
+  rm -f "$unit" "$socket" "$sysusers" "$tmpfiles" "$sysctl" "$command"
   rm -rf "$opt"
   if systemd_runs; then systemctl daemon-reload; fi
   say "removed the program"

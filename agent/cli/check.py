@@ -92,6 +92,7 @@ def _summary(settings: "Settings") -> dict[str, str]:
         "SNMP": ", ".join(credentials) or "no credentials",
         "broker": f"{mqtt.host}:{mqtt.port}, {how}" if mqtt.enabled else "none: nothing is published",
         "page": _page(settings) if http.enabled else "not served",
+        "traps": f"heard on UDP port {settings.traps.port}" if settings.traps.enabled else "not heard",
         "store": f"{settings.store.path}, up to {settings.store.max_bytes / 1e9:g} GB",
     }
 

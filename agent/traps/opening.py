@@ -71,8 +71,9 @@ def bind(host: str, port: int, holder: Callable[[int], str | None]) -> socket.so
 
 
 def _sentence(host: str, port: int, error: OSError, holder: Callable[[int], str | None]) -> str:
-    if error.errno == errno.EADDRINUSE:
-        who = holder(port)
+    # The kernel refuses a privileged port before it looks whether somebody has it.
+    who = holder(port) if error.errno in {errno.EADDRINUSE, errno.EACCES} else None
+    if who or error.errno == errno.EADDRINUSE:
         return (
             f"No traps are heard: UDP port {port} is in use{f' by {who}' if who else ''}. Stop that and restart the "
             "agent, or choose another with `port` in [traps] and tell the devices."

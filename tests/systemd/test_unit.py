@@ -11,24 +11,28 @@ import pytest
 
 from agent.notify import STALL_S, Notifier
 from agent.settings import load
+from agent.settings.models import TrapsSettings
+from agent.traps.opening import NAME, SOCKET_UNIT
 from tests.doubles import ManualClock
 from tests.programs import need
 
 ROOT = Path(__file__).resolve().parents[2]
 UNIT = ROOT / "systemd" / "sonda.service"
+SOCKET = ROOT / "systemd" / "sonda-traps.socket"
 EXPOSURE = 2.0
 
 
 @pytest.mark.lab
-def test_systemd_finds_no_fault_in_the_unit(tmp_path: Path) -> None:
+def test_systemd_finds_no_fault_in_the_units(tmp_path: Path) -> None:
     need("systemd-analyze")
     program = tmp_path / "sonda"
     shutil.copy("/bin/true", program)
     text = UNIT.read_text().replace("/opt/sonda/venv/bin/sonda", str(program))
     unit = tmp_path / "sonda.service"
     unit.write_text(text)
+    port = shutil.copy(SOCKET, tmp_path)
     done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True, check=False
+        ["systemd-analyze", "verify", "--man=no", str(unit), str(port)], capture_output=True, text=True, check=False
     )
     ours = [line for line in (done.stdout + done.stderr).splitlines() if "sonda" in line]
     assert (done.returncode, ours) == (0, [])
@@ -54,6 +58,14 @@ def test_it_is_granted_raw_sockets_and_nothing_else() -> None:
     assert settings["User"] == "sonda"
     assert settings["Type"] == "notify"
     assert float(settings["WatchdogSec"]) > 3 * STALL_S
+
+
+def test_the_port_for_traps_is_wanted_by_the_service_and_goes_with_it() -> None:
+    settings = dict(line.split("=", 1) for line in SOCKET.read_text().splitlines() if "=" in line and line[0] != "#")
+    assert settings["ListenDatagram"] == str(TrapsSettings().port)
+    assert settings["FileDescriptorName"] == NAME
+    assert settings["Service"] == settings["PartOf"] == settings["WantedBy"] == UNIT.name
+    assert SOCKET.name == SOCKET_UNIT
 
 
 def test_the_units_folders_are_the_settings_defaults(tmp_path: Path) -> None:
