@@ -33,6 +33,7 @@ class LineIndex:
         self._text = text
         self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
         self._arrays: dict[Key, int] = {}
+        self._implied: set[Key] = set()
         self._document()
 
     def line(self, key: Key) -> int | None:
@@ -55,12 +56,18 @@ class LineIndex:
         table: Key = ()
         for number, part in enumerate(parts, start=1):
             table = (*table, part)
+            if table not in self.lines and number < len(parts):
+                self._note(table, start)  # [a.b] makes a as well, until [a] is written
+                self._implied.add(table)
             if table in self._arrays and not (double and number == len(parts)):
                 table = (*table, self._arrays[table] - 1)
         if double:
             self._arrays[table] = position = self._arrays.get(table, 0) + 1
             self._note(table, start)
             table = (*table, position - 1)
+        if table in self._implied:
+            self._implied.remove(table)
+            del self.lines[table]
         self._note(table, start)
         return table, at + 1 + double
 

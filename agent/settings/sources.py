@@ -186,10 +186,12 @@ def _syntax_hint(line: str) -> str:
 def _twice(text: str, file: Path, number: int) -> Fault:
     """Which key stands twice, and where the first one is. tomllib stops on the second one's line."""
     lines = text.split("\n")
+    try:
+        index = LineIndex(text).lines
+    except (ValueError, IndexError):  # what comes after it is no TOML either
+        index = {}
     doubles = [
-        (key, at)
-        for key, at in LineIndex(text).lines.items()
-        if number in at[1:] and not lines[at[0] - 1].lstrip().startswith("[[")
+        (key, at) for key, at in index.items() if number in at[1:] and not lines[at[0] - 1].lstrip().startswith("[[")
     ]
     place, hint = Place(file, number), "Keep one of the two."
     if not doubles:

@@ -65,6 +65,15 @@ def test_a_key_that_is_not_there_has_the_line_of_what_is_around_it() -> None:
     assert index.line(("elsewhere",)) is None
 
 
+def test_a_header_makes_what_is_around_it() -> None:
+    index = LineIndex("[mqtt.tls]\n[[device.port]]\n[mqtt]\n")
+    assert {key: index.lines[key] for key in [("mqtt",), ("device",), ("device", "port", 0)]} == {
+        ("mqtt",): [3],
+        ("device",): [2],
+        ("device", "port", 0): [2],
+    }
+
+
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=6)
 SCALARS = st.one_of(
     st.booleans(), st.integers(-99, 99), st.floats(allow_nan=False, allow_infinity=False), WORDS, st.datetimes()

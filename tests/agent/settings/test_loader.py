@@ -209,3 +209,16 @@ def test_five_hundred_devices_are_read_at_once(tmp_path: Path) -> None:
     [fault] = faults(write(tmp_path, circle))
     assert "round in a circle" in fault
     assert len(fault) < 500
+
+
+def test_a_section_within_one_that_is_not_written(tmp_path: Path) -> None:
+    said = faults(write(tmp_path, '[mqtt.tls]\nminimum_version = "1.3"\n'))
+    assert len(said) == 1
+    assert said[0].startswith(f"{tmp_path}/sonda.toml:14: [mqtt] host is missing")
+
+
+def test_what_is_set_twice_in_a_file_with_more_that_is_wrong(tmp_path: Path) -> None:
+    said = faults(write(tmp_path, "[log]\n[log]]\n"))
+    assert said == [
+        f"{tmp_path}/sonda.toml:15: sets the same thing twice, or as two different kinds. Keep one of the two."
+    ]
