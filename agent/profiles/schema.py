@@ -121,6 +121,7 @@ Sort = Annotated[
     str, AfterValidator(_sort), Field(json_schema_extra={"enum": list(SORTS)}), Expects(" or ".join(SORTS))
 ]
 KindName = Annotated[Kind, Expects('the name of a kind, such as "temperature"')]
+FormName = Annotated[Form, Expects('the name of a form, such as "mac"')]
 Text = Annotated[str, Field(min_length=1), Expects("text in quotes, not empty")]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Whole = Annotated[int, Strict()]
@@ -149,7 +150,7 @@ class SourceModel(_Table):
     at: Annotated[tuple["SourceModel", ...], OneOrMore()] = Field(
         (), description="For `oid`: the index there. Default: this row's own."
     )
-    form: Form | None = Field(None, description="What the octets are read as.")
+    form: FormName | None = Field(None, description="What the octets are read as.")
     pattern: Regex | None = Field(None, description="Searched for; group 1, or the whole match, is the value.")
     template: Text | None = Field(None, description="{1} {2}: the groups of `pattern`, or the parts of `join`.")
     map: dict[str, str] | None = Field(
