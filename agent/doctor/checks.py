@@ -1,6 +1,6 @@
 """The table of checks: a new one is a file and a line here."""
 
-from agent.doctor import broker, clocks, configuration, devices, disk, icmp, machine, page, stored
+from agent.doctor import broker, clocks, configuration, devices, disk, icmp, machine, page, stored, traps
 from agent.doctor.model import Check
 
 _SHORT_S = 10.0
@@ -30,4 +30,5 @@ CHECKS = (
     Check("devices", "Devices", devices.check, devices.limit_s),
     Check("broker", "Broker", broker.check, _broker_s),
     Check("page", "Page", page.check, _short),
+    Check("traps", "Traps", traps.check, _short),
 )

@@ -139,6 +139,15 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "broker.not_read_back": ("was acknowledged and did not come back", "may not read below its own root", "topic readwrite"),
     "broker.not_acknowledged": ("was not acknowledged", "takes messages and does not acknowledge", "a full disk"),
     "broker.lost": ("closed the connection", "then dropped it", "See the broker's log"),
+    # traps
+    "traps.off": ("Traps are not listened for", "[traps]"),
+    "traps.heard": ("Traps are heard on 127.0.0.1 port", "1 came, 0 counted"),
+    "traps.free": ("UDP port", "is free for traps", "No agent runs at the moment"),
+    "traps.not_heard": ("No traps are heard: UDP port", "is in use by", "at the next poll", "Stop that"),
+    "traps.busy": ("is in use by", "(pid ", "at the next poll", "choose another", "ss -lunp"),
+    "traps.not_enabled": ("sonda-traps.socket is not enabled", "below 1024", "systemctl enable sonda-traps.socket"),
+    "traps.nobody_believed": ("there is no [[credential]]", "Every trap is refused", "community"),
+    "traps.refused": ("Of 1 datagrams", "1 from an address that is no device's", "Name the senders as devices"),
     # page
     "page.off": ("No page is served",),
     "page.free": ("on 127.0.0.1 is free", "No agent runs at the moment"),
