@@ -48,6 +48,14 @@ class Document:
 
 def examine(file: Path) -> Document:
     """The file, judged by itself: what it extends is not looked at."""
+    try:
+        return _examine(file)
+    except RecursionError:
+        fault = Fault("", "nested too deeply to be a profile", place=Place(file))
+        return Document(file, None, Tree(files=[file]), (fault,))
+
+
+def _examine(file: Path) -> Document:
     tree, faults = read_one(file)
     if not is_name(file.stem):
         what = "a profile's name is its file's: expected small letters, digits and hyphens"
@@ -78,7 +86,7 @@ def quick_head(file: Path) -> Head | None:
         if body is not None and not _HEAD.search(text, body.start()):
             text = text[: body.start()]
         return head_of(file, ProfileModel.model_validate(tomllib.loads(text)))
-    except (OSError, ValueError):  # ValueError: not UTF-8, not TOML, not a profile
+    except (OSError, ValueError, RecursionError):  # ValueError: not UTF-8, not TOML, not a profile
         return None
 
 

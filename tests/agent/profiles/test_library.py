@@ -384,6 +384,16 @@ def test_two_hundred_profiles_are_ready_at_once(tmp_path: Path, monkeypatch: pyt
     assert len(library.profile("copy-123").tables) == 12
 
 
+@pytest.mark.parametrize("depth", [200, 490, 2000])
+def test_a_file_nested_too_deeply_is_a_fault(tmp_path: Path, depth: int) -> None:
+    own = written(tmp_path / "own", deep="[identity]\nmodel = " + "{ join = [" * depth + "]}" * depth)
+    (tmp_path / "head.toml").write_text("match = " + "[" * depth + "]" * depth)
+    assert quick_head(tmp_path / "head.toml") is None
+    said = [str(fault) for fault in examine_library(own).faults]
+    assert len(said) == 1
+    assert said[0].startswith(f"{own}/deep.toml: nested too deeply to be a ")
+
+
 def test_the_example_of_the_page_is_sound(tmp_path: Path) -> None:
     page = (SHIPPED.parent / "README.md").read_text()
     own = written(tmp_path / "own", example=page.split("```toml\n#:schema", 1)[1].split("\n", 1)[1].split("```")[0])
