@@ -58,11 +58,15 @@ class GearMemory:
     """When each Topic was last told of."""
     supply: power.Supply = power.Supply()  # noqa: RUF009 - frozen
     links: Links = field(default_factory=Links)
+    pending: tuple[tuple[float, int, int, int], ...] = ()
+    """Of the window that was open: when, input failures, changes to battery, milliseconds on battery. The failure that
+    made the probe stop would be lost with its window."""
 
     def moved(self, by_s: float) -> "GearMemory":
         """The same on another clock, ``by_s`` seconds ahead."""
         topics = {topic: at + by_s for topic, at in self.topics.items()}
-        return GearMemory(topics, self.supply.moved(by_s), self.links.moved(by_s))
+        pending = tuple((at + by_s, n, starts, ms) for at, n, starts, ms in self.pending)
+        return GearMemory(topics, self.supply.moved(by_s), self.links.moved(by_s), pending)
 
     def to_plain(self) -> dict[str, Any]:
         """Compact JSON types."""
@@ -71,6 +75,8 @@ class GearMemory:
             plain["supply"] = self.supply.to_plain()
         if self.links:
             plain["links"] = self.links.to_plain()
+        if self.pending:
+            plain["pending"] = [[round(at, 3), *rest] for at, *rest in self.pending]
         return plain
 
     @staticmethod
@@ -79,7 +85,8 @@ class GearMemory:
         if plain["v"] != PLAIN_VERSION:
             raise ValueError(f"gear memory of version {plain['v']}; this version of the agent reads {PLAIN_VERSION}")
         supply = power.Supply.from_plain(plain["supply"]) if "supply" in plain else power.Supply()
-        return GearMemory(dict(plain["topics"]), supply, Links.from_plain(plain.get("links", {})))
+        pending = tuple((at, failures, starts, ms) for at, failures, starts, ms in plain.get("pending", ()))
+        return GearMemory(dict(plain["topics"]), supply, Links.from_plain(plain.get("links", {})), pending)
 
 
 @dataclass(slots=True)
@@ -136,6 +143,7 @@ class GearAccumulator:
         known = memory or GearMemory()
         self._uptime = uptime
         self._open, self._end = _Open(start), end
+        self._open.supply += [(at, power.Said(n, starts, ms)) for at, n, starts, ms in known.pending]
         self._closed: list[_Open] = []
         self._levels = HeldLevels()
         self._rows: dict[Kind, frozenset[str]] = {}
@@ -174,7 +182,13 @@ class GearAccumulator:
 
     def memory(self) -> GearMemory:
         """What is to be persisted."""
-        return GearMemory(dict(self._topics), self._power.supply, self._links)
+        pending = tuple(
+            (at, said.failures or 0, said.starts, said.battery_ms)
+            for window in (*self._closed, self._open)
+            for at, said in window.supply
+            if said.failures or said.starts or said.battery_ms
+        )
+        return GearMemory(dict(self._topics), self._power.supply, self._links, pending)
 
     def close(self, end: float, next_end: float | None = None, maintenance: Spans = ()) -> GearCounts:
         """The window that ends at ``end`` (its planned end, or now where a clock jump cuts it short), once. The next

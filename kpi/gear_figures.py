@@ -33,9 +33,14 @@ class _Row:
 
 
 def gear_figures(
-    gear: GearCounts | None, role: Role, unanswered: NullReason = NullReason.NO_DATA
+    gear: GearCounts | None,
+    role: Role,
+    unanswered: NullReason = NullReason.NO_DATA,
+    *,
+    answered: bool = False,
 ) -> tuple[Figure, ...]:
-    """The figures of one device. ``gear`` is None where it was never heard; ``unanswered``: why, where it is so."""
+    """The figures of one device. ``gear`` is None where it tells of nothing; ``unanswered``: why SNMP gave nothing,
+    where it gave nothing; ``answered``: it gave something, be it of other things."""
     counts = gear if gear is not None else GearCounts()
     expected = _EXPECTED.get(role, frozenset())
     found = []
@@ -45,7 +50,7 @@ def gear_figures(
             silent = figure.null_reason is NullReason.NO_DATA and counts.polls == 0
             found.append(replace(figure, null_reason=unanswered) if silent else figure)
         elif row.kpi in expected:
-            found.append(_null(row.kpi, NullReason.UNSUPPORTED if counts.polls else unanswered))
+            found.append(_null(row.kpi, NullReason.UNSUPPORTED if answered or counts.polls else unanswered))
     if role is Role.CONTROLLER:  # what it tells is of many radios together
         return tuple(_without(figure, "busiest") if figure.kpi == "wifi_clients" else figure for figure in found)
     return tuple(found)

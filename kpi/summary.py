@@ -229,9 +229,10 @@ def _beside(a: EchoCounts, b: EchoCounts) -> EchoCounts:
 
 def _gear(device: DeviceWindow, unanswered: NullReason) -> list[Figure]:
     """What it tells beyond its ports; where it was never asked (no SNMP), nothing."""
-    if device.gear is None and device.restarts is None:
-        return []
-    found = list(gear_figures(device.gear, device.role, unanswered))
+    found: list[Figure] = []
+    if device.gear is not None or device.restarts is not None:
+        answered = device.restarts is not None and device.restarts.readings > 0
+        found += gear_figures(device.gear, device.role, unanswered, answered=answered)
     used = port_used_pct(device.ports.values(), unanswered) if device.role is Role.SWITCH else None
     return found if used is None else [*found, used]
 

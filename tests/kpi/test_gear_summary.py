@@ -63,6 +63,8 @@ def test_what_a_device_should_tell_is_null_with_the_reason() -> None:
     }  # fmt: skip
     mute = device_summary(device("ap", Role.ACCESS_POINT, GearCounts(polls=5)), FIVE)
     assert figure(mute, "wifi_clients").null_reason is NullReason.UNSUPPORTED
+    never = device_summary(device("ap", Role.ACCESS_POINT, None), FIVE)
+    assert figure(never, "wifi_clients").null_reason is NullReason.UNSUPPORTED
 
 
 def test_what_a_device_told_of_before_is_null_while_it_is_silent() -> None:

@@ -65,6 +65,24 @@ def test_a_failure_that_took_the_probe_along_is_counted_when_it_is_back() -> Non
     assert figure("power_events", again.close(3900.0)).value == 1
 
 
+def test_a_failure_is_not_lost_with_the_window_that_was_open_when_the_probe_stopped() -> None:
+    first = GearAccumulator(UptimeTracker(), 0.0, 300.0)
+    for at, count, seconds_on in ((10.0, 3, 0), (70.0, 4, 30)):
+        first.take(
+            at,
+            poll(
+                reading(Kind.LINE_BADS, count), reading(Kind.ON_BATTERY_SECONDS, seconds_on), uptime_cs=round(100 * at)
+            ),
+        )
+    memory = GearMemory.from_plain(first.memory().to_plain())
+    again = GearAccumulator(UptimeTracker(), 3600.0, 3900.0, memory)
+    again.take(3700.0, poll(reading(Kind.LINE_BADS, 4), reading(Kind.ON_BATTERY_SECONDS, 0), uptime_cs=370_000))
+    counts = again.close(3900.0)
+    assert figure("power_events", counts).value == 1
+    assert figure("on_battery_s", counts).value == 30
+    assert again.memory().pending == ()  # said once
+
+
 def test_without_the_counter_changes_to_battery_are_counted() -> None:
     states = [0, 1, 1, 0, 1]
     found = one("power_events", *[poll(reading(Kind.ON_BATTERY, state)) for state in states])
