@@ -17,12 +17,14 @@ from agent.site import SitePlan
 from agent.store.model import Batch, CountersRow, StateRow, WindowRow
 from agent.summaries import Summaries
 from agent.timeline import ClockEvent, Timeline
+from agent.topology import Topology
 from agent.view import rfc3339
 from agent.watch import Watch
 from agent.windows import ALIVE, ECHO, FIVE_S, Five, Windows
 from collectors.clock import Clock
 from collectors.icmp.echo import EchoTarget
 from kpi.echo import EchoCounts
+from kpi.gear_accumulator import GearMemory
 from kpi.model import Incident, State, SystemReading, Window
 from kpi.ports import LastReading
 from kpi.reachability import StateChange
@@ -35,6 +37,8 @@ DEVICE = "device"
 """The aspect of a device's states in the store."""
 LINK = "link"
 """The entity whose states are those of the probe's own link."""
+TOPOLOGY = "site/topology"
+"""The entity whose "last counters" are the links between the devices."""
 STOPPED, REMOVED = "agent_stopped", "removed"
 
 
@@ -68,6 +72,7 @@ class Core:
             still_open, utc=timeline.utc, ancestors=self.watch.ancestors, write=self._incident_written
         )
         self.summaries = Summaries()
+        self.topology = Topology(self.monitor, clock, self._keep_topology)
         self.windows = Windows(
             clock=clock,
             timeline=timeline,
@@ -79,6 +84,7 @@ class Core:
             network=self._network,
             closed=self._closed,
             clock_event=self._clock_event,
+            duplex=self.topology.duplex,
         )
         self._clock = clock
         self._recorder = recorder
@@ -135,7 +141,9 @@ class Core:
                 ports = {k: LastReading.from_plain(p).moved(at) for k, p in reading.plain["ports"].items()}
                 kept = reading.plain.get("system")
                 system = (at + kept[0], SystemReading(*kept[1:])) if kept else None
-                track.polled.resume(ports, system, reading.plain.get("fabric"), at)
+                plain = reading.plain.get("gear")
+                gear = GearMemory.from_plain(plain).moved(at) if plain else None
+                track.polled.resume(ports, system, reading.plain.get("fabric"), at, gear)
 
     def in_maintenance(self, device: str) -> bool:
         """Whether a planned time of this device is now."""
@@ -203,6 +211,15 @@ class Core:
 
     def changed(self, device: str, at: float, what: Change) -> None:
         self.event(what.kind, device=device, **what.about, noticed=rfc3339(self.timeline.utc(at)))
+
+    def on_battery(self, device: str, at: float, seconds: float, *, on: bool) -> None:
+        told = {"device": device, "state": "battery" if on else "mains", "seconds": round(seconds)}
+        self.event("power.battery", **told, noticed=rfc3339(self.timeline.utc(at)))
+
+    def _keep_topology(self, plain: Mapping[str, Any]) -> None:
+        at = self._clock.monotonic()
+        utc = self.timeline.utc(at) if self.timeline.dated else None
+        self._recorder.put(Batch(counters=[CountersRow(TOPOLOGY, self._boot, at, utc, plain)]))
 
     def _network(self, start: float, end: float, checks: int) -> StateSeconds | None:
         gateway = self.history.of(self.plan.gateway) if self.plan.gateway else None

@@ -16,9 +16,10 @@ from zoneinfo import ZoneInfo
 from agent.messages import MessageDraft
 from agent.recorder import Recorder
 from agent.store.model import DAY, FIVE_MINUTES, HOUR, MINUTE, MONTH, Batch, StateRow, WindowRow
-from agent.windows import ECHO, FABRIC, NETWORK, PORTS, RESTARTS, STATE
+from agent.windows import ECHO, FABRIC, GEAR, NETWORK, PORTS, RESTARTS, STATE
 from kpi.echo import EchoCounts, merge_echo
 from kpi.fabric_counts import FabricCounts, merge_fabric
+from kpi.gear_counts import GearCounts, merge_gear
 from kpi.merge import merge_port_maps
 from kpi.model import State, Window
 from kpi.port_counts import ports_window_from_plain, ports_window_to_plain
@@ -33,6 +34,7 @@ _FOLDING: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any, Any], Any], Ca
     PORTS: (ports_window_from_plain, merge_port_maps, ports_window_to_plain),
     RESTARTS: (RestartCounts.from_plain, merge_restarts, RestartCounts.to_plain),
     FABRIC: (FabricCounts.from_plain, merge_fabric, FabricCounts.to_plain),
+    GEAR: (GearCounts.from_plain, merge_gear, GearCounts.to_plain),
 }
 """How windows of a kind are read, merged and written."""
 KINDS = tuple(_FOLDING)

@@ -9,9 +9,12 @@ from typing import Any, ClassVar, Protocol
 
 from agent.settings.models import PortsSettings
 from agent.site import matches
+from kpi.duplex import Verdict
 from kpi.fabric import FabricAccumulator
 from kpi.fabric_counts import FabricCounts
-from kpi.gear import Facts
+from kpi.gear import Facts, Readings
+from kpi.gear_accumulator import GearAccumulator, GearMemory
+from kpi.gear_counts import GearCounts
 from kpi.model import Metric, Outcome, PortCounters, PortIdentity, PortStatus, Sample, SystemReading
 from kpi.port_counts import PortCounts
 from kpi.ports import LastReading, PortAccumulator
@@ -45,6 +48,9 @@ class Notices(Protocol):
         """A neighbour, a routing session or the root of the spanning tree is another one; ``at`` is when it was
         noticed."""
 
+    def on_battery(self, device: str, at: float, seconds: float, *, on: bool) -> None:
+        """A supply went to battery ``seconds`` ago, or back to mains after them; ``at`` is when it was noticed."""
+
 
 class Polled:
     """One device's SNMP side. Times are monotonic seconds."""
@@ -68,6 +74,8 @@ class Polled:
         self._seen: list[tuple[float, Restart]] = []
         self._before: dict[str, LastReading] = {}
         self.fabric = FabricAccumulator(self.restarts.uptime, start, end, status_s=status_s)
+        self.gear: GearAccumulator | None = None
+        """None until the device tells of anything beyond its ports."""
 
     def configure(self, status_s: float, ports: PortsSettings) -> None:
         """New settings, also for ports that are known."""
@@ -82,9 +90,12 @@ class Polled:
         system: tuple[float, SystemReading] | None,
         fabric: Mapping[str, Any] | None = None,
         at: float = 0.0,
+        gear: GearMemory | None = None,
     ) -> None:
         """What was read before the probe restarted (KPI.md R8), moved to the present monotonic clock; ``fabric`` as
         last_fabric gave it at ``at``."""
+        if gear is not None:
+            self.gear = GearAccumulator(self.restarts.uptime, *self._window, gear)
         self._before = dict(readings)
         if system is not None:
             self.restarts.resume(*system)
@@ -139,6 +150,18 @@ class Polled:
             for change in self.fabric.take(sample.at, sample.value):
                 self._notices.changed(self._device, sample.at, change)
 
+    def _take_readings(self, sample: Sample) -> None:
+        if not isinstance(sample.value, Readings):
+            return
+        if self.gear is None:
+            self.gear = GearAccumulator(self.restarts.uptime, *self._window)
+        before = self.gear.on_battery_since
+        self.gear.take(sample.at, sample.value)
+        now = self.gear.on_battery_since
+        began = now if now is not None else before
+        if began is not None and (before is None or now is None):
+            self._notices.on_battery(self._device, sample.at, sample.at - began, on=now is not None)
+
     def _take_status(self, port: PortAccumulator, at: float, status: PortStatus) -> None:
         before = port.flapping
         port.take_status(at, status)
@@ -173,10 +196,17 @@ class Polled:
         self._window = (end, next_end)
         return {key: port.close(end, next_end) for key, port in self.ports.items()}
 
-    def close_fabric(self, end: float, next_end: float) -> FabricCounts | None:
-        """The same of routing and switching; None where the device has nothing of it."""
-        counts = self.fabric.close(end, next_end)
+    def close_fabric(self, end: float, next_end: float, verdicts: Mapping[str, Verdict]) -> FabricCounts | None:
+        """The same of routing and switching; None where the device has nothing of it. ``verdicts`` on duplex by
+        port."""
+        counts = self.fabric.close(end, next_end, verdicts)
         return counts if counts != FabricCounts() else None
+
+    def close_gear(
+        self, end: float, next_end: float, maintenance: tuple[tuple[float, float], ...]
+    ) -> GearCounts | None:
+        """The same of what it tells beyond its ports."""
+        return self.gear.close(end, next_end, maintenance) if self.gear is not None else None
 
     def close_restarts(self, start: float, end: float, maintenance: tuple[tuple[float, float], ...]) -> RestartCounts:
         """The restarts within [start, end)."""
@@ -203,5 +233,6 @@ class Polled:
         Metric.PORT_STATUS: _take_port_status,
         Metric.PORT_COUNTERS: _take_counters,
         Metric.FACTS: _take_facts,
+        Metric.READINGS: _take_readings,
     }
     """Who takes the samples of a metric."""

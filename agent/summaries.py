@@ -13,10 +13,12 @@ from typing import Any
 from agent.messages import MessageDraft
 from agent.polled import PollOutcome
 from agent.site import SitePlan, Watchable
-from agent.windows import ECHO, FABRIC, FIVE_S, NETWORK, PORTS, RESTARTS, STATE, Five
+from agent.windows import ECHO, FABRIC, FIVE_S, GEAR, NETWORK, PORTS, RESTARTS, STATE, Five
 from kpi.catalogue import entry_of
 from kpi.echo import EchoCounts
 from kpi.fabric_counts import FabricCounts
+from kpi.gear_counts import GearCounts
+from kpi.gear_site import site_clients
 from kpi.merge import DeviceWindow, merge_device, merge_optional
 from kpi.model import Figure, NullReason, Outcome, Status, Summary, Window
 from kpi.port_counts import PortCounts, ports_window_from_plain
@@ -87,7 +89,7 @@ class Summaries:
             if changed:
                 figures = self._ports(replace(device, ports=changed), window, polls)
                 drafts += _ports_messages(device.device, window, figures)
-        site = self._site(five.devices.values(), five.network, window)
+        site = self._site(five.devices.values(), five.network, window, site_clients(five.devices.values()))
         self.latest[SITE] = site = replace(site, revision=revision, final=five.final)
         flags = {"flags": list(five.flags)} if five.flags else {}
         drafts.append(MessageDraft("summary/site", SITE_SCHEMA, {**summary_to_plain(site), **flags}))
@@ -143,7 +145,13 @@ class Summaries:
         if window.length_s == HOUR_S:
             self._forget_ports(devices)
         network = plains.get(STATE, {}).get(NETWORK)
-        site = self._site(devices, StateSeconds.from_plain(network) if network is not None else None, window)
+        clients = plains.get(GEAR, {}).get(NETWORK)
+        site = self._site(
+            devices,
+            StateSeconds.from_plain(network) if network is not None else None,
+            window,
+            GearCounts.from_plain(clients) if clients is not None else None,
+        )
         if late and devices:
             yield [MessageDraft("summary/site", SITE_SCHEMA, summary_to_plain(replace(site, revision=revision)))]
 
@@ -171,8 +179,14 @@ class Summaries:
         )
         return replace(summary, figures=self._judged(device.device, window, summary.figures))
 
-    def _site(self, devices: Iterable[DeviceWindow], network: StateSeconds | None, window: Window) -> Summary:
-        summary = site_summary(devices, network, window, history=self._history(SITE, window))
+    def _site(
+        self,
+        devices: Iterable[DeviceWindow],
+        network: StateSeconds | None,
+        window: Window,
+        clients: GearCounts | None,
+    ) -> Summary:
+        summary = site_summary(devices, network, window, history=self._history(SITE, window), clients=clients)
         return replace(summary, figures=self._judged(SITE, window, summary.figures))
 
     def _ports(self, device: DeviceWindow, window: Window, polls: Polls) -> dict[str, tuple[Figure, ...]]:
@@ -248,7 +262,7 @@ def _device_window(plains: Mapping[str, Mapping[str, Any]], watchable: Watchable
     device = watchable.device.id
     states, echo = plains.get(STATE, {}).get(device), plains.get(ECHO, {}).get(device)
     ports, restarts = plains.get(PORTS, {}).get(device), plains.get(RESTARTS, {}).get(device)
-    fabric = plains.get(FABRIC, {}).get(device)
+    fabric, gear = plains.get(FABRIC, {}).get(device), plains.get(GEAR, {}).get(device)
     if states is None:
         return None
     return DeviceWindow(
@@ -259,6 +273,7 @@ def _device_window(plains: Mapping[str, Mapping[str, Any]], watchable: Watchable
         ports=_port_counts(ports),
         restarts=RestartCounts.from_plain(restarts) if restarts is not None else None,
         fabric=FabricCounts.from_plain(fabric) if fabric is not None else None,
+        gear=GearCounts.from_plain(gear) if gear is not None else None,
     )
 
 

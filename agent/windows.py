@@ -15,7 +15,9 @@ from agent.site import SitePlan
 from agent.store.model import Batch, CountersRow, WindowRow
 from agent.timeline import ClockEvent, Span, Timeline
 from collectors.clock import Clock
+from kpi.duplex import Verdict
 from kpi.echo import EchoCounts, merge_echo
+from kpi.gear_site import site_clients
 from kpi.merge import DeviceWindow
 from kpi.model import SystemReading
 from kpi.port_counts import ports_window_to_plain
@@ -24,10 +26,11 @@ from kpi.states import StateSeconds, state_seconds
 GRACE_S = 5.0
 """Two seconds of waiting time for the last echo, three to confirm a device down that vanished at the end."""
 MINUTE_S, FIVE_S = 60, 300
-ECHO, STATE, PORTS, RESTARTS, FABRIC = "echo", "state", "ports", "restarts", "fabric"
+ECHO, STATE, PORTS, RESTARTS, FABRIC, GEAR = "echo", "state", "ports", "restarts", "fabric", "gear"
 """The kinds of windows in the store."""
 NETWORK = "network"
-"""The entity whose states are the site's way to the internet (network_uptime_pct)."""
+"""The entity whose states are the site's way to the internet (network_uptime_pct), and whose gear window holds the
+wireless clients of the whole site."""
 ALIVE = "agent"
 """The entity whose "last counters" say when the agent was last alive."""
 AT_MOST_BEHIND_S = 1.0
@@ -74,10 +77,11 @@ class Windows:
         network: Callable[[float, float, int], StateSeconds | None],
         closed: Callable[[Five, Batch], Batch],
         clock_event: Callable[[ClockEvent], None],
+        duplex: Callable[[float], Mapping[str, Mapping[str, Verdict]]],
     ) -> None:
         """``network(start, end, checks)`` is the site's own state time, ``checks`` those of the gateway;
         ``closed(five, batch)`` adds summaries and messages to what is written; ``clock_event`` hears of jumps and of
-        the first date."""
+        the first date; ``duplex(at)`` is what is known by device and port of the two ends of cables."""
         self._clock = clock
         self._timeline = timeline
         self._monitor = monitor
@@ -88,6 +92,7 @@ class Windows:
         self._network = network
         self._closed = closed
         self._clock_event = clock_event
+        self._duplex = duplex
         self._minute = timeline.span(clock.monotonic(), MINUTE_S)
         self._closing: Span | None = None
         five = timeline.span(clock.monotonic(), FIVE_S)
@@ -179,11 +184,12 @@ class Windows:
         block = self._block
         label = self._minute.label // FIVE_S * FIVE_S  # the open minute is the first of what follows
         next_end = max(end, label + FIVE_S - self._timeline.offset_s)
-        plan = self._plan()
+        plan, verdicts = self._plan(), self._duplex(end)
         devices = {}
         for track in self._monitor:
             maintenance = self._maintenance(plan, track.id)
-            devices[track.id] = self._device_five(track, block, end, next_end, maintenance)
+            found = verdicts.get(track.id, {})
+            devices[track.id] = self._device_five(track, block, end, next_end, maintenance=maintenance, verdicts=found)
         five = Five(
             label=block.label,
             dated=block.dated,
@@ -201,7 +207,14 @@ class Windows:
         self._recorder.put(self._closed(five, self._batch(five)))
 
     def _device_five(
-        self, track: Track, block: _Block, end: float, next_end: float, maintenance: tuple[tuple[float, float], ...]
+        self,
+        track: Track,
+        block: _Block,
+        end: float,
+        next_end: float,
+        *,
+        maintenance: tuple[tuple[float, float], ...],
+        verdicts: Mapping[str, Verdict],
     ) -> DeviceWindow:
         checks, track.checks = track.checks, 0
         states = state_seconds(self._history.of(track.id), block.start, end, maintenance=maintenance, checks=checks)
@@ -213,7 +226,8 @@ class Windows:
             echo=block.echo.get(track.id) if track.watchable.echo_s is not None else None,
             ports=polled.close(end, next_end) if polled is not None else {},
             restarts=polled.close_restarts(block.start, end, maintenance) if polled is not None else None,
-            fabric=polled.close_fabric(end, next_end) if polled is not None else None,
+            fabric=polled.close_fabric(end, next_end, verdicts) if polled is not None else None,
+            gear=polled.close_gear(end, next_end, maintenance) if polled is not None else None,
         )
 
     def _maintenance(self, plan: SitePlan, device: str) -> tuple[tuple[float, float], ...]:
@@ -233,8 +247,13 @@ class Windows:
                 rows.append(self._row(device, RESTARTS, span, part.restarts.to_plain()))
             if part.fabric is not None:
                 rows.append(self._row(device, FABRIC, span, part.fabric.to_plain()))
+            if part.gear is not None:
+                rows.append(self._row(device, GEAR, span, part.gear.to_plain()))
         if five.network is not None:
             rows.append(self._row(NETWORK, STATE, span, five.network.to_plain()))
+        clients = site_clients(five.devices.values())
+        if clients is not None:
+            rows.append(self._row(NETWORK, GEAR, span, clients.to_plain()))
         return Batch(windows=rows, counters=self._counters())
 
     def _row(self, entity: str, kind: str, span: Span, plain: object) -> WindowRow:
@@ -253,9 +272,12 @@ class Windows:
                 continue
             readings = {key: r.moved(-at).to_plain() for key, r in track.polled.last_readings().items()}
             system, fabric = track.polled.last_system(), track.polled.last_fabric(at)
-            if readings or system is not None or fabric is not None:
+            gear = track.polled.gear
+            if readings or system is not None or fabric is not None or gear is not None:
                 kept = [system[0] - at, *uptimes(system[1])] if system is not None else None
                 plain = {"ports": readings, "system": kept, **({"fabric": fabric} if fabric is not None else {})}
+                if gear is not None:
+                    plain["gear"] = gear.memory().moved(-at).to_plain()
                 rows.append(CountersRow(track.id, self._boot, at, utc, plain))
         return rows
 

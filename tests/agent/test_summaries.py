@@ -152,6 +152,9 @@ class Heard:
     def changed(self, device: str, at: float, what: Change) -> None:
         raise AssertionError(what)
 
+    def on_battery(self, device: str, at: float, seconds: float, *, on: bool) -> None:
+        raise AssertionError(device)
+
 
 def test_flapping_and_restarts_are_said_as_they_are_seen() -> None:
     heard = Heard()
