@@ -61,6 +61,7 @@ def _value(model: ValueModel) -> ValueSpec:
         kind_by=_optional(model.kind_by),
         scale=model.scale,
         scale_by=_sources(model.scale_by),
+        divide_by=_sources(model.divide_by),
         decimals_by=_optional(model.decimals_by),
         offset=model.offset,
         negate=model.negate,

@@ -173,7 +173,7 @@ Conditions = Annotated[tuple[ConditionModel, ...], OneOrMore()]
 
 
 class ValueModel(SourceModel):
-    """One reading a row: (number x scale x scale_by / 10^decimals_by + offset) in the unit of its kind."""
+    """One reading a row: (number x scale x scale_by / divide_by / 10^decimals_by + offset) in the unit of its kind."""
 
     kind: Annotated[Kind, Expects('the name of a kind, such as "temperature"')] | None = Field(
         None, description="What it measures, which also fixes the unit."
@@ -181,6 +181,7 @@ class ValueModel(SourceModel):
     kind_by: SourceModel | None = Field(None, description="Instead of `kind`: a source whose text is the kind.")
     scale: Number = Field(1.0, description="The number is multiplied by it.")
     scale_by: Sources = Field((), description="And by the numbers of these.")
+    divide_by: Sources = Field((), description="And divided by the numbers of these; by 0 there is no value.")
     decimals_by: SourceModel | None = Field(None, description="Its number p divides by 10^p.")
     offset: Number = Field(0.0, description="Added after scaling.")
     negate: Flag = Field(False, description="Sign inverted.")

@@ -128,7 +128,8 @@ class Reduce(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ValueSpec:
-    """One reading a row. value = (number x scale x scale_by + offset), negated where asked, then judged."""
+    """One reading a row: number x scale x scale_by / divide_by / 10^decimals_by + offset, negated where asked, then
+    judged."""
 
     kind: Kind | None
     """None where ``kind_by`` tells it for each row."""
@@ -138,6 +139,8 @@ class ValueSpec:
     scale: float = 1.0
     scale_by: tuple[Source, ...] = ()
     """Each one's number, after ``map``, is multiplied in."""
+    divide_by: tuple[Source, ...] = ()
+    """Each one's number is divided by; read anew with the value. By 0 there is no value."""
     decimals_by: Source | None = None
     """Its number p divides by 10^p (entPhySensorPrecision)."""
     offset: float = 0.0

@@ -120,6 +120,11 @@ def _scaled(spec: ValueSpec, row: Row, raw: float | None) -> float | None:
         if factor is None:
             return None
         value *= factor
+    for source in spec.divide_by:
+        divisor = number_of(source, row)
+        if not divisor:
+            return None
+        value /= divisor
     if spec.decimals_by is not None:
         decimals = number_of(spec.decimals_by, row) or 0
         if abs(decimals) > _DECIMALS_MOST:
