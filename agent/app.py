@@ -21,7 +21,7 @@ from agent.api.guard import Access
 from agent.api.server import PortBusyError, Server, listen
 from agent.boundary import Boundary
 from agent.cli.exits import Exit
-from agent.core import Core
+from agent.core import TOPOLOGY, Core
 from agent.folds import Folds
 from agent.live import AgentNow
 from agent.logs import set_up
@@ -39,13 +39,14 @@ from agent.site import host_names, plan_site
 from agent.store.errors import StoreError
 from agent.store.store import Store
 from agent.timeline import Timeline
+from agent.topology import LOOK_S
 from agent.traps import Traps
 from agent.view import View
 from agent.vitals import VitalsReader, who_listens
 from agent.windows import ALIVE, ECHO, MINUTE_S
 from collectors.clock import Clock, SystemClock, clock_trust
 from collectors.icmp import EchoEngine, EchoSink, EchoTarget, IcmpEngine, Mode, permission_help
-from collectors.link import Links, read_routes, remembering
+from collectors.link import Links, read_routes, read_surroundings, remembering
 from collectors.snmp.client import SnmpClient
 from collectors.snmp.collector import SnmpCollector
 
@@ -188,6 +189,8 @@ class Agent:
                 event=self._core.event,
             )
         )
+        if TOPOLOGY in counters:
+            self._core.topology.resume(counters[TOPOLOGY].plain)
         self._engine = stack.enter_context(self._make_engine(clock, self._core.monitor))
         self._measuring = Measuring(
             clock=clock,
@@ -217,6 +220,7 @@ class Agent:
             lacking=self._lacking,
             notice=self._notice,
             in_maintenance=self._core.in_maintenance,
+            topology=self._core.topology,
         )
         self._events = Broadcaster(clock, self._view.now)
         self._server: Server | None = None
@@ -257,6 +261,7 @@ class Agent:
             make(self._resolver.run(), name="resolver"),
             make(self._traps.run(), name="traps"),
             make(self._follow_routes(), name="routes"),
+            make(self._follow_topology(), name="topology"),
             make(self._follow_first_date(), name="first date"),
             make(self._restate(()), name="restate"),
             make(self._notifier.watch(self._clock, lambda: self._scheduler.counters.progress_at), name="watchdog"),
@@ -326,8 +331,17 @@ class Agent:
                 self._replan()
                 self._publishing.network_changed()
 
+    async def _follow_topology(self) -> None:
+        while True:
+            await self._clock.sleep(LOOK_S)
+            await self._boundary.guard("topology", self._look_around)
+
+    async def _look_around(self) -> None:
+        if await self._core.topology.look(await asyncio.to_thread(read_surroundings)):
+            self._replan()
+
     def _replan(self) -> None:
-        plan = plan_site(self._settings, self._routes, self._resolver.addresses)
+        plan = plan_site(self._settings, self._routes, self._resolver.addresses, self._core.topology.parents)
         self._core.apply(plan)
         self._measuring.apply(plan)
         self._traps.apply(plan, self._settings.credentials)

@@ -223,6 +223,48 @@ class FlappingNow:
     port: str
 
 
+@dataclass(frozen=True, slots=True)
+class EndNow:
+    """One end of a link. ``port`` is "" where it is not known."""
+
+    device: str
+    port: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkNow:
+    """A link between two devices. ``confirmed``: both ends tell of it. ``by``: "lldp", "cdp", or "forwarding" where it
+    follows from forwarding tables."""
+
+    a: EndNow
+    b: EndNow
+    confirmed: bool
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeNow:
+    """One device in the topology. ``parents``: what the probe reaches it through; ``derived``: nobody has declared
+    them, they follow from the links."""
+
+    id: str
+    name: str
+    role: str
+    state: str
+    parents: Sequence[str]
+    derived: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TopologyNow:
+    """How the devices are connected. ``probe``: the port that the probe itself is connected to, null where nobody
+    knows."""
+
+    nodes: Sequence[NodeNow]
+    links: Sequence[LinkNow]
+    probe: EndNow | None
+
+
 class Live(Protocol):
     """What the API reads. Every call is quick and touches no disk, but those that are awaited."""
 
@@ -234,6 +276,9 @@ class Live(Protocol):
 
     def device(self, device_id: str) -> DeviceDetail | None:
         """One device, None where there is none of that id."""
+
+    def topology(self) -> TopologyNow:
+        """How the devices are connected."""
 
     def kpis(self) -> Sequence[KpiNow]:
         """The catalogue with values."""

@@ -8,8 +8,9 @@ import fnmatch
 import hashlib
 import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 
 from agent.settings.models import CredentialSettings, DeviceSettings, PortsSettings, Settings
 from agent.settings.types import slug
@@ -17,6 +18,7 @@ from collectors.link import Route, default_gateway, route_to
 from kpi.model import Device, PortIdentity, Role
 
 ID_LENGTH = 40
+_NOBODY: Mapping[str, str] = MappingProxyType({})
 _INTERNET_ROLES = frozenset({Role.INTERNET})
 _ENDPOINT_ROLES = frozenset({Role.ENDPOINT, Role.PRINTER, Role.CAMERA})
 
@@ -44,6 +46,8 @@ class Watchable:
     echo_s: float | None
     snmp: SnmpPlan | None
     ports: PortsSettings
+    derived: bool = False
+    """Its parents follow from the links between the devices, nobody has declared them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +86,19 @@ def is_numeric(address: str) -> bool:
     return True
 
 
-def plan_site(settings: Settings, routes: Sequence[Route], resolved: Mapping[str, str]) -> SitePlan:
-    """What is watched, given the routing table and the addresses that names have now."""
+def plan_site(
+    settings: Settings, routes: Sequence[Route], resolved: Mapping[str, str], derived: Mapping[str, str] = _NOBODY
+) -> SitePlan:
+    """What is watched, given the routing table and the addresses that names have now. ``derived``: by device, the one
+    that it is reached through by the links between the devices; it counts for devices on the probe's own network that
+    declare no parents."""
     drafts = list(settings.devices)
     gateway = _gateway(settings, drafts, default_gateway(list(routes)), resolved)
     for address in settings.network.internet:
         if all(d.address != address for d in drafts):
             drafts.append(_implied(_own_id(f"internet-{slug(address)}", drafts), address, Role.INTERNET, address))
     ids = {d.name: d.id for d in drafts}
+    known = set(ids.values())
     watchables = []
     for draft in drafts:
         address = draft.address if is_numeric(draft.address) else resolved.get(draft.address, "")
@@ -103,18 +112,47 @@ def plan_site(settings: Settings, routes: Sequence[Route], resolved: Mapping[str
         behind = route is None or route.gateway is not None
         if not parents and gateway is not None and draft.id != gateway and behind and interface != "lo":
             parents = (gateway,)
+        follows = not parents and not behind and draft.role is not Role.INTERNET and derived.get(draft.id) in known
         watchables.append(
             Watchable(
-                device=Device(draft.id, draft.name, draft.role, draft.address, parents),
+                device=Device(
+                    draft.id, draft.name, draft.role, draft.address, (derived[draft.id],) if follows else parents
+                ),
                 address=address,
                 interface=interface,
                 echo_s=_echo_s(settings, draft),
                 snmp=_snmp(settings, draft),
                 ports=draft.ports,
+                derived=follows,
             )
         )
     internet = tuple(w.device.id for w in watchables if w.device.role is Role.INTERNET)
-    return SitePlan(tuple(watchables), gateway, internet, _maintenance(settings, ids))
+    return SitePlan(_without_circles(watchables), gateway, internet, _maintenance(settings, ids))
+
+
+def _without_circles(watchables: Sequence[Watchable]) -> tuple[Watchable, ...]:
+    """Derived parents may contradict declared ones: who would be its own ancestor keeps none."""
+    parents = {w.device.id: w.device.parents for w in watchables}
+    kept = []
+    for watchable in watchables:
+        device = watchable.device
+        if watchable.derived and device.id in _ancestors(device.id, parents):
+            parents[device.id] = ()
+            kept.append(replace(watchable, device=replace(device, parents=()), derived=False))
+        else:
+            kept.append(watchable)
+    return tuple(kept)
+
+
+def _ancestors(device: str, parents: Mapping[str, Sequence[str]]) -> set[str]:
+    found: set[str] = set()
+    queue = [device]
+    while queue:
+        for parent in parents.get(queue.pop(), ()):
+            if parent not in found:
+                found.add(parent)
+                queue.append(parent)
+    return found
 
 
 def _gateway(

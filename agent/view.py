@@ -11,15 +11,19 @@ from agent.live import (
     AgentNow,
     DeviceDetail,
     DeviceNow,
+    EndNow,
     FigureNow,
     FlappingNow,
     HistoryNow,
     IncidentNow,
     KpiNow,
+    LinkNow,
+    NodeNow,
     PortNow,
     SiteNow,
     SnmpNow,
     ThresholdNow,
+    TopologyNow,
     WindowNow,
 )
 from agent.monitor import Monitor, Track
@@ -30,6 +34,7 @@ from agent.timeline import Timeline
 from collectors.clock import Clock
 from kpi.catalogue import CATALOGUE, entry_of
 from kpi.model import Figure, Incident, Outcome, State, Summary
+from kpi.topology import PROBE, Link
 
 
 class Figures(Protocol):
@@ -41,6 +46,14 @@ class Figures(Protocol):
 
     def ports(self, device: str) -> Mapping[str, Sequence[Figure]]:
         """By port key; empty where nothing is known of the device's ports."""
+
+
+class Wiring(Protocol):
+    """The links between the devices."""
+
+    @property
+    def links(self) -> Sequence[Link]:
+        """As they are known now, those of the probe among them."""
 
 
 class History(Past, Protocol):
@@ -67,6 +80,7 @@ class View:
         agent: Callable[[], Any],
         lacking: Callable[[], str | None],
         in_maintenance: Callable[[str], bool],
+        topology: Wiring,
         notice: Mapping[str, str] | None = None,
     ) -> None:
         """``agent()`` awaits the agent's own document; ``lacking()`` says what keeps it from being ready;
@@ -84,6 +98,7 @@ class View:
         self._lacking = lacking
         self._notice = notice
         self._in_maintenance = in_maintenance
+        self._topology = topology
 
     def site(self) -> SiteNow:
         site = self._settings().site
@@ -127,6 +142,29 @@ class View:
             window=_window(summary),
             figures=_figures(summary.figures if summary else ()),
             ports=self._ports(device_id, track.polled) if track.polled else [],
+        )
+
+    def topology(self) -> TopologyNow:
+        links = self._topology.links
+        own = [link.b for link in links if link.a.device == PROBE]
+        return TopologyNow(
+            nodes=[
+                NodeNow(
+                    id=track.id,
+                    name=track.watchable.device.name,
+                    role=track.watchable.device.role.value,
+                    state=self._state(track).value,
+                    parents=track.watchable.device.parents,
+                    derived=track.watchable.derived,
+                )
+                for track in self._monitor
+            ],
+            links=[
+                LinkNow(EndNow(x.a.device, x.a.port), EndNow(x.b.device, x.b.port), x.confirmed, x.by)
+                for x in links
+                if x.a.device != PROBE
+            ],
+            probe=EndNow(own[0].device, own[0].port) if len(own) == 1 else None,
         )
 
     def kpis(self) -> Sequence[KpiNow]:

@@ -1,6 +1,7 @@
-"""The probe's own way out: which interface and which gateway a target is reached by, and whether that link is up.
+"""The probe's own way out: which interface and which gateway a target is reached by, whether that link is up, and who
+is on it.
 
-Linux only: the routing tables in /proc/net (of the process's own network namespace), interface flags by SIOCGIFFLAGS
+Linux only: the tables in /proc/net (of the process's own network namespace), interface flags and addresses by ioctl
 (netdevice(7)), which follow the namespace of the socket where /sys does not.
 """
 
@@ -8,13 +9,17 @@ import fcntl
 import ipaddress
 import socket
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-SIOCGIFFLAGS = 0x8913
+SIOCGIFFLAGS, SIOCGIFHWADDR = 0x8913, 0x8927
 IFF_UP, IFF_LOOPBACK, IFF_RUNNING = 0x1, 0x8, 0x40
 RTF_UP, RTF_GATEWAY, RTF_REJECT = 0x1, 0x2, 0x200
+ATF_COM = 0x2
+"""An entry of the ARP table that is complete (arp(7))."""
+ARPHRD_ETHER = 1
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Net = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -28,6 +33,33 @@ class Route:
     interface: str
     gateway: Address | None
     metric: int
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Who is on the probe's own links. ``macs``: MAC addresses by IPv4 address (the kernel's ARP table); ``own``: those
+    of the probe's own Ethernet interfaces."""
+
+    macs: Mapping[str, str]
+    own: frozenset[str]
+
+
+def read_surroundings(proc_net: Path = Path("/proc/self/net")) -> Surroundings:
+    """As the kernel knows it now. What cannot be read counts as empty."""
+    macs = {row[0]: row[3].lower() for row in _rows(proc_net / "arp", skip=1) if int(row[2], 16) & ATF_COM}
+    names = [row[0].partition(":")[0] for row in _rows(proc_net / "dev", skip=2)]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        own = {_hardware_address(asking, name) for name in names}
+    return Surroundings(macs, frozenset(own - {""}))
+
+
+def _hardware_address(asking: socket.socket, interface: str) -> str:
+    try:
+        answer = fcntl.ioctl(asking, SIOCGIFHWADDR, struct.pack("16s24x", interface.encode()[:15]))
+    except OSError:
+        return ""
+    kind, octets = struct.unpack_from("16xH6s", answer)
+    return octets.hex(":") if kind == ARPHRD_ETHER and any(octets) else ""
 
 
 def read_routes(proc_net: Path = Path("/proc/self/net")) -> list[Route]:

@@ -11,7 +11,7 @@ from agent.api.guard import Access, Guard
 from agent.api.metrics import exposition
 from agent.api.pages import PageLive, add_pages
 from agent.history_view import MOST_HOURS
-from agent.live import AgentNow, DeviceDetail, DeviceNow, HistoryNow, IncidentNow, KpiNow, Live, SiteNow
+from agent.live import AgentNow, DeviceDetail, DeviceNow, HistoryNow, IncidentNow, KpiNow, Live, SiteNow, TopologyNow
 from collectors.clock import Clock
 
 NO_DEVICE = "No device has this id; /api/v1/devices lists them."
@@ -63,6 +63,10 @@ def _devices(app: FastAPI, live: Live) -> None:
     @app.get("/api/v1/devices", summary="All devices with their states")
     async def devices() -> list[DeviceNow]:
         return list(live.devices())
+
+    @app.get("/api/v1/topology", summary="How the devices are connected: links with their ports, and parents")
+    async def topology() -> TopologyNow:
+        return live.topology()
 
     @app.get("/api/v1/devices/{device_id}", summary="One device with its figures and ports")
     async def device(device_id: str) -> DeviceDetail:

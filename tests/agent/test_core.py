@@ -344,6 +344,7 @@ async def test_what_a_device_does_in_its_maintenance_is_shown_as_that_and_degrad
             monitor=world.core.monitor,
             incidents=world.core.incidents,
             figures=world.core.summaries,
+            topology=world.core.topology,
             history=cast("Any", None),
             settings=lambda: settings,
             plan=lambda: world.core.plan,

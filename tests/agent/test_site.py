@@ -161,3 +161,28 @@ def test_patterns_fit_any_name_of_a_port_in_any_case() -> None:
         ("ge8", "", ""),
     ]
     assert [pick(PortIdentity(n, 1, n, d, a, 6, 1500, None, None)) for n, d, a in ports] == [True, True, False, False]
+
+
+LAN = (
+    '[[device]]\nname = "Core"\nrole = "switch"\naddress = "192.0.2.5"\n'
+    '[[device]]\nname = "AP"\nrole = "access-point"\naddress = "192.0.2.9"\n'
+    '[[device]]\nname = "Far"\nrole = "server"\naddress = "198.51.100.77"\n'
+)
+
+
+def test_parents_that_follow_from_links_count_on_the_link_where_none_are_declared(tmp_path: Path) -> None:
+    read = settings(tmp_path, '[network]\ninternet = ["203.0.113.3"]\n' + LAN)
+    derived = {"ap": "core", "far": "core", "gateway": "core", "core": "stranger", "internet-203-0-113-3": "core"}
+    plan = plan_site(read, ROUTES, {}, derived)
+    assert parents(plan) == {
+        "core": (), "ap": ("core",), "far": ("gateway",), "gateway": ("core",), "internet-203-0-113-3": ("gateway",),
+    }  # fmt: skip
+    assert {w.device.id for w in plan.devices if w.derived} == {"ap", "gateway"}
+
+
+def test_declared_parents_win_and_nobody_is_behind_itself(tmp_path: Path) -> None:
+    read = settings(tmp_path, LAN.replace('address = "192.0.2.5"', 'address = "192.0.2.5"\nparents = ["AP"]'))
+    plan = plan_site(read, ROUTES, {}, {"ap": "core", "core": "gateway"})
+    assert parents(plan)["core"] == ("ap",)
+    assert parents(plan)["ap"] == ()
+    assert not any(w.derived for w in plan.devices)

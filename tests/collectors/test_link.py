@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from collectors.link import Links, default_gateway, read_routes, remembering, route_to
+from collectors.link import Links, Surroundings, default_gateway, read_routes, read_surroundings, remembering, route_to
 
 ROUTE4 = """Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
 eth0\t00000000\t010200C0\t0003\t0\t0\t100\t00000000\t0\t0\t0
@@ -80,3 +80,24 @@ def test_the_gateway_stays_while_there_is_no_other(tmp_path: Path) -> None:
     now = remembering(before, read_routes(tables(tmp_path, no_default, "")))
     assert default_gateway(now) == "192.0.2.1"
     assert remembering([], []) == []
+
+
+ARP = """IP address       HW type     Flags       HW address            Mask     Device
+192.0.2.5        0x1         0x2         00:00:5E:00:53:05     *        eth0
+192.0.2.6        0x1         0x0         00:00:00:00:00:00     *        eth0
+192.0.2.7        0x1         0x6         00:00:5e:00:53:07     *        eth0
+"""
+
+
+def test_who_is_on_the_link(tmp_path: Path) -> None:
+    (tmp_path / "arp").write_text(ARP)
+    found = read_surroundings(tmp_path)
+    assert found == Surroundings({"192.0.2.5": "00:00:5e:00:53:05", "192.0.2.7": "00:00:5e:00:53:07"}, frozenset())
+    assert read_surroundings(tmp_path / "nothing") == Surroundings({}, frozenset())
+
+
+def test_the_probes_own_addresses_are_those_of_its_ethernet_interfaces() -> None:
+    own = read_surroundings().own
+    there = {path.read_text().strip() for path in Path("/sys/class/net").glob("*/address")}
+    assert own <= there
+    assert "00:00:00:00:00:00" not in own

@@ -18,13 +18,17 @@ from agent.live import (
     AgentNow,
     DeviceDetail,
     DeviceNow,
+    EndNow,
     FlappingNow,
     HistoryNow,
     IncidentNow,
     KpiNow,
+    LinkNow,
+    NodeNow,
     PointNow,
     SiteNow,
     SpanNow,
+    TopologyNow,
 )
 from collectors.snmp.traps.model import Fate
 from tests.doubles import ManualClock
@@ -47,6 +51,12 @@ HISTORY = HistoryNow(
     device="core", hours=24.0, start=1_767_225_600, end=1_767_312_000.0, step_s=300, coverage=0.5, available_pct=100.0,
     response=(PointNow(1_767_225_600, 1.0, 0.5, 2.0, 300, 3, 1.0),),
     states=(SpanNow(1_767_225_600.0, 1_767_312_000.0, "up", "answered"),),
+)  # fmt: skip
+TOPOLOGY = TopologyNow(
+    nodes=(NodeNow("core", HOSTILE, "switch", "up", (), derived=False),
+           NodeNow("silent", "ap", "access-point", "down", ("core",), derived=True)),
+    links=(LinkNow(EndNow("core", "ge7"), EndNow("silent", ""), confirmed=False, by="lldp"),),
+    probe=EndNow("core", "ge1"),
 )  # fmt: skip
 AGENT = AgentNow(
     version="1", boot="b", started="2026-01-01T00:00:00.000Z", uptime_s=5.0, clock={}, icmp={}, snmp={},
@@ -72,6 +82,9 @@ class Known:
 
     def device(self, device_id: str) -> DeviceDetail | None:
         return DeviceDetail(DEVICE, {"name": None}, None, (), ()) if device_id == "core" else None
+
+    def topology(self) -> TopologyNow:
+        return TOPOLOGY
 
     def kpis(self) -> Sequence[KpiNow]:
         return []
@@ -115,7 +128,16 @@ async def client(
 async def test_documents_and_their_description_agree() -> None:
     async with client(Known()) as http:
         described = (await http.get("/api/v1/openapi.json")).json()["paths"]
-        for path in ("site", "devices", "devices/core", "devices/core/history", "kpis", "incidents", "agent"):
+        for path in (
+            "site",
+            "devices",
+            "devices/core",
+            "devices/core/history",
+            "kpis",
+            "incidents",
+            "agent",
+            "topology",
+        ):
             answer = await http.get(f"/api/v1/{path}")
             assert answer.status_code == 200, path
             assert answer.json() is not None

@@ -21,16 +21,20 @@ from agent.live import (
     AgentNow,
     DeviceDetail,
     DeviceNow,
+    EndNow,
     FigureNow,
     FlappingNow,
     HistoryNow,
     IncidentNow,
     KpiNow,
+    LinkNow,
+    NodeNow,
     PointNow,
     PortNow,
     SiteNow,
     SnmpNow,
     SpanNow,
+    TopologyNow,
 )
 from collectors.clock import SystemClock
 from kpi.tiles import Part, Tone
@@ -133,6 +137,24 @@ class Site:
         )
         system = {"name": HOSTILE, "descr": "Example switch", "object_id": None, "location": "Hall", "contact": None}
         return DeviceDetail(found, system, None, figures, ports)
+
+    def topology(self) -> TopologyNow:
+        """The switch is next to the probe; everything else hangs on it, the internet on the router."""
+        here = {d.id for d in self.known}
+        behind = {d.id: "gateway" if d.role == "internet" else "switch" for d in self.known if d.id != "switch"}
+        behind = {device: parent for device, parent in behind.items() if parent in here}
+        nodes = [
+            NodeNow(
+                d.id, d.name, d.role, d.state, (behind[d.id],) if d.id in behind else (), derived=d.role != "internet"
+            )
+            for d in self.known
+        ]
+        links = [
+            LinkNow(EndNow("switch", f"ge{n}"), EndNow(d.id, ""), confirmed=d.role == "access-point", by="lldp")
+            for n, d in enumerate(self.known, 1)
+            if behind.get(d.id) == "switch"
+        ]
+        return TopologyNow(nodes, links, EndNow("switch", "ge24") if "switch" in here else None)
 
     def kpis(self) -> Sequence[KpiNow]:
         return []

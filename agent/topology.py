@@ -1,0 +1,192 @@
+"""The site's links as they are known now, and the parents that follow from them (KPI.md R1).
+
+kpi/topology.py finds links in what the devices told last, kpi/parents.py what each is reached through. Here stands what
+time does to it: who is away takes no link along, and parents are others only when two polls running have said so.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from agent.monitor import Monitor, Track
+from collectors.clock import Clock
+from collectors.link import Surroundings
+from kpi.duplex import End as DuplexEnd
+from kpi.duplex import PortDuplex, Verdict, verdicts
+from kpi.forwarding import ForwardingTable, number
+from kpi.model import Outcome, Role, State
+from kpi.parents import parents_of
+from kpi.topology import FORWARDING, PROBE, End, Link, Node, links
+
+log = logging.getLogger("sonda.topology")
+
+LOOK_S = 60.0
+"""How often the links are looked at: once a status poll."""
+MISSED_S = 900.0
+"""A link that nobody tells of any more is gone after so long with both ends up: a device that comes back is heard by
+its neighbours when they are asked the next time, every 5 minutes."""
+LEARNT_S = 86_400.0
+"""Where an address was learnt is believed for so long: a bridge forgets who is silent for 5 minutes."""
+PLAIN_VERSION = 1
+Cable = tuple[End, End]
+
+
+class Topology:
+    """Links and parents of the devices that the monitor watches."""
+
+    def __init__(self, monitor: Monitor, clock: Clock, keep: Callable[[Mapping[str, Any]], None]) -> None:
+        """``keep(plain)`` persists what is known, after each change of it."""
+        self.links: tuple[Link, ...] = ()
+        """Those of the probe itself among them (PROBE)."""
+        self.parents: Mapping[str, str] = {}
+        """By device, the one in front of it, for devices whose parents nobody has declared."""
+        self._monitor = monitor
+        self._clock = clock
+        self._keep = keep
+        self._told_at: dict[Cable, float] = {}
+        """When each link was told of last, or could not be because an end was away."""
+        self._learnt: dict[str, dict[int, tuple[int, float]]] = defaultdict(dict)
+        """By bridge and MAC address: the ifIndex, and when its table said so."""
+        self._scanned: dict[str, tuple[ForwardingTable, frozenset[int]]] = {}
+        self._macs: frozenset[int] = frozenset()
+        self._other: tuple[dict[str, str], float] | None = None
+        """Other parents than those in force, and since when."""
+
+    async def look(self, around: Surroundings) -> bool:
+        """Look at everything once, and say whether the parents are others now. The comparison of all with all is done
+        beside the loop: 0.3 s for 100 switches and 400 hosts."""
+        now = self._clock.monotonic()
+        nodes = self._nodes(around, now)
+        found = await asyncio.to_thread(links, nodes)
+        before, self.links = self.links, self._held(found, now)
+        changed = self._judge(now)
+        if changed or self.links != before:
+            self._keep(self._to_plain())
+        return changed
+
+    # -- what is known of each device ----------------------------------------------------------------------------------
+
+    def _nodes(self, around: Surroundings, now: float) -> list[Node]:
+        tracks = {track.id: track for track in self._monitor}
+        macs = {device: _macs(track, around) for device, track in tracks.items()}
+        own = frozenset(value for mac in around.own if (value := number(mac)) is not None)
+        known = own.union(*macs.values())
+        if known != self._macs:
+            self._macs = known
+        for gone in [device for device in self._learnt if device not in tracks]:
+            del self._learnt[gone]
+            self._scanned.pop(gone, None)
+        nodes = [Node(PROBE, macs=own)]
+        for device, track in tracks.items():
+            polled = track.polled
+            nodes.append(
+                Node(
+                    device=device,
+                    name=(polled.system.name or "") if polled is not None and polled.system is not None else "",
+                    addresses=frozenset({track.watchable.address, track.watchable.device.address} - {""}),
+                    macs=macs[device],
+                    ports=tuple(port.identity for port in polled.ports.values()) if polled is not None else (),
+                    neighbours=polled.fabric.neighbours if polled is not None else (),
+                    learnt=self._table(device, polled.fabric.forwarding, now) if polled is not None else {},
+                )
+            )
+        return nodes
+
+    def _table(self, device: str, table: ForwardingTable, now: float) -> dict[int, int]:
+        """Of the known addresses, where this bridge has learnt them."""
+        learnt = self._learnt[device]
+        scanned = self._scanned.get(device)
+        if scanned is None or scanned[0] is not table or scanned[1] is not self._macs:
+            self._scanned[device] = table, self._macs
+            learnt.update({mac: (port, now) for mac, port in table if mac in self._macs})
+            for mac in [mac for mac, (_, at) in learnt.items() if now - at > LEARNT_S]:
+                del learnt[mac]
+        return {mac: port for mac, (port, _) in learnt.items()}
+
+    # -- what holds ----------------------------------------------------------------------------------------------------
+
+    def _held(self, found: Sequence[Link], now: float) -> tuple[Link, ...]:
+        """The links found, and those before that nobody has contradicted yet."""
+        before = {(link.a, link.b): link for link in self.links}
+        held = {(link.a, link.b): link for link in found}
+        new = {device for cable, link in held.items() if cable not in before for device in link.devices}
+        told_at = dict.fromkeys(held, now)
+        for cable, link in before.items():
+            if cable in held or not all(self._watched(device) for device in link.devices):
+                continue
+            away = not all(self._up(device) for device in link.devices)
+            since = now if away else self._told_at.get(cable, now)
+            if away or (now - since < MISSED_S and new.isdisjoint(link.devices)):
+                held[cable], told_at[cable] = link, since
+        self._told_at = told_at
+        return tuple(sorted(held.values()))
+
+    def _judge(self, now: float) -> bool:
+        roles = {t.id: t.watchable.device.role for t in self._monitor if t.watchable.device.role is not Role.INTERNET}
+        asked = frozenset(t.id for t in self._monitor if t.watchable.echo_s is not None and t.watchable.address)
+        found = parents_of(roles, self.links, asked)
+        if found == self.parents:
+            self._other = None
+        elif self._other is None or self._other[0] != found:
+            self._other = found, now
+        elif self._polled_since(self._other[1]):
+            self.parents, self._other = found, None
+            log.info("%d devices are taken to be reached through another one, by what the devices say.", len(found))
+            return True
+        return False
+
+    def _polled_since(self, at: float) -> bool:
+        """Whether each device that answers has been asked once more."""
+        lasts = [track.polled.last for track in self._monitor if track.polled is not None]
+        return all(last.at > at for last in lasts if last is not None and last.outcome is Outcome.OK)
+
+    def _watched(self, device: str) -> bool:
+        return device == PROBE or device in self._monitor.tracks
+
+    def _up(self, device: str) -> bool:
+        return device == PROBE or self._monitor[device].reach.state is State.UP
+
+    # -- duplex --------------------------------------------------------------------------------------------------------
+
+    def duplex(self, at: float) -> dict[str, dict[str, Verdict]]:
+        """By device and port, whether the two ends of its cable agree on duplex."""
+        ends: dict[DuplexEnd, PortDuplex] = {}
+        for track in self._monitor:
+            if track.polled is None:
+                continue
+            keys = {port.identity.index: key for key, port in track.polled.ports.items()}
+            for index, port in track.polled.fabric.duplex.now(at).items():
+                ends[track.id, keys.get(index, str(index))] = port
+        pairs = [
+            ((link.a.device, link.a.port), (link.b.device, link.b.port)) for link in self.links if link.by != FORWARDING
+        ]
+        found: dict[str, dict[str, Verdict]] = defaultdict(dict)
+        for (device, name), verdict in verdicts(ends, pairs).items():
+            found[device][name] = verdict
+        return found
+
+    # -- over a restart ------------------------------------------------------------------------------------------------
+
+    def _to_plain(self) -> dict[str, Any]:
+        rows = [[x.a.device, x.a.port, x.b.device, x.b.port, x.by, int(x.confirmed)] for x in self.links]
+        return {"v": PLAIN_VERSION, "links": rows, "parents": dict(self.parents)}
+
+    def resume(self, plain: Mapping[str, Any]) -> None:
+        """What the run before has kept. What another version wrote is left: it is found anew within minutes."""
+        if plain.get("v") != PLAIN_VERSION:
+            return
+        self.links = tuple(
+            Link(End(a, port_a), End(b, port_b), by, bool(confirmed))
+            for a, port_a, b, port_b, by, confirmed in plain["links"]
+        )
+        self.parents = dict(plain["parents"])
+        self._told_at = dict.fromkeys([(link.a, link.b) for link in self.links], self._clock.monotonic())
+
+
+def _macs(track: Track, around: Surroundings) -> frozenset[int]:
+    """The MAC addresses of its ports, and the one that answers at its address on the probe's own link."""
+    found = [port.identity.mac or "" for port in track.polled.ports.values()] if track.polled is not None else []
+    found.append(around.macs.get(track.watchable.address, ""))
+    return frozenset(value for mac in found if (value := number(mac)) is not None)
