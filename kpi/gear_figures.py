@@ -51,7 +51,7 @@ def gear_figures(
             found.append(replace(figure, null_reason=unanswered) if silent else figure)
         elif row.kpi in expected:
             found.append(_null(row.kpi, NullReason.UNSUPPORTED if answered or counts.polls else unanswered))
-    if role is Role.CONTROLLER:  # what it tells is of many radios together
+    if role is Role.CONTROLLER or counts.have & Topic.APS:  # what it tells is of many radios together
         return tuple(_without(figure, "busiest") if figure.kpi == "wifi_clients" else figure for figure in found)
     return tuple(found)
 

@@ -33,6 +33,11 @@ def row_of(reading: Reading) -> str:
     return parts[2] if len(parts) == 3 else reading.instance
 
 
+def is_row(reading: Reading) -> bool:
+    """Whether it is of one radio or network, and not of a whole table put together ("table.column")."""
+    return reading.instance.count(".") >= 2
+
+
 def in_rows(*kinds: Sequence[Reading]) -> list[tuple[Reading, ...]]:
     """The rows that have a reading of each kind. Where rows do not tell, equally many readings stand in order."""
     tables = [{row_of(reading): reading for reading in readings} for readings in kinds]
@@ -46,8 +51,11 @@ def in_rows(*kinds: Sequence[Reading]) -> list[tuple[Reading, ...]]:
 
 def clients_of(kinds: ByKind) -> dict[str, float]:
     """How many clients there are, and on the busiest radio (or network name: the profile gives one level only)."""
-    counts = [r.value for r in kinds.get(Kind.CLIENTS, ()) if 0 <= r.value <= MOST_CLIENTS]
-    return {"clients": sum(counts), "busiest": max(counts)} if counts else {}
+    found = [r for r in kinds.get(Kind.CLIENTS, ()) if 0 <= r.value <= MOST_CLIENTS]
+    if not found:
+        return {}
+    busiest = {"busiest": max(r.value for r in found)} if all(is_row(r) for r in found) else {}
+    return {"clients": sum(r.value for r in found), **busiest}
 
 
 class AccessPoints:
@@ -113,15 +121,14 @@ def _port(reading: Reading) -> int | None:
 
 def noise_of(kinds: ByKind) -> dict[str, float]:
     """The noise floor over all radios, and the highest."""
-    floors = [r.value for r in kinds.get(Kind.NOISE_FLOOR, ()) if is_noise(r.value)]
-    return _mean_and_worst("noise", floors)
+    return _mean_and_worst("noise", [r for r in kinds.get(Kind.NOISE_FLOOR, ()) if is_noise(r.value)])
 
 
 def channel_of(kinds: ByKind) -> dict[str, float]:
     """How busy the channels are, and how much of it is not the access point's own doing."""
     totals = [r for r in kinds.get(Kind.CHANNEL_UTILIZATION, ()) if 0 <= r.value <= 100]
     other = _other(kinds, totals)
-    levels = _mean_and_worst("channel", [r.value for r in totals])
+    levels = _mean_and_worst("channel", totals)
     return {**levels, "other": fmean(other)} if other else levels
 
 
@@ -141,11 +148,12 @@ def _other(kinds: ByKind, totals: Sequence[Reading]) -> list[float]:
     return [r.value for r in kinds.get(Kind.CHANNEL_INTERFERENCE, ()) if 0 <= r.value <= 100]
 
 
-def _mean_and_worst(name: str, values: Sequence[float]) -> dict[str, float]:
-    if not values:
+def _mean_and_worst(name: str, readings: Sequence[Reading]) -> dict[str, float]:
+    if not readings:
         return {}
-    levels = {name: fmean(values)}
-    return {**levels, f"{name}_top": max(values)} if len(values) <= RADIOS_JUDGED else levels
+    levels = {name: fmean(r.value for r in readings)}
+    radios = len(readings) <= RADIOS_JUDGED and all(is_row(r) for r in readings)
+    return {**levels, f"{name}_top": max(r.value for r in readings)} if radios else levels
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import pytest
 
 from kpi.counters import UptimeTracker
-from kpi.gear import Kind, Readings
+from kpi.gear import Kind, Reading, Readings
 from kpi.gear_accumulator import GearAccumulator
 from kpi.gear_counts import GearCounts
 from kpi.gear_figures import gear_figures
@@ -56,6 +56,15 @@ def test_a_controller_has_no_busiest_radio() -> None:
     found = figure("wifi_clients", counted((0.0, poll(*rows(Kind.CLIENTS, 300, 80)))), Role.CONTROLLER)
     assert found.value == 380
     assert "busiest" not in found.parts
+    told = one("wifi_clients", poll(*rows(Kind.CLIENTS, 300, 80), reading(Kind.AP_COUNT, 9)))
+    assert "busiest" not in told.parts  # whatever its role is said to be
+
+
+def test_a_whole_table_put_together_is_no_radio() -> None:
+    stations = Reading(Kind.CLIENTS, "stations.1", "stations", 60)
+    assert one("wifi_clients", poll(stations)).parts == {"peak": 60, "known_s": 300}
+    mean = Reading(Kind.CHANNEL_UTILIZATION, "radios.3", "Mean of all radios", 30)
+    assert one("wifi_interference_pct", poll(mean)).parts == {"total_pct": 30}
 
 
 # wifi_signal_dbm, wifi_snr_db
