@@ -1,7 +1,8 @@
 """The cases of tests/kpi_cases: a directory each, with samples.jsonl (what was measured, a line each, in the order in
 which it came) and expected.json (what is to come out, and why).
 
-A line of samples.jsonl: ``at`` in seconds, ``metric`` (those of kpi.model.Metric, and ``state`` for a change of state),
+A line of samples.jsonl: ``at`` in seconds, ``metric`` (those of kpi.model.Metric, and ``state`` for a change of state;
+the value of ``readings`` is ``{kind: {instance: number}}`` with ``uptime_cs`` and ``limits`` beside),
 ``instance``, ``outcome`` (ok where it is left off), ``reason``, ``number``, ``value``. In expected.json, ``window`` is
 [start, end) in seconds, ``figures`` what must stand in the device's summary, ``ports`` what each port must have; a
 figure may name only what matters; ``network`` is the site's own state out of the changes of the instances ``link``,
@@ -21,6 +22,9 @@ import pytest
 from kpi.counters import UptimeTracker
 from kpi.echo import EchoAccumulator, EchoCounts, merge_echo
 from kpi.figures import network_uptime_pct, port_figures
+from kpi.gear import Kind, Reading, Readings
+from kpi.gear_accumulator import GearAccumulator
+from kpi.gear_counts import GearCounts, merge_gear
 from kpi.merge import DeviceWindow
 from kpi.model import (
     Metric,
@@ -123,6 +127,34 @@ def ports_of(lines: list[Line], spans: list[tuple[float, float]]) -> dict[str, P
     return dict(counts)
 
 
+def gear_of(lines: list[Line], expected: dict[str, Any], spans: list[tuple[float, float]]) -> GearCounts | None:
+    lines = [line for line in lines if line["metric"] == Metric.READINGS]
+    if not lines:
+        return None
+    gear, counts, waiting = GearAccumulator(UptimeTracker(), *spans[0]), GearCounts(), list(spans)
+    planned = [(a, b) for a, b in expected.get("maintenance", [])]
+
+    def close() -> None:
+        nonlocal counts
+        end = waiting.pop(0)[1]
+        counts = merge_gear(counts, gear.close(end, waiting[0][1] if waiting else None, planned))
+
+    for line in lines:
+        while waiting and line["at"] - 2.5 >= waiting[0][1]:
+            close()
+        value = dict(line["value"])
+        uptime_cs, limits = value.pop("uptime_cs", None), value.pop("limits", {})
+        readings = tuple(
+            Reading(Kind(kind), f"t.{kind}.{instance}", instance, number, limits.get(instance))
+            for kind, numbers in value.items()
+            for instance, number in numbers.items()
+        )
+        gear.take(line["at"], Readings(uptime_cs, readings, {}))
+    while waiting:
+        close()
+    return counts
+
+
 def restarts_of(lines: list[Line], expected: dict[str, Any], spans: list[tuple[float, float]]) -> RestartCounts | None:
     lines = [line for line in lines if line["metric"] == Metric.SYSTEM]
     if not lines:
@@ -153,6 +185,7 @@ def test_case(case: Path, *, folded: bool) -> None:
         states=states_of(lines, expected, minutes),
         echo=echo_of(lines, minutes),
         restarts=restarts_of(lines, expected, minutes),
+        gear=gear_of(lines, expected, edges(expected, 300 if folded else end - start)),
     )
     summary = summary_to_plain(device_summary(device, Window(0, round(end - start))))
     compare(expected.get("figures", {}), summary["figures"], case.name)
