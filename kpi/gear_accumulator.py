@@ -173,9 +173,10 @@ class GearAccumulator:
         window.polls += 1
         self._levels.take(at, self._levels_in(kinds), window.segments)
         self._take_signals(at, kinds)
-        self._take_frames(at, kinds, readings.uptime_cs)
-        window.marks.append((at, self._marks_in(kinds)))
+        frames = self._take_frames(at, kinds, readings.uptime_cs)
         said = self._power.take(at, kinds, readings.uptime_cs, window.start)
+        marks = self._marks_in(kinds)
+        window.marks.append((at, marks if frames.by_uptime and said.by_uptime else marks | Mark.UPTIME))
         window.supply.append((at, said))
         if said.refused is not None:
             window.refused[said.refused.value] += 1
@@ -268,11 +269,12 @@ class GearAccumulator:
             n, below = window.links.get(name, (0, 0))
             window.links[name] = (n + 1, below + fall)
 
-    def _take_frames(self, at: float, kinds: wireless.ByKind, uptime_cs: int | None) -> None:
+    def _take_frames(self, at: float, kinds: wireless.ByKind, uptime_cs: int | None) -> wireless.Frames:
         window = self._open
         frames = self._dot11.take(at, kinds, uptime_cs, LONGEST_INTERVAL * (self._end - window.start))
         window.frames.update(frames.counts)
         window.refused.update(reason.value for reason in frames.refused)
+        return frames
 
     def _marks_in(self, kinds: wireless.ByKind) -> Mark:
         marks = power.marks_of(kinds)

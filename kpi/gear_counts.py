@@ -47,6 +47,8 @@ class Mark(IntFlag):
     UNIT = 4
     """More than a day of battery runtime: the unit is to be doubted."""
     FAN_STOPPED = 8
+    UPTIME = 16
+    """sysUpTime is absent or not to be trusted: counter intervals are by the probe's own time (KPI.md R6)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,12 +128,13 @@ def wifi_retry_pct(counts: GearCounts) -> Figure:
         parts["fail_pct"] = 100 * counts.failed / counts.tried
     if counts.fragments >= FEWEST_FRAMES:
         parts["fcs_pct"] = 100 * counts.damaged / counts.fragments
+    flags = _flags(counts, Mark.UPTIME)
     if counts.frames < FEWEST_FRAMES:
         none = counts.polls == 0
         reason = NullReason.NO_DATA if none else NullReason.INSUFFICIENT
-        return _null("wifi_retry_pct", reason, parts, n=counts.frames)
+        return _null("wifi_retry_pct", reason, parts, n=counts.frames, flags=flags)
     share = min(100 * counts.retried / counts.frames, 100.0)
-    return Figure("wifi_retry_pct", share, n=counts.frames, parts=parts)
+    return Figure("wifi_retry_pct", share, n=counts.frames, parts=parts, flags=flags)
 
 
 def wifi_ap_up_pct(counts: GearCounts) -> Figure:
@@ -157,7 +158,8 @@ def power_events(counts: GearCounts) -> Figure:
         if counts.line_intervals == 0:
             reason = NullReason.INSUFFICIENT if counts.polls else NullReason.NO_DATA
             return _null("power_events", reason, parts)
-        return Figure("power_events", float(counts.line_failures), n=counts.line_intervals, parts=parts)
+        flags, n = _flags(counts, Mark.UPTIME), counts.line_intervals
+        return Figure("power_events", float(counts.line_failures), n=n, parts=parts, flags=flags)
     if counts.polls == 0:
         return _null("power_events", NullReason.NO_DATA)
     return Figure("power_events", float(counts.battery_starts), n=counts.polls, parts=parts)
@@ -269,6 +271,7 @@ _FLAG_NAMES = (
     (Mark.SELF_TEST, "self_test_failed"),
     (Mark.UNIT, "unit"),
     (Mark.FAN_STOPPED, "fan_stopped"),
+    (Mark.UPTIME, "uptime"),
 )
 
 

@@ -81,6 +81,7 @@ class Said:
     starts: int = 0
     battery_ms: int = 0
     refused: Refusal | None = None
+    by_uptime: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ class PowerTracker:
 
     def take(self, at: float, kinds: ByKind, uptime_cs: int | None, start: float) -> Said:
         """One poll; ``start`` is when the open window began: of the time before it a first reading says nothing."""
-        failures, refused = self._failures(at, kinds.get(Kind.LINE_BADS, ()), uptime_cs)
+        counted = self._failures(at, kinds.get(Kind.LINE_BADS, ()), uptime_cs)
         spent, seconds = self._seconds(at, kinds, start)
         state = self._state(kinds, seconds)
         starts = 0
@@ -140,21 +141,20 @@ class PowerTracker:
             if state and since is None:
                 since = at - (seconds or 0)
             self.supply = replace(self.supply, on_battery_since=since if state else None, seen=True)
-        return Said(failures, starts, spent, refused)
+        return replace(counted, starts=starts, battery_ms=spent)
 
-    def _failures(
-        self, at: float, readings: Sequence[Reading], uptime_cs: int | None
-    ) -> tuple[int | None, Refusal | None]:
+    def _failures(self, at: float, readings: Sequence[Reading], uptime_cs: int | None) -> Said:
         if not readings:
-            return None, None
+            return Said()
         count = int(sum(r.value for r in readings))
         before = self.supply.failures
         self.supply = replace(self.supply, failures=(at, uptime_cs, count))
         if before is None:
-            return None, None
+            return Said()
         over = span(before[1], uptime_cs, at - before[0], trusted=self._uptime.trusted)
         change = delta(before[2], count, COUNTER_BITS, over, per_s=FAILURES_PER_S, wrap_s=NEVER_S)
-        return (None, change) if isinstance(change, Refusal) else (change, None)
+        refused = change if isinstance(change, Refusal) else None
+        return Said(None if isinstance(change, Refusal) else change, refused=refused, by_uptime=over.by_uptime)
 
     def _seconds(self, at: float, kinds: ByKind, start: float) -> tuple[int, int | None]:
         """Milliseconds spent on battery since the poll before, and how long the present time on battery lasts."""

@@ -162,6 +162,7 @@ class Frames:
 
     counts: Mapping[str, int]
     refused: tuple[Refusal, ...] = ()
+    by_uptime: bool = True
 
 
 class Dot11:
@@ -177,12 +178,14 @@ class Dot11:
         """One poll. Intervals of more than ``longest_s`` belong to no window (KPI.md R8)."""
         counts: dict[str, int] = {}
         refused: list[Refusal] = []
+        by_uptime = True
         for row, values in _counters(kinds).items():
             before = self._before.get(row)
             self._before[row] = (at, uptime_cs, values)
             if before is None or at - before[0] > longest_s:
                 continue
             over = span(before[1], uptime_cs, at - before[0], trusted=self._uptime.trusted)
+            by_uptime = by_uptime and over.by_uptime
             changes = {
                 kind: delta(before[2].get(kind), value, COUNTER_BITS, over, per_s=FRAMES_PER_S, wrap_s=FRAMES_WRAP_S)
                 for kind, value in values.items()
@@ -190,7 +193,7 @@ class Dot11:
             refused += [c for c in changes.values() if isinstance(c, Refusal) and c is not Refusal.ABSENT][:1]
             for name, change in _shares(changes):
                 counts[name] = counts.get(name, 0) + change
-        return Frames(counts, tuple(refused))
+        return Frames(counts, tuple(refused), by_uptime)
 
 
 def _counters(kinds: ByKind) -> dict[str, dict[Kind, int]]:

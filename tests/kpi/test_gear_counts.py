@@ -27,7 +27,7 @@ COUNTS = st.builds(
     GearCounts,
     polls=NUMBER,
     have=st.integers(0, 2**15 - 1),
-    marks=st.integers(0, 15),
+    marks=st.integers(0, 31),
     levels=st.dictionaries(st.sampled_from(["clients", "cpu", "noise", "margin"]), levels()),
     signal=st.lists(st.floats(20, 110), max_size=5).map(Sketch.of),
     weak=NUMBER,

@@ -54,6 +54,8 @@ def test_a_restarted_supply_makes_its_counter_unknown() -> None:
     assert counts.refused == (("restarted", 1),)
     without_clock = counted((0.0, poll(reading(Kind.LINE_BADS, 3))), (60.0, poll(reading(Kind.LINE_BADS, 1))))
     assert without_clock.refused == (("reset", 1),)
+    forward = one("power_events", poll(reading(Kind.LINE_BADS, 3)), poll(reading(Kind.LINE_BADS, 4)))
+    assert (forward.value, forward.flags) == (1, ("uptime",))
 
 
 def test_a_failure_that_took_the_probe_along_is_counted_when_it_is_back() -> None:

@@ -293,6 +293,9 @@ def test_a_restart_makes_frames_unknown_and_not_0() -> None:
 def test_without_sysuptime_a_counter_that_went_back_is_a_reset() -> None:
     counts = counted((0.0, frames(100, 9000, up=None)), (250.0, frames(200, 8000, up=None)))
     assert (counts.frames, counts.refused) == (0, (("reset", 1),))
+    forward = retried(frames(100, 8000, up=None), frames(200, 9000, up=None))
+    assert (forward.value, forward.flags) == (10, ("uptime",))
+    assert retried(frames(100, 8000, up=0), frames(200, 9000, up=25_000)).flags == ()
 
 
 def test_an_interval_over_silence_is_in_no_window() -> None:
