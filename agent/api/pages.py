@@ -15,6 +15,7 @@ from agent.api.events import Broadcaster
 from agent.history_view import RIBBON_S, Overview
 from agent.live import Live
 from agent.page import details, past
+from agent.page.map import site_map
 from agent.page.now import SiteSeen, ended, page_now, seconds
 from agent.page.say import LANGUAGES, Say
 
@@ -97,6 +98,7 @@ def _first_screen(app: FastAPI, pages: _Pages) -> None:
             ended=over[:MOST_ENDED],
             ended_more=max(0, len(over) - MOST_ENDED),
             coverage=overview.coverage,
+            map=site_map(pages.live.topology(), say),
         )
 
 

@@ -103,11 +103,20 @@
       if (!row) { location.reload(); return; }
       for (const cell of row.querySelectorAll("[data-cell]")) put(cell, d[cell.dataset.cell]);
       tone(row.cells[0], d.tone);
+      showNode(d);
     }
     const order = devices.map((d) => d.id).join();
     if (order !== [...body.rows].map((row) => row.dataset.id).join() && !body.contains(document.activeElement)) {
       body.append(...devices.map((d) => rows.get(d.id)));
     }
+  }
+
+  function showNode(d) {  // on the map; one of those that are summed up there stands alone once it is not well
+    const id = CSS.escape(d.id), node = document.querySelector(`[data-node="${id}"]`);
+    if (node) {
+      put(node.querySelector("[data-word]"), d.word);
+      tone(node, d.tone);
+    } else if (d.tone !== "good" && document.querySelector(`[data-nodes~="${id}"]`)) refresh();
   }
 
   // One device

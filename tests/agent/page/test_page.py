@@ -11,8 +11,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from agent.live import FlappingNow
+from agent.page.map import MOST_ALIKE
 from tests.agent.page.paint import first_paints_ms
-from tests.agent.page.served import HOSTILE, LONG, Served, Site
+from tests.agent.page.served import HOSTILE, LONG, Served, Site, device
 
 pytestmark = [pytest.mark.lab, pytest.mark.may_block]  # playwright holds its own loop while it waits
 
@@ -138,6 +139,32 @@ def test_an_event_reaches_the_page_within_a_second(browser: Browser) -> None:
         assert page.locator("#devices tr").first.get_attribute("data-id") == "switch"
         assert "Switch hall" in text(page, "#wrong-list")
         assert page.locator("#sentence use").get_attribute("href") == "#shape-problem"
+
+
+def test_the_map_lives_and_opens_a_device(browser: Browser) -> None:
+    site = Site()
+    site.known += [device(f"cam-{n}", f"Camera {n}", "camera") for n in range(MOST_ALIKE)]
+    with Served(site) as served, opened(browser, served, size=PHONE) as page:
+        tree = page.locator("svg.tree")
+        expect(tree).to_contain_text("Switch hall")
+        expect(tree.locator("[data-nodes]")).to_contain_text(f"and {MOST_ALIKE + 3} more, all reachable")
+        served.change(lambda site: site.fail("ap", 70))
+        node = tree.locator("[data-node=ap]")
+        expect(node).to_contain_text("Not reachable", timeout=1000 * EVENT_S)
+        expect(node.locator("use")).to_have_attribute("href", "#shape-problem")
+        assert tree.locator("[data-node=cam-2]").count() == 0
+        served.change(lambda site: site.fail("cam-2", 70))
+        expect(tree.locator("[data-node=cam-2]")).to_contain_text("Not reachable")
+        assert fits(page)
+        node.locator("a").click()
+        expect(page.locator("h1")).to_have_text("Access point garden")
+
+
+def test_the_map_in_italian_without_scripts(browser: Browser) -> None:
+    with Served(Site()) as served, opened(browser, served, "/?lang=it", java_script_enabled=False) as page:
+        expect(page.locator(".map h2")).to_have_text("Mappa")
+        expect(page.locator("svg.tree [data-node=ap]")).to_contain_text("Raggiungibile · porta ge3")
+        assert page.locator("svg.tree a").count() == len(Site().known)
 
 
 def test_a_device_page_lives_too(browser: Browser) -> None:
