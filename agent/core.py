@@ -213,7 +213,12 @@ class Core:
         self.event(what.kind, device=device, **what.about, noticed=rfc3339(self.timeline.utc(at)))
 
     def on_battery(self, device: str, at: float, seconds: float, *, on: bool) -> None:
-        told = {"device": device, "state": "battery" if on else "mains", "seconds": round(seconds)}
+        told: dict[str, Any] = {
+            "device": device,
+            "state": "battery" if on else "mains",
+            "seconds": round(seconds),
+            **({"maintenance": True} if self.in_maintenance(device) else {}),
+        }
         self.event("power.battery", **told, noticed=rfc3339(self.timeline.utc(at)))
 
     def _keep_topology(self, plain: Mapping[str, Any]) -> None:

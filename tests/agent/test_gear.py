@@ -129,12 +129,15 @@ async def test_planned_work_on_a_supply_is_counted_apart(clock: ManualClock) -> 
     async with running(clock) as world:
         planned = (frozenset({"ups"}), clock.utc() + 30, clock.utc() + 200)
         world.core.apply(replace(plan(ups=Role.UPS), maintenance=(planned,)))
-        for count in (0, 0, 1, 1, 2):
-            tell(world, "ups", reading(Kind.LINE_BADS, count))
+        for count, state in ((0, 0), (0, 0), (1, 1), (1, 0), (2, 1)):
+            tell(world, "ups", reading(Kind.LINE_BADS, count), reading(Kind.ON_BATTERY, state))
             await clock.advance(60)
         await clock.advance(10)
     (device,) = world.disk.messages("summary/device/ups")
     assert (device["figures"]["power_events"]["v"], device["figures"]["power_events"]["planned"]) == (1, 1)
+    assert [(m["state"], m.get("maintenance")) for m in world.disk.messages("event/power.battery")] == [
+        ("battery", True), ("mains", True), ("battery", None),
+    ]  # fmt: skip
 
 
 def _gear(**levels: float) -> GearCounts:
