@@ -195,8 +195,11 @@ class Traps:
         return Fate.ACCEPTED
 
     async def _make_readers(self) -> None:
-        """In a thread: pysnmp reads files as it starts."""
+        """In a thread: pysnmp reads files as it starts, and passwords are digested."""
         trusted = self._trusted
-        self._boots = max(self._boots + 1, int(self._clock.utc() - BOOTS_FROM_UTC))
-        decoder = await asyncio.to_thread(Decoder, self._engine, self._boots, trusted)
-        self._readers = (trusted, Admission(self._clock, self._engine, trusted), decoder)
+        self._boots = boots = max(self._boots + 1, int(self._clock.utc() - BOOTS_FROM_UTC))
+
+        def make() -> tuple[Trusted, Admission, Decoder]:
+            return trusted, Admission(self._clock, self._engine, trusted), Decoder(self._engine, boots, trusted)
+
+        self._readers = await asyncio.to_thread(make)

@@ -1,8 +1,8 @@
 """pysnmp reads what was admitted, and makes the answers to informs. Its owner in the daemon.
 
-It is loaded only where traps are wanted: 9 MB resident and 0.1 s of CPU beside the rest of the agent (measured; alone it
-would be 22 MB, but most of what it needs is there already). A trap then costs 0.4 to 0.6 ms. Its engine has no socket and no timer of
-its own: datagrams are handed in, and what it would send is handed back.
+It is loaded only where traps are wanted: 9 MB resident and 0.1 s of CPU beside the rest of the agent (measured; alone
+it would be 22 MB, but most of what it needs is there already). A trap then costs 0.4 to 0.6 ms. Its engine has no
+socket and no timer of its own: datagrams are handed in, and what it would send is handed back.
 """
 
 import re
@@ -64,7 +64,7 @@ class _Heard:
 
 
 class Decoder:
-    """One pysnmp engine. Making it reads files and takes 0.1 s (half a second on a small box): do it in a thread."""
+    """One pysnmp engine. Making it reads files and digests passwords, 0.1 s and more: do it in a thread."""
 
     def __init__(self, engine: bytes, boots: int, trusted: Trusted) -> None:
         """``engine`` is our engine id; ``boots`` must be higher each time, for senders of informs remember it."""
@@ -93,6 +93,8 @@ class Decoder:
         self._rows: OrderedDict[tuple[bytes, str], UsmUser] = OrderedDict()
         self._masters: dict[UsmUser, tuple[bytes | None, bytes | None]] = {}
         self._heard = _Heard()
+        for user in trusted.users:  # for informs; and what a password costs is paid here
+            self._know(user, engine if user.auth else _ANY_ENGINE)
 
     def decode(self, octets: bytes, admitted: Admitted, now: float) -> tuple[Trap | Fate, bytes | None]:
         """(the trap, or why there is none; what is to be sent back). ``now`` is monotonic seconds."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.boundary import Boundary
-from agent.settings import Surroundings, examine
+from agent.settings import Settings, Surroundings, examine
 from agent.site import plan_site
 from agent.traps import Traps
 from collectors.clock import Clock, SystemClock
@@ -37,8 +37,8 @@ PRIV = {
 class Hearing:
     """Traps that are heard on 127.0.0.1, ``port``."""
 
-    def __init__(self, traps: Traps, boundary: Boundary, asked: list[str], said: list[dict[str, Any]]) -> None:
-        self.traps, self.boundary, self.asked, self.said = traps, boundary, asked, said
+    def __init__(self, traps: Traps, settings: Settings, asked: list[str], said: list[dict[str, Any]]) -> None:
+        self.traps, self.settings, self.asked, self.said = traps, settings, asked, said
         self.port = int(traps.now()["listening"]["port"])
         self.address = ("127.0.0.1", self.port)
 
@@ -97,7 +97,7 @@ async def hearing(folder: Path, users: Sequence[User] = (), clock: Clock | None 
         traps.apply(plan_site(settings, [], {}), settings.credentials)
         running = asyncio.create_task(traps.run())
         try:
-            yield Hearing(traps, boundary, asked, said)
+            yield Hearing(traps, settings, asked, said)
         finally:
             running.cancel()
             with contextlib.suppress(asyncio.CancelledError):

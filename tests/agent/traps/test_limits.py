@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
+from agent.site import plan_site
 from agent.traps.reacting import ASK_EVERY_S, EVENTS_BURST, Reacting
 from collectors.snmp.traps.inlet import OCTETS_MAX
 from collectors.snmp.traps.listener import BURST, RATE
@@ -207,3 +208,20 @@ async def test_a_storm_of_a_day_says_a_bounded_number_of_events_and_how_many_it_
     reacting.close()
     assert EVENTS_BURST + 350 <= len(said) <= EVENTS_BURST + 361
     assert sum(1 + event.get("unsaid", 0) for event in said) >= 3590
+
+
+async def test_a_reload_counts_at_once_for_who_is_heard_and_who_is_believed(tmp_path: Path) -> None:
+    async with hearing(tmp_path) as heard:
+        settings = heard.settings
+        with sender() as one, sender(OTHER) as two:
+            one.sendto(trap(), heard.address)
+            assert await heard.dealt_with(1) == {"accepted": 1}
+            fewer = settings.model_copy(update={"devices": settings.devices[1:]})
+            heard.traps.apply(plan_site(fewer, [], {}), ())
+            one.sendto(trap(), heard.address)
+            two.sendto(trap(), heard.address)
+            assert await heard.dealt_with(3) == {"accepted": 1, "unknown_source": 1, "bad_community": 1}
+            heard.traps.apply(plan_site(settings, [], {}), settings.credentials)
+            one.sendto(trap(), heard.address)
+            assert (await heard.dealt_with(4))["accepted"] == 2
+    assert [e["device"] for e in heard.said] == ["one", "one"]

@@ -142,6 +142,20 @@ def test_an_inform_is_answered_from_the_address_it_was_sent_to(host: str) -> Non
     inlet.close()
 
 
+def test_ipv6_is_heard_beside_ipv4() -> None:
+    inlet = Inlet(bind("::", 0, lambda _port: None))
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as asker:
+        asked = ("::1", inlet.address[1])
+        asker.settimeout(5)
+        asker.sendto(b"inform", asked)
+        datagram = inlet.read()
+        assert datagram is not None
+        assert datagram.source == "::1"
+        assert inlet.answer(datagram, b"answer")
+        assert asker.recvfrom(100)[1][:2] == asked
+    inlet.close()
+
+
 def traps(settings: TrapsSettings, folder: Path, environ: dict[str, str]) -> Traps:
     (folder / "s.toml").write_text('[site]\ntenant = "t"\nsite = "s"\nprobe = "p"\n')
     site = load([folder / "s.toml"]).site
