@@ -149,8 +149,8 @@ class Gear:
         if state.table.changed is None:
             return True
         marker = self._markers.get(oid.parse(state.table.changed))
-        if state.walked and marker is not None and marker == state.marker:
-            return False
+        if state.walked and (marker is None or marker == state.marker):
+            return False  # an agent that has no marker is walked with the static tables
         state.marker = marker
         return True
 
@@ -162,14 +162,18 @@ class Gear:
         readings: list[Reading] = []
         facts: dict[str, list[Fact]] = {}
         broken: set[str] = set()
-        for state in states:
+        read = {state.table.name for state in states}
+        sorts = {state.table.sort for state in self.tables if state.table.name in read} - {None}
+        for state in self.tables:
+            if state.table.name not in read and state.table.sort not in sorts:
+                continue  # a sort is said whole: also with the rows of tables that were not due, or did not change
             if state.cut:
                 self.missed[state.table.name] = next(iter(state.cut.values()))
             if state.table.sort is None:
                 readings += state.readings(self.known)
             else:
                 facts.setdefault(state.table.sort, []).extend(state.facts(self.known))
-                broken |= {state.table.sort} if state.cut else set()
+                broken |= {state.table.sort} if state.table.name in self.missed else set()
         return (
             Readings(uptime_cs, tuple(readings), dict(self.missed)),
             [Facts(sort, tuple(dict.fromkeys(rows)), sort not in broken, uptime_cs) for sort, rows in facts.items()],

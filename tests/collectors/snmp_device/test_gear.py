@@ -10,6 +10,7 @@ from kpi.model import Metric, Outcome
 from tests.collectors.snmp_device.access_point import (
     MARKER,
     NEIGHBOUR,
+    NEIGHBOURS,
     OWN,
     POWER,
     RADIO,
@@ -97,6 +98,25 @@ async def test_neighbours_are_walked_when_their_marker_moves(poller: MakePoller)
         await probe.poll(300)
     (found,) = facts(probe)
     assert {row.remote_name for row in found.rows if isinstance(row, Neighbor)} == {"core", "printer"}
+
+
+async def test_neighbours_of_one_protocol_are_not_gone_because_the_others_alone_were_walked(poller: MakePoller) -> None:
+    other = f"{OWN}.6.1"
+    second = dataclasses.replace(NEIGHBOURS, name="other", entry=other, changed=None)
+    agent = access_point()
+    agent.values[*arcs(other), 2, 1, 3] = (OCTETS, b"ups")
+    async with serving(agent):
+        probe = poller(agent, library=OneProfile(RADIOS, NEIGHBOURS, second))
+        await probe.poll()
+        agent.values[*arcs(other), 2, 2, 4] = (OCTETS, b"printer")
+        await probe.poll(300)
+        (found,) = facts(probe)
+        assert found.complete
+        assert {row.remote_name for row in found.rows if isinstance(row, Neighbor)} == {"core", "ups", "printer"}
+        agent.silent_on.add((*arcs(other), 2))
+        agent.values[arcs(MARKER)] = (INT, 5)
+        await probe.poll(300)
+        assert [found.complete for found in facts(probe)] == [False], "what could not be walked is not gone"
 
 
 async def test_no_stations_are_none_where_the_radios_are_there(poller: MakePoller) -> None:
