@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from agent.cli.gear_tables import cost, gear
 from agent.cli.terminal import printable
 from agent.cli.units import duration, scaled
 
@@ -15,7 +16,7 @@ _COLOURS = {"up": "green", "down": "red"}
 
 
 def tables(document: dict[str, Any]) -> Iterator[RenderableType]:
-    """A heading, what the device says of itself, its interfaces, and what went wrong."""
+    """A heading, what the device says of itself, its interfaces, what it has beyond them, and what went wrong."""
     answered = document["answered"]
     heading = Text(printable(document["target"]), style="bold")
     heading.append(
@@ -27,6 +28,9 @@ def tables(document: dict[str, Any]) -> Iterator[RenderableType]:
         yield _system(document)
         if document["interfaces"]:
             yield _interfaces(document["interfaces"])
+        yield from gear(document)
+        if document.get("cost"):
+            yield cost(document["cost"])
     for error in document["errors"]:
         yield Text(f"! {printable(error)}", style="yellow")
     if document["errors"] or not document["interfaces"]:
@@ -45,6 +49,7 @@ def _system(document: dict[str, Any]) -> Table:
         "firmware": identity["firmware"],
         "serial": identity["serial"],
         "object id": system["sys_object_id"],
+        "profile": identity["profile"],
     }
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)

@@ -11,5 +11,15 @@ config/README.md says how a profile is written.
 
 from agent.profiles.library import Library
 from agent.profiles.loading import SHIPPED, Checked, check_own, examine_library, load_library, load_profile
+from agent.profiles.trial import OneProfile
 
-__all__ = ["SHIPPED", "Checked", "Library", "check_own", "examine_library", "load_library", "load_profile"]
+__all__ = [
+    "SHIPPED",
+    "Checked",
+    "Library",
+    "OneProfile",
+    "check_own",
+    "examine_library",
+    "load_library",
+    "load_profile",
+]

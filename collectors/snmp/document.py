@@ -16,7 +16,9 @@ from collectors.snmp import ber, system
 from collectors.snmp.batch import Asker, Poisons, Size, batches
 from collectors.snmp.ber import VarBind
 from collectors.snmp.contact import Client, Contact, DeadlineReached, Tally
+from collectors.snmp.cost import cost_of
 from collectors.snmp.credentials import Credential
+from collectors.snmp.device import DeviceSettings
 from collectors.snmp.errors import SnmpError
 from collectors.snmp.gear.gear import Gear
 from collectors.snmp.gear.library import Library
@@ -82,15 +84,23 @@ async def poll_documents(
     retries: int = 1,
     deadline_s: float = 60.0,
     together: int = TOGETHER,
+    cost: bool = False,
 ) -> AsyncIterator[Document]:
-    """A document for each target as it is finished, at most ``together`` at a time."""
+    """A document for each target as it is finished, at most ``together`` at a time; with ``cost`` also what watching
+    it takes (collectors/snmp/cost.py), under "cost"."""
     gate = asyncio.Semaphore(together)
 
     async def one(target: PollTarget) -> Document:
         async with gate:
-            return await poll_document(
+            found = await poll_document(
                 client, clock, target, library, timeout_s=timeout_s, retries=retries, deadline_s=deadline_s
             )
+            if cost and found["answered"]:
+                settings = DeviceSettings(target.credential, target.port, timeout_s, retries)
+                address = await resolve(target.host)
+                spent = await cost_of(client, clock, address, settings, library, deadline_s=deadline_s)
+                found["cost"] = dataclasses.asdict(spent)
+            return found
 
     tasks = [asyncio.create_task(one(target), name=f"poll {target.label}") for target in targets]
     try:

@@ -14,7 +14,7 @@ from typing import Self
 import pytest
 import typer
 
-from agent.cli.poll import parse
+from agent.cli.targets import parse
 from tests.agent.cli.console import SONDA, Json, sentence, sonda, widest
 from tests.agent.settings.writing import write
 from tests.lab.daemon import free_port

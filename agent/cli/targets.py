@@ -1,0 +1,168 @@
+"""Whom a command asks by SNMP: a target as it is written, and its credentials from options or the configuration."""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from agent.cli.exits import Exit
+from agent.cli.terminal import complain, config_paths, say
+
+if TYPE_CHECKING:
+    from agent.settings import Settings
+    from collectors.snmp.credentials import Credential
+    from collectors.snmp.document import PollTarget
+
+
+T = TypeVar("T", bound=StrEnum)
+
+
+class Version(StrEnum):
+    V1 = "1"
+    V2C = "2c"
+    V3 = "3"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The credentials as the command line has them."""
+
+    community: str | None
+    version: Version | None
+    user: str | None
+    auth: str | None
+    auth_secret_file: Path | None
+    priv: str | None
+    priv_secret_file: Path | None
+    context: str
+    name: str | None
+
+
+def _option(text: str, metavar: str = "TEXT", *names: str, default: str | bool = True) -> Any:
+    return typer.Option(*names, metavar=metavar, help=text, show_default=default, rich_help_panel="Credentials")
+
+
+Community = Annotated[
+    str | None, _option("Community of SNMP 1 and 2c. There is no default.", "TEXT", "--community", "-c")
+]
+SnmpVersion = Annotated[Version | None, _option("SNMP version.", "1|2c|3", default="3 with --user, else 2c")]
+User = Annotated[str | None, _option("SNMPv3 user.")]
+Auth = Annotated[str | None, _option("md5, sha1, sha224, sha256, sha384 or sha512.", "NAME")]
+AuthSecretFile = Annotated[Path | None, _option("File with the passphrase in one line.", "PATH")]
+Priv = Annotated[str | None, _option("des, aes128, aes192, aes256, aes192c or aes256c.", "NAME")]
+PrivSecretFile = Annotated[Path | None, _option("File with the passphrase in one line.", "PATH")]
+Context = Annotated[str, _option("SNMPv3 context.", default=False)]
+CredentialName = Annotated[str | None, _option("A credential of the configuration.", "NAME")]
+
+
+def settings_of(config: list[Path] | None, *, needed: bool) -> "Settings | None":
+    """The configuration where one is named, wanted or at its usual place."""
+    paths = config_paths(config)
+    if config is None and not needed and not paths[0].is_file():
+        return None
+    from agent.settings import Surroundings, examine
+
+    examined = examine(paths, surroundings=Surroundings(credentials_required=False))
+    if examined.settings is None:
+        if config is None and not needed:
+            say(f"The configuration {paths[0]} cannot be used (`sonda check` says why): polling without it.")
+            return None
+        complain(examined.faults)
+        raise typer.Exit(Exit.CONFIGURATION)
+    return examined.settings
+
+
+def target_of(label: str, given: Given, settings: "Settings | None", port: int | None) -> "PollTarget":
+    """What the label means: a device of the configuration by name or id, else an address with a port."""
+    from collectors.snmp.document import PollTarget
+
+    for device in settings.devices if settings else ():
+        if label.casefold() in {device.name.casefold(), device.id}:
+            name = given.name or device.snmp
+            return PollTarget(
+                label, device.address, port or device.snmp_port, _credential(label, given, settings, name)
+            )
+    host, own_port = parse(label)
+    return PollTarget(label, host, own_port or port or 161, _credential(label, given, settings, given.name))
+
+
+def parse(label: str) -> tuple[str, int | None]:
+    """Host and port of HOST, HOST:PORT, [IPv6]:PORT and a bare IPv6 address."""
+    bracketed = re.fullmatch(r"\[([^\]]+)\](?::(\d{1,5}))?", label)
+    try:
+        ipaddress.ip_address(label)
+    except ValueError:
+        pass
+    else:
+        return label, None
+    match = bracketed or re.fullmatch(r"([^:\[\]]+)(?::(\d{1,5}))?", label)
+    if match is None or not 0 < int(match[2] or 161) < 65536:
+        raise typer.BadParameter(f'"{label}" is not HOST, HOST:PORT or [IPv6]:PORT.')
+    return match[1], int(match[2]) if match[2] else None
+
+
+def _credential(label: str, given: Given, settings: "Settings | None", name: str | None) -> "Credential":
+    """From the options, else the named credential of the configuration. Raises BadParameter where there is none."""
+    if given.community is not None or given.user is not None:
+        return _given(given)
+    if settings is not None and name is not None:
+        from agent.settings.convert import snmp_credential
+
+        try:
+            return snmp_credential(settings.credential(name))
+        except KeyError:
+            known = ", ".join(credential.name for credential in settings.credentials) or "none"
+            raise typer.BadParameter(f'there is no credential "{name}" in the configuration; known: {known}') from None
+    raise typer.BadParameter(
+        f'no credentials for "{label}", and there are no default ones. Give --community, or --user for SNMPv3, '
+        "or --credential NAME of the configuration, or name one of its devices that has `snmp` set."
+    )
+
+
+def _given(given: Given) -> "Credential":
+    from collectors.snmp.credentials import AuthProtocol, Community, PrivProtocol, UsmUser
+
+    version = given.version or (Version.V3 if given.user is not None else Version.V2C)
+    if given.community is not None and given.user is not None:
+        raise typer.BadParameter("give either --community or --user, not both.")
+    if (version is Version.V3) != (given.user is not None):
+        need = "--user" if version is Version.V3 else "--community"
+        raise typer.BadParameter(f"SNMP version {version} needs {need}.")
+    if given.community is not None:
+        return Community(version, given.community.encode())
+    assert given.user is not None
+    try:
+        return UsmUser(
+            given.user,
+            _protocol(AuthProtocol, given.auth),
+            _secret(given.auth_secret_file),
+            _protocol(PrivProtocol, given.priv),
+            _secret(given.priv_secret_file),
+            context=given.context,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.") from None
+
+
+def _protocol(kind: type[T], name: str | None) -> T | None:
+    if name is None:
+        return None
+    try:
+        return kind(name.lower())
+    except ValueError:
+        raise typer.BadParameter(f'"{name}" is none of {", ".join(kind)}.') from None
+
+
+def _secret(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    from agent.settings.secret import read_secret
+
+    try:
+        return read_secret(file)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.") from None
