@@ -62,6 +62,7 @@ def _value(model: ValueModel) -> ValueSpec:
         scale=model.scale,
         scale_by=_sources(model.scale_by),
         divide_by=_sources(model.divide_by),
+        share_with=_sources(model.share_with),
         decimals_by=_optional(model.decimals_by),
         offset=model.offset,
         negate=model.negate,

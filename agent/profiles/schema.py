@@ -182,6 +182,7 @@ class ValueModel(SourceModel):
     scale: Number = Field(1.0, description="The number is multiplied by it.")
     scale_by: Sources = Field((), description="And by the numbers of these.")
     divide_by: Sources = Field((), description="And divided by the numbers of these; by 0 there is no value.")
+    share_with: Sources = Field((), description="The number's share of itself and the numbers of these.")
     decimals_by: SourceModel | None = Field(None, description="Its number p divides by 10^p.")
     offset: Number = Field(0.0, description="Added after scaling.")
     negate: Flag = Field(False, description="Sign inverted.")

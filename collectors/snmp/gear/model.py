@@ -141,6 +141,9 @@ class ValueSpec:
     """Each one's number, after ``map``, is multiplied in."""
     divide_by: tuple[Source, ...] = ()
     """Each one's number is divided by; read anew with the value. By 0 there is no value."""
+    share_with: tuple[Source, ...] = ()
+    """The number is first made its share of the sum of itself and the numbers of these (used and free: 0 to 1); read
+    anew with the value. Of 0 there is no share."""
     decimals_by: Source | None = None
     """Its number p divides by 10^p (entPhySensorPrecision)."""
     offset: float = 0.0

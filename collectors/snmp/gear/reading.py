@@ -114,7 +114,10 @@ def _value(spec: ValueSpec, row: Row) -> float | None:
 def _scaled(spec: ValueSpec, row: Row, raw: float | None) -> float | None:
     if raw is None:
         return None
-    value = raw * spec.scale
+    share = _share(spec, row, raw)
+    if share is None:
+        return None
+    value = share * spec.scale
     for source in spec.scale_by:
         factor = number_of(source, row)
         if factor is None:
@@ -134,6 +137,17 @@ def _scaled(spec: ValueSpec, row: Row, raw: float | None) -> float | None:
     if spec.negate:
         value = -value
     return round(abs(value) if spec.absolute else value, 6)
+
+
+def _share(spec: ValueSpec, row: Row, raw: float) -> float | None:
+    """``raw`` itself, or what it is of itself and what it shares with."""
+    if not spec.share_with:
+        return raw
+    others = [number_of(source, row) for source in spec.share_with]
+    if None in others:
+        return None
+    whole = raw + sum(other for other in others if other is not None)
+    return raw / whole if whole > 0 else None
 
 
 def _reduced(

@@ -21,6 +21,7 @@ def _changing(spec: ValueSpec) -> Iterator[Source]:
     """What a value needs anew in each poll."""
     yield spec.source
     yield from spec.divide_by
+    yield from spec.share_with
     for condition in spec.where:
         yield condition.source
 

@@ -60,6 +60,13 @@ SPEC = ValueSpec(Kind.TEMPERATURE, Source(column="1"))
         (dataclasses.replace(SPEC, divide_by=(Source(column="2"),)), {"c1": number(50), "c2": number(0)}, None),
         (dataclasses.replace(SPEC, divide_by=(Source(column="2"),)), {"c1": number(50)}, None),
         (
+            dataclasses.replace(SPEC, scale=100.0, share_with=(Source(column="2"),)),
+            {"c1": number(50), "c2": number(150)},
+            25.0,
+        ),
+        (dataclasses.replace(SPEC, share_with=(Source(column="2"),)), {"c1": number(0), "c2": number(0)}, None),
+        (dataclasses.replace(SPEC, share_with=(Source(column="2"),)), {"c1": number(50)}, None),
+        (
             dataclasses.replace(SPEC, scale_by=(Source(column="2", map={"8": "0.001"}),)),
             {"c1": number(21_500), "c2": number(8)},
             21.5,
