@@ -4,7 +4,9 @@ OWNERS is the room map: who wants to know where SQLite, MQTT or a clock is touch
 """
 
 import ast
+import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -141,4 +143,32 @@ def test_there_is_one_boundary() -> None:
 def test_nothing_is_left_open() -> None:
     words = ("TO" + "DO", "FIX" + "ME", "NotImpl" + "emented")
     found = [f"{path.relative_to(ROOT)}: {word}" for path in modules() for word in words if word in path.read_text()]
+    assert not found, "\n".join(found)
+
+
+def makers() -> set[str]:
+    """The makes that profiles name."""
+    found = set()
+    for path in (ROOT / "config" / "profiles").glob("*.toml"):
+        sources = tomllib.loads(path.read_text()).get("identity", {}).get("vendor", [])
+        for source in sources if isinstance(sources, list) else [sources]:
+            found |= {source["text"]} if "text" in source else set()
+    return found
+
+
+KEY_EXTENSION = "key extension"
+"""SNMPv3 has a way of lengthening keys that goes by a make's name and no other."""
+
+
+def test_no_make_is_named_outside_its_profile() -> None:
+    """A new make is data: the engine knows none (STYLE.md 2)."""
+    words = re.compile(r"\b(?:" + "|".join(sorted(map(re.escape, makers()))) + r")\b")
+    found = []
+    for room in ("agent", "collectors", "kpi"):
+        for path in sorted((ROOT / room).rglob("*")):
+            if path.suffix in {".py", ".html", ".js", ".css"}:
+                for number, text in enumerate(path.read_text().splitlines(), 1):
+                    if (match := words.search(text)) and KEY_EXTENSION not in text:
+                        found.append(f"{path.relative_to(ROOT).as_posix()}:{number} names {match[0]}")
+    assert len(makers()) > 40
     assert not found, "\n".join(found)

@@ -15,6 +15,7 @@ from agent.cli.doctor import doctor
 from agent.cli.exits import Exit
 from agent.cli.kpis import kpis
 from agent.cli.poll import poll
+from agent.cli.profile import app as profile
 from agent.cli.run import run
 from agent.cli.status import status
 
@@ -51,6 +52,7 @@ def _options(
     """Measures a site's network from within."""
 
 
+app.add_typer(profile, name="profile")
 for command in (run, demo, status, check, doctor, poll, kpis):
     app.command(epilog=_EPILOG)(command)
 

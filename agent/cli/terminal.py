@@ -99,8 +99,9 @@ def complain(faults: Sequence["Fault"]) -> None:
 
 
 @contextmanager
-def progress(what: str, total: int) -> Iterator["Progress | None"]:
-    """A bar on stderr while a command waits, None where stderr is no terminal. The bar goes when it is done."""
+def progress(what: str, total: int | None) -> Iterator["Progress | None"]:
+    """A bar on stderr while a command waits, None where stderr is no terminal. The bar goes when it is done; without a
+    total it counts."""
     console = err()
     if not console.is_terminal:
         yield None
