@@ -60,6 +60,7 @@ def _value(model: ValueModel) -> ValueSpec:
         source=_source(model),
         kind_by=_optional(model.kind_by),
         scale=model.scale,
+        plus=_sources(model.plus),
         scale_by=_sources(model.scale_by),
         divide_by=_sources(model.divide_by),
         share_with=_sources(model.share_with),

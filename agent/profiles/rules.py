@@ -174,7 +174,7 @@ def _sources(key: Key, table: TableModel) -> Iterator[Place]:
     for position, value in enumerate(table.value):
         way = (*key, "value", position)
         yield way, value
-        for name in ("where", "scale_by", "divide_by", "share_with", "name"):
+        for name in ("where", "plus", "scale_by", "divide_by", "share_with", "name"):
             yield from _listed((*way, name), getattr(value, name))
         for name in ("kind_by", "decimals_by", "group_by", "limit", "port"):
             if (source := getattr(value, name)) is not None:

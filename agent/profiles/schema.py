@@ -173,13 +173,14 @@ Conditions = Annotated[tuple[ConditionModel, ...], OneOrMore()]
 
 
 class ValueModel(SourceModel):
-    """One reading a row: (number x scale x scale_by / divide_by / 10^decimals_by + offset) in the unit of its kind."""
+    """One reading a row: ((number + plus) x scale x scale_by / divide_by / 10^decimals_by + offset), in its kind's unit."""
 
     kind: Annotated[Kind, Expects('the name of a kind, such as "temperature"')] | None = Field(
         None, description="What it measures, which also fixes the unit."
     )
     kind_by: SourceModel | None = Field(None, description="Instead of `kind`: a source whose text is the kind.")
     scale: Number = Field(1.0, description="The number is multiplied by it.")
+    plus: Sources = Field((), description="The numbers of these are added before scaling, of those that have one.")
     scale_by: Sources = Field((), description="And by the numbers of these.")
     divide_by: Sources = Field((), description="And divided by the numbers of these; by 0 there is no value.")
     share_with: Sources = Field((), description="The number's share of itself and the numbers of these.")

@@ -128,8 +128,8 @@ class Reduce(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ValueSpec:
-    """One reading a row: number x scale x scale_by / divide_by / 10^decimals_by + offset, negated where asked, then
-    judged."""
+    """One reading a row: (number + plus) x scale x scale_by / divide_by / 10^decimals_by + offset, negated where
+    asked, then judged."""
 
     kind: Kind | None
     """None where ``kind_by`` tells it for each row."""
@@ -137,6 +137,8 @@ class ValueSpec:
     kind_by: Source | None = None
     """Its text, after ``map``, is the kind; a row without one has no reading."""
     scale: float = 1.0
+    plus: tuple[Source, ...] = ()
+    """The numbers of these are first added, of those that have one; read anew with the value."""
     scale_by: tuple[Source, ...] = ()
     """Each one's number, after ``map``, is multiplied in."""
     divide_by: tuple[Source, ...] = ()

@@ -105,6 +105,7 @@ def _value(spec: ValueSpec, row: Row) -> float | None:
         return None
     if spec.mask is not None:
         raw = float(int(raw) & spec.mask)
+    raw += sum(number_of(source, row) or 0.0 for source in spec.plus)
     value = _scaled(spec, row, raw)
     if value is None or (spec.least is not None and value < spec.least):
         return None

@@ -20,6 +20,7 @@ def within(sources: Iterable[Source | None]) -> Iterator[Source]:
 def _changing(spec: ValueSpec) -> Iterator[Source]:
     """What a value needs anew in each poll."""
     yield spec.source
+    yield from spec.plus
     yield from spec.divide_by
     yield from spec.share_with
     for condition in spec.where:

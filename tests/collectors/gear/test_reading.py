@@ -65,6 +65,17 @@ SPEC = ValueSpec(Kind.TEMPERATURE, Source(column="1"))
             25.0,
         ),
         (dataclasses.replace(SPEC, share_with=(Source(column="2"),)), {"c1": number(0), "c2": number(0)}, None),
+        (
+            dataclasses.replace(
+                SPEC,
+                plus=(Source(column="2"), Source(column="3")),
+                divide_by=(Source(column="4"),),
+                scale=-100.0,
+                offset=100.0,
+            ),
+            {"c1": number(20), "c2": number(30), "c4": number(200)},
+            75.0,
+        ),
         (dataclasses.replace(SPEC, share_with=(Source(column="2"),)), {"c1": number(50)}, None),
         (
             dataclasses.replace(SPEC, scale_by=(Source(column="2", map={"8": "0.001"}),)),
