@@ -381,7 +381,8 @@ def test_two_hundred_profiles_are_ready_at_once(tmp_path: Path, monkeypatch: pyt
     library = load_library(folder)
     assert library.faults == ()
     assert len(library.entries()) == 200
-    assert len(library.profile("copy-123").tables) == 12
+    own = text.count("[[table]]")
+    assert len(library.profile("copy-123").tables) == 2 * own, "its own and the standard ones"
 
 
 @pytest.mark.parametrize("depth", [200, 490, 2000])
@@ -399,4 +400,5 @@ def test_the_example_of_the_page_is_sound(tmp_path: Path) -> None:
     own = written(tmp_path / "own", example=page.split("```toml\n#:schema", 1)[1].split("\n", 1)[1].split("```")[0])
     library = examine_library(SHIPPED, own, thorough=False)
     assert library.faults == ()
-    assert [table.name for table in library.profile("example").tables][:2] == ["room", "ups-battery"]
+    first, *inherited = [table.name for table in library.profile("example").tables]
+    assert first == "room" and any(name.startswith("ups-") for name in inherited)
