@@ -156,7 +156,14 @@ def makers() -> set[str]:
     return found
 
 
-KEYS_ALONE = frozenset({"collectors/snmp/credentials.py", "agent/settings/models.py", "agent/doctor/second_snmp.py"})
+KEYS_ALONE = frozenset(
+    {
+        "agent/doctor/second_snmp.py",
+        "agent/settings/models.py",
+        "collectors/snmp/credentials.py",
+        "collectors/snmp/traps/decoder.py",
+    }
+)
 """SNMPv3 has a way of lengthening keys that goes by a make's name and no other."""
 CITING = "kpi/entries_"
 """The catalogue cites whoever published a threshold."""
