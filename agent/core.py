@@ -1,6 +1,6 @@
 """The measuring heart, put together: samples to states, incidents, windows and messages. No socket, no disk of its own.
 
-app.py gives it the parts that touch the world and keeps it running; tests give it a clock that stands still.
+parts.py gives it what touches the world, app.py keeps it running; tests give it a clock that stands still.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
