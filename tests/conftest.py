@@ -8,10 +8,15 @@ import threading
 import time
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """A test run in the background of a script inherits an ignored Ctrl-C; the programs that tests start must not."""
+
+hypothesis.settings.register_profile("sonda", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("sonda")
+"""How long an example takes is the machine's doing: a stall of 0.8 s was seen. Tests that judge time do it themselves."""
 
 BLOCKED_S = 0.5
 """One callback may hold the loop this long; two noisy cores stall a thread for 0.2 s at times (measured)."""
