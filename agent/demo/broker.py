@@ -13,7 +13,7 @@ from agent.demo.children import follow_parent, parent_ended, say
 HOST = "127.0.0.1"
 
 
-class OwnSubscriptions(Broker):
+class OwnSubscriptions(Broker):  # type: ignore[misc]  # mypy skips amqtt's hints
     """amqtt 0.12 greets each client with the retained messages of everybody's subscriptions: of topics that it never
     asked for, and a second time when it does ask."""
 
