@@ -19,6 +19,7 @@ from agent.store import (
     StoreInUse,
     WindowRow,
 )
+from agent.store.packing import compact
 from kpi.model import Incident
 from tests.agent.store.conftest import Opener
 from tests.doubles import ManualClock
@@ -64,6 +65,12 @@ async def test_the_same_window_is_replaced_unless_its_revision_is_lower(store: S
     assert [(row.plain, row.revision) for row in found] == [("third", 2)]
     held = {kind.kind: kind for kind in (await store.report()).held}
     assert held["windows 300 s"].rows == 1
+
+
+async def test_what_is_json_already_is_written_as_it_is(store: Store) -> None:
+    plain = {"name": "caffè", "counts": [[0, 1.5], None]}
+    await store.commit(Batch(windows=[window(START, compact(plain)), window(START + 60, plain)]))
+    assert [row.plain for row in await store.windows("sw-1", "echo", 60, START, START + 120)] == [plain, plain]
 
 
 async def test_pieces_of_one_window_stand_side_by_side(store: Store) -> None:
