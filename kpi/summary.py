@@ -68,9 +68,11 @@ def site_summary(
     revision: int = 0,
     final: bool = True,
     history: History | None = None,
+    flaps: Mapping[str, Figure] | None = None,
 ) -> Summary:
     """The site over ``devices``, every expected one (one never seen is all unknown), internet targets among them.
-    ``network``: the site's own state (network_changes), None where fewer than three internet targets are set up."""
+    ``network``: the site's own state (network_changes), None where fewer than three internet targets are set up.
+    ``flaps``: link_flap_of each device's ports, where the windows come without their ports."""
     everything = list(devices)
     own = [d for d in everything if d.role is not Role.INTERNET]
     weighted = weighted_availability_pct((SITE_WEIGHTS[d.role], d.states) for d in own)
@@ -93,10 +95,10 @@ def site_summary(
     if restarts:
         total = figures.reboots(reduce(merge_restarts, restarts.values(), RestartCounts()))
         found.append(_worse(total, "worst", _worst({k: figures.reboots(r) for k, r in restarts.items()}, "value")))
-    ports = {d.device: link_flap_of(d.ports.values()) for d in own if d.ports}
-    if ports:
-        total = link_flap_of(counts for d in own for counts in d.ports.values())
-        found.append(_worse(total, "worst", _worst(ports, "value")))
+    links = {d.device: link_flap_of(d.ports.values()) for d in own if d.ports}
+    links |= {d.device: flaps[d.device] for d in own if flaps and d.device in flaps}
+    if links:
+        found.append(_worse(_flaps_together(links.values()), "worst", _worst(links, "value")))
     coverage = measured.value / 100 if measured.value is not None else 1.0
     return Summary(
         entity=SITE,
@@ -135,16 +137,21 @@ def reading_of(figure: Figure) -> Reading:
 
 def link_flap_of(ports: Iterable[PortCounts], unanswered: NullReason = NullReason.NO_DATA) -> Figure:
     """The sum over ports that count: access ports do not. Figures of merit at the same time add."""
-    each = [figures.link_flap(counts, unanswered) for counts in ports]
+    return _flaps_together((replace(figures.link_flap(counts, unanswered), n=1) for counts in ports), unanswered)
+
+
+def _flaps_together(flaps: Iterable[Figure], unanswered: NullReason = NullReason.NO_DATA) -> Figure:
+    """``n`` is the number of ports, in those that are given as well."""
+    each = list(flaps)
     known = [figure for figure in each if figure.value is not None]
     if not known:
-        reason = NullReason.UNSUPPORTED if each and all("access" in f.flags for f in each) else unanswered
-        return Figure("link_flap", None, reason)
+        unsupported = each and all(figure.null_reason is NullReason.UNSUPPORTED for figure in each)
+        return Figure("link_flap", None, NullReason.UNSUPPORTED if unsupported else unanswered)
     flags = {flag for figure in known for flag in figure.flags}
     return Figure(
         "link_flap",
         sum(figure.value for figure in known if figure.value is not None),
-        n=len(known),
+        n=sum(figure.n for figure in known),
         parts={name: sum(figure.parts[name] or 0 for figure in known) for name in ("downs", "merit")},
         flags=("flapping",) if "flapping" in flags else ("flapped",) if flags else (),
     )
