@@ -3,7 +3,7 @@
 parts.py gives it what touches the world, app.py keeps it running; tests give it a clock that stands still.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +15,7 @@ from agent.polled import PollOutcome
 from agent.recorder import Recorder
 from agent.site import SitePlan
 from agent.store.model import Batch, CountersRow, StateRow, WindowRow
-from agent.summaries import Summaries
+from agent.summaries import FoldedWindow, Summaries
 from agent.timeline import ClockEvent, Timeline
 from agent.view import rfc3339
 from agent.watch import Watch
@@ -218,15 +218,13 @@ class Core:
         self._changed()
         return Batch(windows=batch.windows, counters=batch.counters, drafts=drafts if five.dated else ())
 
-    def window_folded(
-        self, window: Window, folded: Mapping[str, Mapping[str, Any]], revision: int
-    ) -> Iterator[Sequence[MessageDraft]]:
+    def window_folded(self, window: Window, revision: int) -> FoldedWindow:
         """A window was folded: what statuses it gives, and what is to be said of it, device by device."""
-        yield from self.summaries.folded(window, folded, self.plan, self._polls(), revision=revision)
-        self._say_crossings()
+        polls, told = self._polls(), self._say_crossings
+        return FoldedWindow(self.summaries, window, self.plan, polls, revision=revision, judged=told)
 
     def _say_crossings(self) -> None:
-        for crossing in self.summaries.crossings():
+        for crossing in self.summaries.statuses.crossings():
             self.event("threshold", **asdict(crossing))
 
     def _polls(self) -> dict[str, PollOutcome | None]:

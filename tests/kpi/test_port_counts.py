@@ -13,6 +13,7 @@ from kpi.port_counts import (
     merge_ports,
     p95_across_links,
     p95_bps,
+    plain_without_bins,
     ports_window_from_plain,
     ports_window_to_plain,
 )
@@ -61,6 +62,14 @@ def busy_switch(ports: int = 48) -> dict[str, PortCounts]:
 
 def test_plain_form_of_48_busy_ports_is_small() -> None:
     assert len(json.dumps(ports_window_to_plain(busy_switch()), separators=(",", ":"))) < 6000
+
+
+def test_without_bins_everything_else_stays() -> None:
+    ports = busy_switch(3)
+    hour = {key: merge_ports(counts, counts) for key, counts in ports.items()}
+    assert all(len(counts.bins) == 2 for counts in hour.values())
+    kept = ports_window_from_plain(plain_without_bins(ports_window_to_plain(hour)))
+    assert kept == {key: replace(counts, bins=()) for key, counts in hour.items()}
 
 
 def test_merging_is_associative_over_missing_windows() -> None:
