@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from agent.cli.exits import Exit
-from agent.cli.terminal import ConfigOption, JsonOption, aside, complain, config_paths, out, print_json, progress, say
+from agent.cli.terminal import (
+    ConfigOption,
+    JsonOption,
+    aside,
+    complain,
+    config_paths,
+    is_there,
+    out,
+    print_json,
+    progress,
+    say,
+)
 
 if TYPE_CHECKING:
     from agent.settings import Settings
@@ -132,7 +143,7 @@ def _show(document: dict[str, Any], *, json: bool) -> None:
 def _settings(config: list[Path] | None, *, needed: bool) -> "Settings | None":
     """The configuration where one is named, wanted or at its usual place."""
     paths = config_paths(config)
-    if config is None and not needed and not paths[0].is_file():
+    if config is None and not needed and not is_there(paths[0]):
         return None
     from agent.settings import Surroundings, examine
 
