@@ -6,10 +6,11 @@ from types import TracebackType
 from typing import Self
 
 from collectors.clock import Clock
-from collectors.snmp import ber, message, oid, usm, v3
+from collectors.snmp import ber, message, oid, v3
 from collectors.snmp.ber import VarBind
 from collectors.snmp.credentials import AuthProtocol, Community, Credential, PrivProtocol, UsmUser
 from collectors.snmp.errors import DecodeError
+from collectors.snmp.keys import KeyRing
 from collectors.snmp.message import Pdu
 from collectors.snmp.peer import Peer
 
@@ -132,7 +133,7 @@ class V3Agent:
         """Boots that a response carries, where it is not ours."""
         self.response_time: int | None = None
         self.response_flags: int | None = None
-        self._ring = usm.KeyRing()
+        self._ring = KeyRing()
 
     @property
     def engine_time(self) -> int:
