@@ -85,7 +85,7 @@ TEXT: Mapping[str, Words] = {
     "answer": Words("addresses answer", "indirizzi rispondono"),
     "reachable": Words("reachable", "raggiungibili"),
     "router_only": Words("reachable: the router alone is tested", "raggiungibile: si prova solo il router"),
-    "line_of": Words("Response time, {span}: mostly {usual}", "Tempo di risposta, {span}: di solito {usual}"),
+    "line_of": Words("Response time, {span}: mostly {usual}", "Risposta, {span}: di solito {usual}"),
     "span_600": Words("last 10 min", "ultimi 10 min"),
     "span_3600": Words("last hour", "ultima ora"),
     "span_21600": Words("last 6 h", "ultime 6 h"),

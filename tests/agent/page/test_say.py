@@ -32,7 +32,7 @@ def test_milliseconds(value: float | None, english: str, italian: str) -> None:
 @pytest.mark.parametrize(
     ("value", "italian"),
     [
-        (0.0, "0 %"), (0.0004, "0,01 %"), (0.5, "0,50 %"), (1.3, "1,3 %"), (98.7, "98,7 %"), (99.0, "99,0 %"),
+        (0.0, "0 %"), (0.0004, "0,01 %"), (0.5, "0,50 %"), (0.996, "1,0 %"), (1.3, "1,3 %"), (98.7, "98,7 %"), (99.0, "99,0 %"),
         (99.005, "99,0 %"), (99.5, "99,50 %"), (99.9999, "99,99 %"), (100.0, "100 %"), (None, "–"),
     ],
 )  # fmt: skip
@@ -43,6 +43,8 @@ def test_percent_is_never_rounded_to_all_or_nothing(value: float | None, italian
 def test_rates_sizes_and_axes() -> None:
     assert EN.bps(1e9).replace("\u00a0", " ") == "1 Gbit/s"
     assert IT.bps(2_500_000).replace("\u00a0", " ") == "2,5 Mbit/s"
+    assert EN.bps(9_960_000).replace("\u00a0", " ") == "10 Mbit/s"
+    assert EN.size(9_960_000).replace("\u00a0", " ") == "10 MB"
     assert EN.bps(900).replace("\u00a0", " ") == "900 bit/s"
     assert IT.size(8_100_000).replace("\u00a0", " ") == "8,1 MB"
     assert EN.scale(1.5).replace("\u00a0", " ") == "1.5 ms"
