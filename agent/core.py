@@ -19,7 +19,7 @@ from agent.summaries import FoldedWindow, Summaries
 from agent.timeline import ClockEvent, Timeline
 from agent.view import rfc3339
 from agent.watch import Watch
-from agent.windows import ALIVE, ECHO, FIVE_S, Five, Windows
+from agent.windows import ALIVE, ECHO, FIVE_S, PORTS, Five, Windows
 from collectors.clock import Clock
 from collectors.icmp.echo import EchoTarget
 from kpi.echo import EchoCounts
@@ -211,7 +211,8 @@ class Core:
         return state_seconds(changes, start, end, maintenance=planned, checks=checks)
 
     def _closed(self, five: Five, batch: Batch) -> Batch:
-        drafts = self.summaries.closed(five, self._polls())
+        written = {row.entity: row.plain for row in batch.windows if row.kind == PORTS}
+        drafts = self.summaries.closed(five, self._polls(), written)
         self._say_crossings()
         if five.dated:
             self._five_closed(five.label)

@@ -5,6 +5,7 @@ import json
 import random
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from agent.polled import Polled, PollOutcome
 from agent.settings.models import PortsSettings
 from agent.site import SitePlan, Watchable
-from agent.summaries import FoldedWindow, Summaries, why_unanswered
+from agent.store.packing import compact
+from agent.summaries import FoldedWindow, Polls, Summaries, why_unanswered
 from agent.windows import ECHO, PORTS, STATE, Five
 from kpi.echo import EchoCounts
 from kpi.merge import DeviceWindow
@@ -87,6 +89,24 @@ def test_a_port_that_changed_is_said_with_its_window_and_no_other_is() -> None:
     assert ports.body["port"] == ["ge1"]
     assert ports.body["window"] == {"start": 1_800_003_600, "length_s": 300}
     assert [d.topic for d in drafts if d.topic.startswith("summary/")][-1] == "summary/site"
+
+
+def test_the_ports_of_now_are_those_of_the_whole_five_minutes_also_in_pieces() -> None:
+    def piece(octets: int, *, final: bool) -> tuple[Five, Polls, dict[str, bytes]]:
+        counts = PortCounts(polls=1, in_octets=octets, in_ms=150_000, up_ms=150_000, speed_bps=10**9)
+        return replace(five(ge1=counts), final=final), {}, {"core": compact(ports_window_to_plain({"ge1": counts}))}
+
+    def octets(summaries: Summaries) -> float | None:
+        (figure,) = [f for f in summaries.ports("core")["ge1"] if f.kpi == "if_in_bps"]
+        return figure.parts["octets"]
+
+    summaries = Summaries()
+    assert summaries.ports("core") == {}
+    for first_is_all, both in ((False, 700), (True, 400)):
+        summaries.closed(*piece(300, final=first_is_all))
+        assert octets(summaries) == 300
+        summaries.closed(*piece(400, final=True))
+        assert octets(summaries) == both
 
 
 def hour_of_ports(devices: int, ports: int, prefix: str = "ge") -> tuple[dict[str, dict[str, object]], SitePlan]:
