@@ -232,6 +232,7 @@ TEXT: Mapping[str, Words] = {
     "coverage": Words("Measured, last 24 h", "Misurato, ultime 24 h"),
     "clock": Words("Clock", "Orologio"),
     "clock_trusted": Words("set", "regolato"),
+    "clock_unverified": Words("set; no time server confirms it", "regolato; nessun server dell'ora lo conferma"),
     "clock_unset": Words("not set: figures get their date later", "non regolato: i dati avranno la data più tardi"),
     "clock_jumps": Words("set, after {n} jumps", "regolato, dopo {n} salti"),
     "missed": Words("Measurements missed", "Misure saltate"),

@@ -1,16 +1,19 @@
 """How English and Italian write figures, times and durations, and that no text lacks a language."""
 
 from dataclasses import replace
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from agent.history_view import DevicePast, Overview
 from agent.live import DeviceNow
+from agent.page.details import agent_groups
 from agent.page.now import device_rows
 from agent.page.say import Say, since_words
 from agent.page.words import REASONS, ROLES, STATES, TEXT
 from kpi.model import Role, State
+from tests.agent.page.served import Site
 
 ROME = ZoneInfo("Europe/Rome")
 EN, IT = Say("en", ROME), Say("it", ROME)
@@ -100,3 +103,17 @@ def test_rows_say_what_is_known_and_for_how_long() -> None:
     row = device_rows([hidden], past, NOON, EN)[0]
     assert (row["rtt"], row["seen"], row["why"]) == ("–", "11:59", "What it is reached through does not answer.")
     assert device_rows([hidden], Overview(), NOON, EN)[0]["seen"] == "not yet"
+
+
+@pytest.mark.parametrize(
+    ("clock", "says"),
+    [
+        ({"trust": "synchronised", "dated": True, "jumps": 0}, "set"),
+        ({"trust": "unverified", "dated": True, "jumps": 0}, "set; no time server confirms it"),
+        ({"trust": "unset", "dated": False, "jumps": 0}, "not set: figures get their date later"),
+    ],
+)
+async def test_how_far_the_clock_is_believed(clock: dict[str, Any], says: str) -> None:
+    now = await Site().agent()
+    (_, rows), *_ = agent_groups(replace(now, clock=clock), Overview(), EN)
+    assert dict(rows)["Clock"] == says
