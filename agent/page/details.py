@@ -164,9 +164,11 @@ def _broker(broker: Mapping[str, Any], say: Say) -> list[tuple[str, str]]:
     size = say.size(broker.get("backlog_bytes"))
     waiting = say("backlog_n", n=say.number(broker.get("backlog_messages") or 0), size=size)
     rows = [(say("broker_state"), say("broker_up" if broker.get("connected") else "broker_down"))]
-    error = (broker.get("state") or {}).get("last_error")
-    if error and not broker.get("connected"):
-        rows.append((say("store_trouble"), str(error)))
+    state = broker.get("state") or {}
+    if state.get("last_error") and not broker.get("connected"):
+        rows.append((say("store_trouble"), str(state["last_error"])))
+    if state.get("clash"):
+        rows.append((say("store_trouble"), say("clash")))
     return [*rows, (say("backlog"), waiting)]
 
 

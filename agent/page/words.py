@@ -249,6 +249,10 @@ TEXT: Mapping[str, Words] = {
     "broker_down": Words(
         "not connected: everything is kept until it is", "non collegato: tutto si conserva fino ad allora"
     ),
+    "clash": Words(
+        "another box speaks as this probe: each needs a name of its own",
+        "un altro apparecchio si presenta come questa sonda: a ciascuno il suo nome",
+    ),
     "backlog": Words("Waiting to be sent", "In attesa di invio"),
     "backlog_n": Words("{n} messages ({size})", "{n} messaggi ({size})"),
     "disk_free": Words("Free on the disk", "Libero sul disco"),

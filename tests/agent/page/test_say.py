@@ -117,3 +117,11 @@ async def test_how_far_the_clock_is_believed(clock: dict[str, Any], says: str) -
     now = await Site().agent()
     (_, rows), *_ = agent_groups(replace(now, clock=clock), Overview(), EN)
     assert dict(rows)["Clock"] == says
+
+
+async def test_another_box_of_the_same_name_is_said() -> None:
+    now = await Site().agent()
+    state = {"last_error": None, "clash": {"boot": "b", "how": "it publishes its info", "at_utc": NOON}}
+    broker = {**now.broker, "connected": True, "state": state}
+    rows = agent_groups(replace(now, broker=broker), Overview(), EN)[2][1]
+    assert ("Trouble", "another box speaks as this probe: each needs a name of its own") in rows
