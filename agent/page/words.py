@@ -68,6 +68,12 @@ TEXT: Mapping[str, Words] = {
     "lost_contact": Words(
         "This page lost contact with the probe at {}.", "Questa pagina ha perso il contatto con la sonda alle {}."
     ),
+    "lost_do": Words(
+        "What is shown is no longer current. Check that the probe is switched on and plugged into the network, and "
+        "that you are on the same network.",
+        "Ciò che si vede non è più attuale. Controllare che la sonda sia accesa e collegata alla rete, e di essere "
+        "nella stessa rete.",
+    ),
     "last_figures": Words("No contact. Last figures of", "Nessun contatto. Ultimi dati delle"),
     "no_scripts": Words(
         "Without scripts this page does not renew itself at once: it is loaded again every 30 s.",
