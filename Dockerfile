@@ -1,10 +1,13 @@
 # Sonda in a container. What it needs of the host:
 #   --network host                     it measures the host's network; a bridge would put Docker's own between
-#   --cap-add NET_RAW                  or --sysctl net.ipv4.ping_group_range="0 2147483647" where the network is its own
-#   -v /etc/sonda:/etc/sonda:ro        sonda.toml; secrets by { file = ... } or { env = ... }
+#   --cap-add NET_RAW                  for echoes; without it Python itself does not start, for its file asks for it
+#   --tmpfs /tmp                       where the rest is read-only: SQLite sorts there what is too large for memory
+#   -v /etc/sonda:/etc/sonda:ro        sonda.toml; secrets by { file = ... }, readable for group 900, or { env = ... }
 #   -v sonda:/var/lib/sonda            measurements and what is not sent yet
-# docker run -d --name sonda --network host --cap-drop ALL --cap-add NET_RAW --read-only \
-#   -v /etc/sonda:/etc/sonda:ro -v sonda:/var/lib/sonda sonda
+# docker build -t sonda .
+# docker run -d --name sonda --restart unless-stopped --network host --cap-drop ALL --cap-add NET_RAW --read-only \
+#   --tmpfs /tmp -v /etc/sonda:/etc/sonda:ro -v sonda:/var/lib/sonda sonda
+# The health check asks 127.0.0.1:8080 by plain HTTP; where [http] says otherwise, give --no-healthcheck.
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /src
 COPY requirements.lock pyproject.toml README.md ./
@@ -17,7 +20,7 @@ RUN python -m venv /opt/sonda \
  && /opt/sonda/bin/pip uninstall --yes pip setuptools
 
 FROM python:3.11-slim-bookworm
-RUN useradd --system --uid 900 --user-group --home-dir /var/lib/sonda --create-home sonda \
+RUN groupadd --system --gid 900 sonda && useradd --system --uid 900 --gid 900 --home-dir /var/lib/sonda --create-home sonda \
  && apt-get update && apt-get install --yes --no-install-recommends libcap2-bin \
  && setcap cap_net_raw+ep "$(readlink -f /usr/local/bin/python3)" \
  && apt-get purge --yes --auto-remove libcap2-bin && rm -rf /var/lib/apt/lists/*

@@ -1,6 +1,6 @@
-"""The agent's own document: what it costs the box, what it could not measure, what still waits to be sent."""
+"""The agent on itself: what it costs the box, what it could not measure, what still waits to be sent."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from importlib import metadata
 from typing import Any
@@ -9,15 +9,17 @@ from agent.boundary import Boundary
 from agent.live import AgentNow
 from agent.messages import Backlog
 from agent.monitor import Monitor
+from agent.notify import STALL_S
 from agent.publisher_state import PublisherState
 from agent.recorder import Recorder
 from agent.scheduler import Scheduler
-from agent.store.model import Report
+from agent.store.store import Store
 from agent.timeline import Timeline
 from agent.view import rfc3339
-from agent.vitals import Vitals
+from agent.vitals import VitalsReader
 from collectors.clock import Clock
 from collectors.icmp.echo import EchoEngine
+from collectors.snmp.client import SnmpClient
 from collectors.snmp.contact import Tally
 
 
@@ -29,65 +31,112 @@ def agent_version() -> str:
         return "0"
 
 
-def about(
-    *,
-    version: str,
-    boot: str,
-    clock: Clock,
-    timeline: Timeline,
-    engine: EchoEngine,
-    snmp_counters: Mapping[str, int],
-    tally: Tally,
-    scheduler: Scheduler,
-    boundary: Boundary,
-    recorder: Recorder,
-    monitor: Monitor,
-    report: Report,
-    backlog: Backlog,
-    publisher: PublisherState | None,
-    vitals: Vitals,
-    reload_faults: str | None,
-    traps: Mapping[str, Any],
-) -> AgentNow:
-    """Everything as it is now."""
-    uptime = clock.monotonic() - timeline.began
-    counters = scheduler.counters
-    return AgentNow(
-        version=version,
-        boot=boot,
-        started=rfc3339(clock.utc() - uptime),
-        uptime_s=round(uptime, 1),
-        clock={
-            "trust": timeline.trust.value,
-            "dated": timeline.dated,
-            "jumps": timeline.jumps,
-            "last_jump_s": round(timeline.last_jump_s, 3),
-        },
-        icmp={"modes": {f"ipv{v}": m.value for v, m in engine.modes.items()}, **asdict(engine.counters)},
-        snmp={**snmp_counters, "tally": asdict(tally)},
-        scheduler={
-            "runs": counters.runs,
-            "overlaps": counters.overlaps,
-            "deadlines": counters.deadlines,
-            "missed": counters.missed,
-            "unexpected_faults": dict(boundary.faults),
-            "strays": monitor.strays,
-        },
-        store={
-            "bytes_used": report.bytes_used,
-            "bytes_limit": report.bytes_limit,
-            "bytes_free_on_disk": report.bytes_free_on_disk,
-            "days_left": report.days_left,
-            "held": [asdict(h) for h in report.held],
-            "dropped": [asdict(d) for d in report.dropped],
-            "waiting_writes": recorder.waiting,
-            "trouble": recorder.trouble,
-        },
-        broker=_broker(publisher, backlog),
-        vitals=asdict(vitals),
-        settings={"reload_faults": reload_faults},
-        traps=traps,
-    )
+class About:
+    """What the agent knows of itself, for page, API and broker."""
+
+    def __init__(
+        self,
+        *,
+        boot: str,
+        clock: Clock,
+        timeline: Timeline,
+        engine: EchoEngine,
+        client: SnmpClient,
+        tally: Tally,
+        scheduler: Scheduler,
+        boundary: Boundary,
+        recorder: Recorder,
+        monitor: Monitor,
+        store: Store,
+        vitals: VitalsReader,
+        publisher: Callable[[], PublisherState | None],
+        rejected: Callable[[], str | None],
+        traps: Callable[[], Mapping[str, Any]],
+    ) -> None:
+        """``publisher()`` is None where nothing is published; ``rejected()`` says why the settings read last are not
+        in force."""
+        self._boot = boot
+        self._clock = clock
+        self._timeline = timeline
+        self._engine = engine
+        self._client = client
+        self._tally = tally
+        self._scheduler = scheduler
+        self._boundary = boundary
+        self._recorder = recorder
+        self._monitor = monitor
+        self._store = store
+        self._vitals = vitals
+        self._publisher = publisher
+        self._rejected = rejected
+        self._traps = traps
+
+    def lacking(self) -> str | None:
+        """What keeps the agent from being ready, as a sentence; None while all is well."""
+        if self._recorder.trouble is not None:
+            return self._recorder.trouble
+        if self._clock.monotonic() - self._scheduler.counters.progress_at > STALL_S:
+            return "The scheduler stands still."
+        return None
+
+    def info(self) -> dict[str, Any]:
+        """For the retained ``info`` topic (DESIGN section 7)."""
+        vitals = self._vitals.read()
+        return {
+            "version": agent_version(),
+            "devices": len(self._monitor.tracks),
+            "clock": {"trust": self._timeline.trust.value, "jumps": self._timeline.jumps},
+            "storage": {"written_bytes": vitals.written_bytes, "free_bytes": vitals.disk_free_bytes},
+            "rss_bytes": vitals.rss_bytes,
+            "cpu_s": round(vitals.cpu_s, 1),
+            "trouble": self._recorder.trouble,
+            "traps": self._traps(),
+        }
+
+    async def document(self) -> AgentNow:
+        """Everything as it is now."""
+        report, backlog = await self._store.report(), await self._store.backlog()
+        clock, timeline, recorder, counters = self._clock, self._timeline, self._recorder, self._scheduler.counters
+        uptime = clock.monotonic() - timeline.began
+        return AgentNow(
+            version=agent_version(),
+            boot=self._boot,
+            started=rfc3339(clock.utc() - uptime),
+            uptime_s=round(uptime, 1),
+            clock={
+                "trust": timeline.trust.value,
+                "dated": timeline.dated,
+                "jumps": timeline.jumps,
+                "last_jump_s": round(timeline.last_jump_s, 3),
+            },
+            icmp={
+                "modes": {f"ipv{v}": m.value for v, m in self._engine.modes.items()},
+                **asdict(self._engine.counters),
+            },
+            snmp={**self._client.counters, "tally": asdict(self._tally)},
+            scheduler={
+                "runs": counters.runs,
+                "overlaps": counters.overlaps,
+                "deadlines": counters.deadlines,
+                "missed": counters.missed,
+                "unexpected_faults": dict(self._boundary.faults),
+                "strays": self._monitor.strays,
+            },
+            store={
+                "bytes_used": report.bytes_used,
+                "bytes_limit": report.bytes_limit,
+                "bytes_free_on_disk": report.bytes_free_on_disk,
+                "days_left": report.days_left,
+                "held": [asdict(h) for h in report.held],
+                "dropped": [asdict(d) for d in report.dropped],
+                "waiting_writes": recorder.waiting,
+                "trouble": recorder.trouble,
+            },
+            broker=_broker(self._publisher(), backlog),
+            vitals=asdict(self._vitals.read()),
+            settings={"reload_faults": self._rejected()},
+            traps=self._traps(),
+        )
 
 
 def _broker(state: PublisherState | None, backlog: Backlog) -> dict[str, object]:

@@ -1,9 +1,9 @@
 """The measuring heart, put together: samples to states, incidents, windows and messages. No socket, no disk of its own.
 
-app.py gives it the parts that touch the world and keeps it running; tests give it a clock that stands still.
+parts.py gives it what touches the world, app.py keeps it running; tests give it a clock that stands still.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,12 +15,12 @@ from agent.polled import PollOutcome
 from agent.recorder import Recorder
 from agent.site import SitePlan
 from agent.store.model import Batch, CountersRow, StateRow, WindowRow
-from agent.summaries import Summaries
+from agent.summaries import FoldedWindow, Summaries
 from agent.timeline import ClockEvent, Timeline
 from agent.topology import Topology
 from agent.view import rfc3339
 from agent.watch import Watch
-from agent.windows import ALIVE, ECHO, FIVE_S, Five, Windows
+from agent.windows import ALIVE, ECHO, FIVE_S, PORTS, Five, Windows
 from collectors.clock import Clock
 from collectors.icmp.echo import EchoTarget
 from kpi.echo import EchoCounts
@@ -238,22 +238,21 @@ class Core:
         return state_seconds(changes, start, end, maintenance=planned, checks=checks)
 
     def _closed(self, five: Five, batch: Batch) -> Batch:
-        drafts = self.summaries.closed(five, self._polls())
+        written = {row.entity: row.plain for row in batch.windows if row.kind == PORTS}
+        drafts = self.summaries.closed(five, self._polls(), written)
         self._say_crossings()
         if five.dated:
             self._five_closed(five.label)
         self._changed()
         return Batch(windows=batch.windows, counters=batch.counters, drafts=drafts if five.dated else ())
 
-    def window_folded(
-        self, window: Window, folded: Mapping[str, Mapping[str, Any]], revision: int
-    ) -> Iterator[Sequence[MessageDraft]]:
+    def window_folded(self, window: Window, revision: int) -> FoldedWindow:
         """A window was folded: what statuses it gives, and what is to be said of it, device by device."""
-        yield from self.summaries.folded(window, folded, self.plan, self._polls(), revision=revision)
-        self._say_crossings()
+        polls, told = self._polls(), self._say_crossings
+        return FoldedWindow(self.summaries, window, self.plan, polls, revision=revision, judged=told)
 
     def _say_crossings(self) -> None:
-        for crossing in self.summaries.crossings():
+        for crossing in self.summaries.statuses.crossings():
             self.event("threshold", **asdict(crossing))
 
     def _polls(self) -> dict[str, PollOutcome | None]:

@@ -1,13 +1,14 @@
 """Hours, days and months: pure folds of finer windows as they lie in the store, so that doing it again gives the same.
 
-Runs beside the closing of windows and never holds it up. What was missed while the agent was off is made up for at the
-start.
+Device by device: of 4,800 ports no more than one device's are in memory, what was made of the others waits as the bytes
+that are written, and all of a window is written in one transaction. Runs beside the closing of windows and never holds
+it up. What was missed while the agent was off is made up for at the start.
 """
 
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import reduce
 from typing import Any, Protocol
@@ -16,13 +17,14 @@ from zoneinfo import ZoneInfo
 from agent.messages import MessageDraft
 from agent.recorder import Recorder
 from agent.store.model import DAY, FIVE_MINUTES, HOUR, MINUTE, MONTH, Batch, StateRow, WindowRow
+from agent.store.packing import compact
 from agent.windows import ECHO, FABRIC, GEAR, NETWORK, PORTS, RESTARTS, STATE
 from kpi.echo import EchoCounts, merge_echo
 from kpi.fabric_counts import FabricCounts, merge_fabric
 from kpi.gear_counts import GearCounts, merge_gear
 from kpi.merge import merge_port_maps
 from kpi.model import State, Window
-from kpi.port_counts import ports_window_from_plain, ports_window_to_plain
+from kpi.port_counts import plain_without_bins, ports_window_from_plain, ports_window_to_plain
 from kpi.reboots import RestartCounts, merge_restarts
 from kpi.states import StateSeconds, Turn, merge_states, state_seconds
 
@@ -37,9 +39,14 @@ _FOLDING: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any, Any], Any], Ca
     GEAR: (GearCounts.from_plain, merge_gear, GearCounts.to_plain),
 }
 """How windows of a kind are read, merged and written."""
-KINDS = tuple(_FOLDING)
+BESIDE_STATE = tuple(kind for kind in _FOLDING if kind != STATE)
+"""The kinds of windows of a device that has a window of its state."""
 MAKE_UP_HOURS = 48
 AT_ONCE = 24
+"""Windows of one device that are read at once; a month of one has 720."""
+
+Plains = Mapping[str, Any]
+"""The windows of one entity, by kind."""
 
 
 class Reads(Protocol):
@@ -52,6 +59,16 @@ class Reads(Protocol):
 
     async def state_changes(self, entity: str | None, from_utc: float, to_utc: float) -> Sequence[StateRow]:
         """See agent.store.store.Store.state_changes."""
+
+
+class Told(Protocol):
+    """What hears of a folded window, an entity at a time."""
+
+    def take(self, entity: str, plains: Plains) -> Sequence[MessageDraft]:
+        """What is to be said of this one."""
+
+    def end(self) -> Sequence[MessageDraft]:
+        """That was all: what is to be said of the site."""
 
 
 def fold(kind: str, plains: Iterable[Any]) -> Any:
@@ -81,10 +98,10 @@ class Folds:
         recorder: Recorder,
         *,
         zone: Callable[[], ZoneInfo],
-        folded: Callable[[Window, Mapping[str, Mapping[str, Any]], int], Iterable[Sequence[MessageDraft]]],
+        folded: Callable[[Window, int], Told],
     ) -> None:
-        """``folded(window, plains by kind and entity, revision)`` gives the messages of a window, a device at a time;
-        the 30 days that end with a day are only judged, not kept."""
+        """``folded(window, revision)`` is told what the window holds and gives the messages; the 30 days that end with
+        a day are only judged, not kept."""
         self._store = store
         self._recorder = recorder
         self._zone = zone
@@ -101,9 +118,7 @@ class Folds:
         """The clock was set, and the store has dated what was measured since ``first_utc``: say it, and fold it."""
         first, last = (int(utc) // FIVE_MINUTES * FIVE_MINUTES for utc in (first_utc, now_utc))
         for start in range(first, last, FIVE_MINUTES):
-            plains = await self._fold(FIVE_MINUTES, FIVE_MINUTES, start, start + FIVE_MINUTES)
-            if plains:
-                self._recorder.put(Batch(drafts=await self._say(Window(start, FIVE_MINUTES), plains)))
+            if await self._fold(FIVE_MINUTES, FIVE_MINUTES, start, start + FIVE_MINUTES, keep=False):
                 self.five_closed(start)
 
     async def run(self, now_utc: int | None) -> None:
@@ -117,36 +132,20 @@ class Folds:
     async def hour(self, start: int) -> None:
         """Fold the hour that begins at ``start``, and the day and the month where it ends one, also where the agent was
         off in that hour."""
-        await self._longer(FIVE_MINUTES, HOUR, start, start + HOUR)
+        await self._fold(FIVE_MINUTES, HOUR, start, start + HOUR)
         end = start + HOUR
         if end % DAY == 0:
-            await self._longer(HOUR, DAY, end - DAY, end)
-            await self._judge_30_days(end)
+            await self._fold(HOUR, DAY, end - DAY, end)
+            await self._fold(DAY, MONTH, end - 30 * DAY, end, keep=False)
         month, month_end = month_bounds(start, self._zone())
         if month_end == end:
-            await self._longer(HOUR, MONTH, month, end)
-
-    async def _longer(self, from_s: int, to_s: int, start: int, end: int) -> None:
-        await self._recorder.settled()
-        folded = await self._fold(from_s, to_s, start, end)
-        if folded:
-            drafts = await self._say(Window(start, end - start), folded)
-            self._recorder.put(Batch(windows=_rows(folded, to_s, start), drafts=drafts))
-
-    async def _judge_30_days(self, end: int) -> None:
-        await self._recorder.settled()
-        start = end - 30 * DAY
-        if folded := await self._fold(DAY, MONTH, start, end):
-            await self._say(Window(start, end - start), folded)
+            await self._fold(HOUR, MONTH, month, end)
 
     async def again(self, labels: Sequence[int], revision: int) -> None:
         """Five minutes whose states were computed again: say them with a higher revision, and write what they are
         folded into once more, silently."""
-        await self._recorder.settled()
         for start in labels:
-            plains = await self._fold(FIVE_MINUTES, FIVE_MINUTES, start, start + FIVE_MINUTES)
-            drafts = await self._say(Window(start, FIVE_MINUTES), plains, revision)
-            self._recorder.put(Batch(drafts=drafts))
+            await self._fold(FIVE_MINUTES, FIVE_MINUTES, start, start + FIVE_MINUTES, revision=revision, keep=False)
         hours = sorted({start // HOUR * HOUR for start in labels})
         days = sorted({start // DAY * DAY for start in labels})
         months = sorted({month_bounds(start, self._zone()) for start in labels})
@@ -158,44 +157,65 @@ class Folds:
             await self._recorder.settled()
             for start, end in spans:
                 if await self._store.windows(None, STATE, to_s, start, start + 1):  # what is not folded yet, will be
-                    folded = await self._fold(from_s, to_s, start, end)
-                    self._recorder.put(Batch(windows=_rows(folded, to_s, start)))
+                    await self._fold(from_s, to_s, start, end, revision=None)
 
-    async def _say(
-        self, window: Window, plains: Mapping[str, Mapping[str, Any]], revision: int = 0
-    ) -> list[MessageDraft]:
+    async def _fold(
+        self, from_s: int, to_s: int, start: int, end: int, *, revision: int | None = 0, keep: bool = True
+    ) -> bool:
+        """[start, end) as one window of ``to_s``: said with this ``revision`` where that is not None, written where it
+        is to be kept, in one transaction. Whether there was anything."""
+        await self._recorder.settled()
+        told: Told | None = None
+        rows: list[WindowRow] = []
         drafts: list[MessageDraft] = []
-        for some in self._folded(window, plains, revision):
-            drafts += some
-            await asyncio.sleep(0)
-        return drafts
+        found = False
+        async for entity, plains in self._entities(from_s, to_s, start, end):
+            found = True
+            if keep:
+                rows += _rows(entity, plains, to_s, start)
+            if revision is not None:
+                told = told or self._folded(Window(start, end - start), revision)
+                drafts += told.take(entity, plains)
+        if told is not None:
+            drafts += told.end()
+        if rows or drafts:
+            self._recorder.put(Batch(windows=rows, drafts=drafts))
+        return found
 
-    async def _fold(self, from_s: int, to_s: int, start: int, end: int) -> dict[str, dict[str, Any]]:
-        """By kind and entity. A month of 4,800 ports is 3.5 million windows: no more than AT_ONCE of one device are in
-        memory beside what they are folded into, and everything else gets its turn after each device."""
-        folded: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+    async def _entities(self, from_s: int, to_s: int, start: int, end: int) -> AsyncIterator[tuple[str, Plains]]:
+        """Each entity with its windows of [start, end) folded into one, by kind. A month of 4,800 ports is 3.5 million
+        windows: no more than AT_ONCE of one device are in memory, and everything else gets its turn after each."""
+        states: dict[str, Any] = {}
+        for at in range(start, end, from_s):
+            rows = await self._store.windows(None, STATE, from_s, at, at + from_s)
+            for row in rows:
+                states[row.entity] = _with(STATE, states.get(row.entity), [row.plain])
+        whole = sorted(states)
+        for entity in whole:
+            state = states.pop(entity)
+            if end - start > from_s:
+                state = StateSeconds.from_plain(state).whole(end - start).to_plain()
+            plains = {STATE: state}
+            for kind in BESIDE_STATE:
+                plain = await self._one(entity, kind, from_s, start, end, bins=to_s not in {DAY, MONTH})
+                if plain is not None:
+                    plains[kind] = plain
+            yield entity, plains
+        if NETWORK not in whole:  # a site without internet targets has wireless clients all the same
+            clients = await self._one(NETWORK, GEAR, from_s, start, end)
+            if clients is not None:
+                yield NETWORK, {GEAR: clients}
+
+    async def _one(self, entity: str, kind: str, from_s: int, start: int, end: int, *, bins: bool = True) -> Any | None:
+        """The windows of one kind of one entity as one; None where there is none."""
+        folded = None
         for begin in range(start, end, AT_ONCE * from_s):
-            until = min(end, begin + AT_ONCE * from_s)
-            for kind in KINDS:
-                for entity in sorted(folded[STATE]) if kind == PORTS else [None]:
-                    rows = await self._store.windows(entity, kind, from_s, begin, until)
-                    await self._fold_in(folded[kind], kind, rows, bins=to_s not in {DAY, MONTH})
-        if end - start > from_s:
-            folded[STATE] = {
-                entity: StateSeconds.from_plain(plain).whole(end - start).to_plain()
-                for entity, plain in folded[STATE].items()
-            }
-        return folded if any(folded.values()) else {}
-
-    async def _fold_in(self, folded: dict[str, Any], kind: str, rows: Sequence[WindowRow], *, bins: bool) -> None:
-        by_entity: dict[str, list[Any]] = defaultdict(list)
-        for row in rows:
-            by_entity[row.entity].append(row.plain)
-        for entity, plains in by_entity.items():
-            before = [folded[entity]] if entity in folded else []
-            one = fold(kind, [*before, *plains])
-            folded[entity] = one if bins or kind != PORTS else _without_bins(one)
+            rows = await self._store.windows(entity, kind, from_s, begin, min(end, begin + AT_ONCE * from_s))
+            plains = [row.plain if bins or kind != PORTS else plain_without_bins(row.plain) for row in rows]
+            if plains:
+                folded = _with(kind, folded, plains)
             await asyncio.sleep(0)
+        return folded
 
     async def _make_up(self, now_utc: int) -> None:
         last = now_utc // HOUR * HOUR
@@ -239,32 +259,34 @@ class Folds:
     async def _close(self, start: int) -> None:
         """The five minutes that begin at ``start``, out of their minutes and the states that were written at once."""
         end = start + FIVE_MINUTES
-        plains = {ECHO: (await self._fold(MINUTE, FIVE_MINUTES, start, end)).get(ECHO, {})}
+        echoes = {row.entity for row in await self._store.windows(None, ECHO, MINUTE, start, end)}
         turns: dict[str, list[Turn]] = defaultdict(list)
         for row in await self._store.state_changes(None, start, end):
             if row.utc_at is not None:
                 turns[row.entity].append(Turn(row.utc_at, State(row.state)))
-        plains[STATE] = {}
-        for entity in plains[ECHO].keys() | turns.keys():
-            echo = plains[ECHO].get(entity)
+        told = self._folded(Window(start, FIVE_MINUTES), 0)
+        rows: list[WindowRow] = []
+        drafts: list[MessageDraft] = []
+        for entity in sorted(echoes | turns.keys()):
+            echo = await self._one(entity, ECHO, MINUTE, start, end)
             checks = EchoCounts.from_plain(echo).sent if echo is not None else 0
             states = state_seconds(turns.get(entity, ()), start, end, checks=checks)
-            if echo is not None or states.known_ms:
-                plains[STATE][entity] = states.to_plain()
+            if echo is None and not states.known_ms:
+                continue
+            plains = {STATE: states.to_plain(), **({ECHO: echo} if echo is not None else {})}
+            rows += _rows(entity, plains, FIVE_MINUTES, start)
+            drafts += told.take(entity, plains)
         if await self._store.windows(NETWORK, STATE, FIVE_MINUTES, start - HOUR, start):
-            plains[STATE][NETWORK] = StateSeconds(unknown_ms=1000 * FIVE_MINUTES).to_plain()
-        drafts = await self._say(Window(start, FIVE_MINUTES), plains)
+            plains = {STATE: StateSeconds(unknown_ms=1000 * FIVE_MINUTES).to_plain()}
+            rows += _rows(NETWORK, plains, FIVE_MINUTES, start)
+            drafts += told.take(NETWORK, plains)
         log.info("Closed the five minutes that began at %s.", datetime.fromtimestamp(start, UTC).isoformat())
-        self._recorder.put(Batch(windows=_rows(plains, FIVE_MINUTES, start), drafts=drafts))
+        self._recorder.put(Batch(windows=rows, drafts=[*drafts, *told.end()]))
 
 
-def _without_bins(plain: Any) -> Any:
-    return ports_window_to_plain({k: c.without_bins() for k, c in ports_window_from_plain(plain).items()})
+def _with(kind: str, folded: Any | None, plains: Sequence[Any]) -> Any:
+    return fold(kind, plains if folded is None else [folded, *plains])
 
 
-def _rows(folded: Mapping[str, Mapping[str, Any]], length_s: int, start: int) -> list[WindowRow]:
-    return [
-        WindowRow(entity, kind, length_s, "", 0.0, start, plain)
-        for kind, by_entity in folded.items()
-        for entity, plain in by_entity.items()
-    ]
+def _rows(entity: str, plains: Plains, length_s: int, start: int) -> list[WindowRow]:
+    return [WindowRow(entity, kind, length_s, "", 0.0, start, compact(plain)) for kind, plain in plains.items()]

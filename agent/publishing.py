@@ -83,4 +83,4 @@ class Publishing:
         await self._store.new_stream(self._store.stream, "rolled_back")
 
     def _clash(self, clash: Clash) -> None:
-        self._event("probe.fault", cause="identity_clash", boot=clash.boot, how=clash.how)
+        self._event("probe.fault", cause="identity_clash", other_boot=clash.boot, how=clash.how)

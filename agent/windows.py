@@ -13,6 +13,7 @@ from agent.monitor import Monitor, Track
 from agent.recorder import Recorder
 from agent.site import SitePlan
 from agent.store.model import Batch, CountersRow, WindowRow
+from agent.store.packing import compact
 from agent.timeline import ClockEvent, Span, Timeline
 from collectors.clock import Clock
 from kpi.duplex import Verdict
@@ -242,7 +243,7 @@ class Windows:
             if part.echo is not None:
                 rows.append(self._row(device, ECHO, span, part.echo.to_plain()))
             if part.ports:
-                rows.append(self._row(device, PORTS, span, ports_window_to_plain(part.ports)))
+                rows.append(self._row(device, PORTS, span, compact(ports_window_to_plain(part.ports))))
             if part.restarts is not None and part.restarts.readings:
                 rows.append(self._row(device, RESTARTS, span, part.restarts.to_plain()))
             if part.fabric is not None:

@@ -18,6 +18,8 @@ from kpi.model import NullReason
 __all__ = ["PATH_ENTRIES"]
 
 _UPTIME = (Threshold(99.9, 99.5, Mark.DEFAULT),)
+_SECONDS = ("up_s", "down_s", "unknown_s", "maintenance_s", "lo_pct", "hi_pct", "incl_maint_pct")
+_OUTAGES = ("outages_started", "outages_restored", "restored_s", "open_s")
 
 PATH_ENTRIES = (
     Kpi(
@@ -141,20 +143,7 @@ PATH_ENTRIES = (
         rule=Rule.RATIO,
         status_window_s=THIRTY_DAYS_S,
         min_n=30,
-        parts=(
-            "up_s",
-            "down_s",
-            "unknown_s",
-            "maintenance_s",
-            "lo_pct",
-            "hi_pct",
-            "incl_maint_pct",
-            "outages_started",
-            "outages_restored",
-            "restored_s",
-            "open_s",
-            "worst_pct",
-        ),
+        parts=(*_SECONDS, *_OUTAGES, "worst_pct"),
         nulls={
             NullReason.NO_DATA: Words(
                 "In this whole period the probe could not have known whether the device was there, or it was under "
@@ -187,20 +176,7 @@ PATH_ENTRIES = (
         rule=Rule.RATIO,
         status_window_s=THIRTY_DAYS_S,
         min_n=30,
-        parts=(
-            "up_s",
-            "down_s",
-            "unknown_s",
-            "maintenance_s",
-            "lo_pct",
-            "hi_pct",
-            "incl_maint_pct",
-            "weighted_pct",
-            "outages_started",
-            "outages_restored",
-            "restored_s",
-            "open_s",
-        ),
+        parts=(*_SECONDS, "weighted_pct", *_OUTAGES),
         nulls={
             NullReason.NO_DATA: Words(
                 "The probe was off, or its own link was down, for the whole period.",

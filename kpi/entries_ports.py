@@ -60,6 +60,28 @@ def _rate(kpi: str, en: str, it: str, verb_en: str, verb_it: str) -> Kpi:
     )
 
 
+def _share(what: str, *, title: Words, says: Words, do: Words, threshold: Threshold) -> Kpi:
+    """``what``, "errors" or "discards", as a share of all packets."""
+    one = what.removesuffix("s")
+    return Kpi(
+        id=f"if_{one}_pct",
+        title=title,
+        unit="%",
+        formula=f"in: 100 {what} / (delivered + errors + discards); out: 100 {what} / requested; the greater one",
+        says=says,
+        do=do,
+        merge=f"sums of packets and {what}",
+        source=f"RFC 2863 ifIn{what.title()}, ifOut{what.title()}, packet counters [V]; thresholds [D]",
+        better=Better.LOW,
+        thresholds=(threshold,),
+        rule=Rule.RATIO,
+        status_window_s=HOUR_S,
+        min_n=1000,
+        parts=("in_pct", "out_pct", f"in_{what}", f"out_{what}", "in_packets", "out_packets"),
+        nulls=_FEW_PACKETS,
+    )
+
+
 PORT_ENTRIES = (
     _rate("if_in_bps", "Data received", "Dati ricevuti", "received", "ha ricevuto"),
     _rate("if_out_bps", "Data sent", "Dati inviati", "sent", "ha inviato"),
@@ -117,11 +139,9 @@ PORT_ENTRIES = (
         parts=("in_bps", "out_bps"),
         nulls=_NULLS,
     ),
-    Kpi(
-        id="if_error_pct",
+    _share(
+        "errors",
         title=Words("Damaged packets", "Pacchetti danneggiati"),
-        unit="%",
-        formula="in: 100 errors / (delivered + errors + discards); out: 100 errors / requested; the greater one",
         says=Words(
             "How many packets arrived damaged at this port or could not be sent. On a good cable there are none.",
             "Quanti pacchetti sono arrivati danneggiati a questa porta o non è stato possibile inviare. Con un buon "
@@ -131,21 +151,11 @@ PORT_ENTRIES = (
             "Change the cable, clean or change the optic, and see that both ends agree on speed and duplex.",
             "Cambiare il cavo, pulire o sostituire l'ottica e verificare che velocità e duplex coincidano ai due capi.",
         ),
-        merge="sums of packets and errors",
-        source="RFC 2863 ifInErrors, ifOutErrors, packet counters [V]; thresholds [D]",
-        better=Better.LOW,
-        thresholds=(Threshold(0.01, 0.1, Mark.DEFAULT),),
-        rule=Rule.RATIO,
-        status_window_s=HOUR_S,
-        min_n=1000,
-        parts=("in_pct", "out_pct", "in_errors", "out_errors", "in_packets", "out_packets"),
-        nulls=_FEW_PACKETS,
+        threshold=Threshold(0.01, 0.1, Mark.DEFAULT),
     ),
-    Kpi(
-        id="if_discard_pct",
+    _share(
+        "discards",
         title=Words("Dropped packets", "Pacchetti scartati"),
-        unit="%",
-        formula="in: 100 discards / (delivered + errors + discards); out: 100 discards / requested; the greater one",
         says=Words(
             "How many sound packets the device threw away because it had no room for them.",
             "Quanti pacchetti integri il dispositivo ha buttato perché non aveva posto.",
@@ -156,15 +166,7 @@ PORT_ENTRIES = (
             "La porta a tratti è troppo piena: guardarne l'uso e dove un collegamento veloce sbocca in uno lento. Dare "
             "la precedenza al traffico importante o più velocità alla porta.",
         ),
-        merge="sums of packets and discards",
-        source="RFC 2863 ifInDiscards, ifOutDiscards, packet counters [V]; thresholds [D]",
-        better=Better.LOW,
-        thresholds=(Threshold(0.1, 1, Mark.DEFAULT),),
-        rule=Rule.RATIO,
-        status_window_s=HOUR_S,
-        min_n=1000,
-        parts=("in_pct", "out_pct", "in_discards", "out_discards", "in_packets", "out_packets"),
-        nulls=_FEW_PACKETS,
+        threshold=Threshold(0.1, 1, Mark.DEFAULT),
     ),
     Kpi(
         id="link_flap",

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import reduce
 
 from kpi.gear_counts import GearCounts, Level, Topic, merge_gear
-from kpi.gear_figures import gear_figures, port_used_pct
+from kpi.gear_figures import gear_figures
 from kpi.merge import DeviceWindow
 from kpi.model import Figure, Role
 from kpi.sketch import Sketch
@@ -60,15 +60,16 @@ def gear_site_figures(devices: Iterable[DeviceWindow], clients: GearCounts | Non
     return found
 
 
-def site_ports_used(devices: Iterable[DeviceWindow]) -> Figure | None:
-    """All physical ports of the switches together, and the switch with the fewest free."""
-    switches = [device for device in devices if device.role is Role.SWITCH]
-    total = port_used_pct(counts for device in switches for counts in device.ports.values())
-    if total is None:
+def site_ports_used(each: Mapping[str, Figure]) -> Figure | None:
+    """All physical ports of the switches together (port_used_pct of each), and the switch with the fewest free."""
+    known = [figure for figure in each.values() if figure.value is not None]
+    if not each:
         return None
-    each = {device.device: port_used_pct(device.ports.values()) for device in switches}
-    known = {name: figure for name, figure in each.items() if figure is not None}
-    return beside_worst(total, "worst_pct", worst_of(known, "value"))
+    if not known:
+        return next(iter(each.values()))
+    n, up = sum(figure.n for figure in known), sum(figure.parts["up"] or 0 for figure in known)
+    total = Figure("port_used_pct", 100 * up / n, n=n, parts={"up": up})
+    return beside_worst(total, "worst_pct", worst_of(each, "value"))
 
 
 def site_sketches(devices: Iterable[DeviceWindow]) -> dict[str, Sketch]:

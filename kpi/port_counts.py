@@ -92,10 +92,6 @@ class PortCounts:
     physical: bool = False
     """Something can be plugged into it (kpi/physical.py)."""
 
-    def without_bins(self) -> "PortCounts":
-        """For windows that are kept for ever; p95 of such a window is then no longer to be had."""
-        return replace(self, bins=())
-
 
 _DEFAULTS = {field.name: getattr(PortCounts(), field.name) for field in fields(PortCounts)}
 _NO_SUMS = {"in_max_bps", "out_max_bps", "merit", "absent"}
@@ -166,6 +162,11 @@ def ports_window_from_plain(plain: Mapping[str, Any]) -> dict[str, PortCounts]:
     columns = {name: plain[name] if len(plain[name]) == len(keys) else plain[name] * len(keys)
                for name in _DEFAULTS if name in plain}  # fmt: skip
     return {key: _row({name: column[i] for name, column in columns.items()}) for i, key in enumerate(keys)}
+
+
+def plain_without_bins(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """For windows that are kept for ever; p95 of such a window is then no longer to be had."""
+    return {name: column for name, column in plain.items() if name != "bins"}
 
 
 def _packed(row: PortCounts, name: str) -> Any:

@@ -12,25 +12,22 @@ closed counts in the one that is open.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from operator import attrgetter
 from typing import Any
 
-from kpi.counters import Delta, LineRate, Refusal, Span, UptimeTracker, delta, line_rate, span
+from kpi.counters import LineRate, Refusal, Span, UptimeTracker, line_rate, span
 from kpi.flap import FigureOfMerit
 from kpi.model import PortCounters, PortIdentity, PortStatus, State
 from kpi.physical import is_physical
 from kpi.port_counts import Absent, PortCounts, average_bps, capacity_bits, merge_ports, own_bins
+from kpi.port_deltas import ERROR_BITS, absent_objects, bps, octets_between, packets_between
 from kpi.states import VALID_PERIODS
 
 PLAIN_VERSION = 1
 RENUMBERED = "renumbered"
 LONGEST_INTERVAL = 1.5
 """In windows: what is longer belongs to totals alone."""
-ERROR_BITS = 32
-"""ifInErrors and its like are Counter32 whatever the octets are. Nothing errs 2^32 times between two polls, so that no
-poll is too slow for them, though on 10 Gb/s as many packets pass in 288 s."""
 DOWN = frozenset({"down", "lowerLayerDown", "notPresent"})
 
 
@@ -185,7 +182,7 @@ class PortAccumulator:
         before, self._counters = self._counters, (at, counters)
         gap, self._gap = self._gap, False
         steady, self._speed_steady = self._speed_steady, True
-        self._absent &= _absent(counters)
+        self._absent &= absent_objects(counters)
         self.latest_bps = None
         if before is None:
             return
@@ -209,17 +206,8 @@ class PortAccumulator:
             self._take_octets(first, counters, over, steady=steady)
             self._take_packets(first, counters, over)
 
-    def _octets(self, first: PortCounters, second: PortCounters, over: Span) -> tuple[Delta, Delta]:
-        if first.octet_bits != second.octet_bits:
-            return Refusal.WIDTH, Refusal.WIDTH
-        bits, per_s, wrap_s = second.octet_bits, self._rate.octets_per_s, self._rate.octets_wrap_s
-        return (
-            delta(first.in_octets, second.in_octets, bits, over, per_s=per_s, wrap_s=wrap_s),
-            delta(first.out_octets, second.out_octets, bits, over, per_s=per_s, wrap_s=wrap_s),
-        )
-
     def _take_gap(self, first: PortCounters, second: PortCounters, over: Span) -> None:
-        into, out = self._octets(first, second, over)
+        into, out = octets_between(first, second, over, self._rate)
         sums = self._sums
         if isinstance(into, int):
             sums["gap_in_octets"] += into
@@ -230,11 +218,11 @@ class PortAccumulator:
 
     def _take_octets(self, first: PortCounters, second: PortCounters, over: Span, *, steady: bool) -> None:
         ms = round(over.seconds * 1000)
-        into, out = self._octets(first, second, over)
+        into, out = octets_between(first, second, over, self._rate)
         speed = self.identity.speed_bps if steady else None
         if ms <= 0:
             return
-        self.latest_bps = _IDLE if into == out == 0 else (_bps(into, ms), _bps(out, ms))
+        self.latest_bps = _IDLE if into == out == 0 else (bps(into, ms), bps(out, ms))
         sums = self._sums
         counted = False
         for (octets, time, capacity_octets, capacity), change in zip(_TRAFFIC, (into, out), strict=True):
@@ -251,28 +239,13 @@ class PortAccumulator:
         sums["polls"] += counted
 
     def _take_packets(self, first: PortCounters, second: PortCounters, over: Span) -> None:
-        if first.packet_bits != second.packet_bits:
-            self._refuse(Refusal.WIDTH.value)
+        rises = packets_between(first, second, over, self._rate)
+        if isinstance(rises, Refusal):
+            self._refuse(rises.value)
             return
-        sums, bits, per_s, wrap_s = self._sums, second.packet_bits, self._rate.packets_per_s, self._rate.packets_wrap_s
-        for names, columns in _PACKETS:
-            before, after = columns(first), columns(second)
-            if before == after and None not in after:
-                continue  # nothing passed: all deltas are 0
-            parts: list[int] = []
-            for place, (a, b) in enumerate(zip(before, after, strict=True)):
-                if a is None and b is None and place not in _NEEDED:
-                    parts.append(0)
-                    continue
-                errs = place >= _FIRST_ERROR
-                change = delta(a, b, ERROR_BITS if errs else bits, over, per_s=per_s, wrap_s=_NEVER if errs else wrap_s)
-                if not isinstance(change, int):
-                    break
-                parts.append(change)
-            else:
-                for name, rise in zip(names, (parts[0] + parts[1] + parts[2], parts[3], parts[4]), strict=True):
-                    if rise:
-                        sums[name] += rise
+        for name, rise in rises.items():
+            if rise:
+                self._sums[name] += rise
 
     def resume(self, reading: LastReading) -> None:
         """The last reading before the probe restarted, moved to the present monotonic clock: the interval from there
@@ -358,35 +331,11 @@ class PortAccumulator:
 _NO_FLAGS: frozenset[str] = frozenset()
 _ACCESS = frozenset({"access"})
 _STATE_MS = {State.UP: "up_ms", State.DOWN: "down_ms", State.UNKNOWN: "unknown_ms", None: "off_ms"}
-_NEEDED = frozenset({0, 3})
-"""Unicast and errors; where an agent has no multicast, broadcast or discards, those are not missed."""
-_FIRST_ERROR = 3
-_NEVER = float("inf")
-_Columns = Callable[[PortCounters], tuple[int | None, ...]]
+_IDLE = (0.0, 0.0)
 _TRAFFIC = (
     ("in_octets", "in_ms", "in_capacity_octets", "in_capacity_bits"),
     ("out_octets", "out_ms", "out_capacity_octets", "out_capacity_bits"),
 )
-_IN: _Columns = attrgetter("in_unicast", "in_multicast", "in_broadcast", "in_errors", "in_discards")
-_OUT: _Columns = attrgetter("out_unicast", "out_multicast", "out_broadcast", "out_errors", "out_discards")
-_PACKETS = (
-    (("in_packets", "in_errors", "in_discards"), _IN),
-    (("out_packets", "out_errors", "out_discards"), _OUT),
-)
-_OBJECTS = (
-    Absent.IN_OCTETS, Absent.OUT_OCTETS, Absent.IN_PACKETS, Absent.OUT_PACKETS, Absent.IN_ERRORS, Absent.OUT_ERRORS,
-    Absent.IN_DISCARDS, Absent.OUT_DISCARDS,
-)  # fmt: skip
-_counted: _Columns = attrgetter(
-    "in_octets", "out_octets", "in_unicast", "out_unicast", "in_errors", "out_errors", "in_discards", "out_discards"
-)
-
-
-def _absent(counters: PortCounters) -> int:
-    values = _counted(counters)
-    if None not in values:
-        return 0
-    return sum(int(flag) for flag, value in zip(_OBJECTS, values, strict=True) if value is None)
 
 
 def _state(oper: str | None) -> State:
@@ -400,13 +349,6 @@ def _changed_unseen(before_cs: int | None, status: PortStatus) -> bool:
     sysUpTime for ifLastChange says nothing."""
     after = status.last_change_cs
     return before_cs is not None and after is not None and after not in {before_cs, status.uptime_cs}
-
-
-_IDLE = (0.0, 0.0)
-
-
-def _bps(octets: Delta, ms: int) -> float | None:
-    return 8000.0 * octets / ms if isinstance(octets, int) else None
 
 
 def _ms(at: float) -> int:

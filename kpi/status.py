@@ -5,7 +5,7 @@ after two windows within it. Everything else is what two of the last three windo
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 
 from kpi.entry import DAY_S, THIRTY_DAYS_S, Better, Kpi, Rule, Scope, Threshold
@@ -27,6 +27,11 @@ class Reading:
     value: float | None
     n: int = 0
     status: Status = Status.NONE
+
+
+def remembered(entry: Kpi, reading: Reading) -> Reading:
+    """What later windows ask of it: whether there was enough, not how much. So most of what is remembered is alike."""
+    return replace(reading, n=min(reading.n, max(FEWEST, entry.min_n)))
 
 
 def wilson(bad: float, n: float) -> tuple[float, float]:

@@ -81,10 +81,13 @@ def site_summary(
     final: bool = True,
     history: History | None = None,
     clients: GearCounts | None = None,
+    flaps: Mapping[str, Figure] | None = None,
+    used: Mapping[str, Figure] | None = None,
 ) -> Summary:
     """The site over ``devices``, every expected one (one never seen is all unknown), internet targets among them.
     ``network``: the site's own state (network_changes), None where fewer than three internet targets are set up;
-    ``clients``: the site's wireless clients (site_clients), folded over the window."""
+    ``clients``: the site's wireless clients (site_clients), folded over the window; ``flaps`` and ``used``:
+    link_flap_of and port_used_pct of each device's ports, where the windows come without their ports."""
     everything = list(devices)
     own = [d for d in everything if d.role is not Role.INTERNET]
     weighted = weighted_availability_pct((SITE_WEIGHTS[d.role], d.states) for d in own)
@@ -109,13 +112,12 @@ def site_summary(
         found.append(
             beside_worst(total, "worst", worst_of({k: figures.reboots(r) for k, r in restarts.items()}, "value"))
         )
-    ports = {d.device: link_flap_of(d.ports.values()) for d in own if d.ports}
-    if ports:
-        total = link_flap_of(counts for d in own for counts in d.ports.values())
-        found.append(beside_worst(total, "worst", worst_of(ports, "value")))
+    links = {d.device: link_flap_of(d.ports.values()) for d in own if d.ports} | dict(flaps or {})
+    if links:
+        found.append(beside_worst(_flaps_together(links.values()), "worst", worst_of(links, "value")))
     found += site_fabric({d.device: d.fabric for d in own if d.fabric is not None})
-    used = site_ports_used(own)
-    found += [*gear_site_figures(own, clients), *([used] if used is not None else [])]
+    ports = site_ports_used({**_ports_used(own), **(used or {})})
+    found += [*gear_site_figures(own, clients), *([ports] if ports is not None else [])]
     coverage = measured.value / 100 if measured.value is not None else 1.0
     return Summary(
         entity=SITE,
@@ -156,16 +158,21 @@ def reading_of(figure: Figure) -> Reading:
 
 def link_flap_of(ports: Iterable[PortCounts], unanswered: NullReason = NullReason.NO_DATA) -> Figure:
     """The sum over ports that count: access ports do not. Figures of merit at the same time add."""
-    each = [figures.link_flap(counts, unanswered) for counts in ports]
+    return _flaps_together((replace(figures.link_flap(counts, unanswered), n=1) for counts in ports), unanswered)
+
+
+def _flaps_together(flaps: Iterable[Figure], unanswered: NullReason = NullReason.NO_DATA) -> Figure:
+    """``n`` is the number of ports, in those that are given as well."""
+    each = list(flaps)
     known = [figure for figure in each if figure.value is not None]
     if not known:
-        reason = NullReason.UNSUPPORTED if each and all("access" in f.flags for f in each) else unanswered
-        return Figure("link_flap", None, reason)
+        unsupported = each and all(figure.null_reason is NullReason.UNSUPPORTED for figure in each)
+        return Figure("link_flap", None, NullReason.UNSUPPORTED if unsupported else unanswered)
     flags = {flag for figure in known for flag in figure.flags}
     return Figure(
         "link_flap",
         sum(figure.value for figure in known if figure.value is not None),
-        n=len(known),
+        n=sum(figure.n for figure in known),
         parts={name: sum(figure.parts[name] or 0 for figure in known) for name in ("downs", "merit")},
         flags=("flapping",) if "flapping" in flags else ("flapped",) if flags else (),
     )
@@ -207,7 +214,7 @@ def figure_to_plain(figure: Figure) -> dict[str, Any]:
 
 
 def _availability(devices: Sequence[DeviceWindow]) -> Figure:
-    """Of all devices together. Their windows lie beside each other, so that only sums are merged."""
+    """Of all devices whole. Their windows lie beside each other, so that only sums are merged."""
     whole = reduce(merge_states, (replace(d.states, open_ms=0) for d in devices), StateSeconds())
     worst = worst_of({d.device: figures.availability(d.states) for d in devices}, "value")
     return beside_worst(figures.availability(whole), "worst_pct", worst)
@@ -242,6 +249,11 @@ def _known(device: DeviceWindow, kpi: str) -> float:
     coverage, expected_ms = device.states.coverage, device.states.expected_ms
     known = known_s(device.gear, kpi) if device.gear is not None else None
     return coverage if known is None or not expected_ms else min(coverage, 1000 * known / expected_ms)
+
+
+def _ports_used(devices: Iterable[DeviceWindow]) -> dict[str, Figure]:
+    each = {d.device: port_used_pct(d.ports.values()) for d in devices if d.role is Role.SWITCH}
+    return {device: figure for device, figure in each.items() if figure is not None}
 
 
 def _because(figure: Figure, reason: NullReason) -> Figure:

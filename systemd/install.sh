@@ -92,8 +92,8 @@ install_all() {
     systemctl daemon-reload
   fi
   if [ ! -f "$etc/sonda.toml" ]; then
-    say "Next: write $etc/sonda.toml ($etc/sonda.toml.example shows how), run sonda check and sonda doctor,"
-    say "then run this again: it starts the service."
+    say "Next: write $etc/sonda.toml ($etc/sonda.toml.example shows how), its secrets into files that the group sonda may"
+    say "read; run: sudo -u sonda sonda check; sudo sonda doctor. Then run this again: it starts the service."
   elif systemd_runs; then
     follow_traps
     systemctl enable -q sonda

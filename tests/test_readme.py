@@ -1,5 +1,6 @@
 """The README's commands and its configuration are run, so that they stay true."""
 
+import json
 import re
 import shlex
 import signal
@@ -13,7 +14,11 @@ from pathlib import Path
 import pytest
 
 from agent.settings import load
+from kpi.catalogue import CATALOGUE
+from kpi.model import Figure, NullReason
+from kpi.summary import figure_to_plain
 from tests.lab.daemon import free_port
+from tests.programs import need
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -27,9 +32,9 @@ def blocks(language: str) -> list[str]:
 
 
 def commands() -> list[str]:
-    """Every line of the shell blocks, without comments."""
+    """Every line of the shell blocks, without comments and without sudo."""
     lines = (line.partition(" #")[0].strip() for body in blocks("sh") for line in body.splitlines())
-    return [line for line in lines if line]
+    return [re.sub(r"^sudo (-u \w+ )?", "", line) for line in lines if line]
 
 
 @pytest.fixture(scope="module")
@@ -59,18 +64,30 @@ def demo() -> Iterator[tuple[int, int]]:
 @pytest.mark.lab
 @pytest.mark.timeout(200)
 def test_the_commands_of_the_second_terminal_answer(demo: tuple[int, int]) -> None:
-    http, _ = demo
+    need("mosquitto_sub")
+    http, mqtt = demo
     second = next(body for body in blocks("sh") if "sonda status" in body).splitlines()
-    assert len(second) == 3
+    assert len(second) == 4
     for line in second:
         words = shlex.split(line.replace("127.0.0.1:8080", f"127.0.0.1:{http}"))
         if words[0].endswith("sonda"):
             words[0] = str(SONDA)
         if "status" in words:
             words += ["--url", f"http://127.0.0.1:{http}"]
+        if words[0] == "mosquitto_sub":
+            words = [{"1883": str(mqtt)}.get(word, word) for word in words] + ["-C", "2"]
         done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode in ({0, 1} if "status" in words else {0}), done.stderr  # 1: something is down just then
         assert done.stdout.strip()
+
+
+def test_the_figures_shown_are_written_as_summaries_write_them() -> None:
+    (text,) = blocks("json")
+    for kpi, shown in json.loads(text).items():
+        reason = NullReason(shown["null"]) if "null" in shown else None
+        parts = {name: value for name, value in shown.items() if name not in {"v", "n", "null"}}
+        assert figure_to_plain(Figure(kpi, shown["v"], reason, shown["n"], parts=parts)) == shown
+        assert set(parts) <= set(CATALOGUE[kpi].parts)
 
 
 def test_every_command_named_exists() -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.cli.exits import Exit
-from agent.cli.terminal import ConfigOption, JsonOption, config_paths, out, print_json, progress
+from agent.cli.terminal import ConfigOption, JsonOption, config_paths, is_there, out, print_json, progress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,7 +89,7 @@ def _case(config: "list[Path] | None") -> "Case":
 
     paths = config_paths(config)
     examined = None
-    if config is not None or paths[0].exists():
+    if config is not None or is_there(paths[0]):
         examined = examine(paths, surroundings=Surroundings(credentials_required=False))
     settings = examined.settings if examined else None
     serves = examined is not None and any(file.is_relative_to(DEFAULT_FILE.parent) for file in examined.files)

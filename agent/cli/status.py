@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.cli.exits import Exit
-from agent.cli.terminal import ConfigOption, JsonOption, config_paths, out, print_json, say
+from agent.cli.terminal import ConfigOption, JsonOption, config_paths, is_there, out, print_json, say
 
 if TYPE_CHECKING:
     from agent.cli.ask import Agent, Answers
@@ -66,7 +66,7 @@ def _agent(url: str | None, access_code_file: Path | None, config: list[Path] | 
         except (OSError, UnicodeDecodeError) as error:
             raise typer.BadParameter(f"{access_code_file} cannot be read: {error}") from None
     paths = config_paths(config)
-    if url is not None or (config is None and not paths[0].is_file()):
+    if url is not None or (config is None and not is_there(paths[0])):
         return Agent(url or URL, code)
     from agent.settings import Surroundings, examine
 

@@ -138,6 +138,8 @@ def _troubles(agent: Mapping[str, Any]) -> list[str]:
     troubles += [
         f"the broker refuses {topic.get('topic')}: {topic.get('text')}" for topic in publisher.get("refused") or ()
     ]
+    if publisher.get("clash"):
+        troubles.append("another box speaks as this probe: each needs a `probe` of its own in [site]")
     if (agent.get("settings") or {}).get("reload_faults"):
         troubles.append("the settings were not taken over at the last reload: `sonda check` says why")
     modes = ((agent.get("icmp") or {}).get("modes") or {}).values()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from agent.cli.exits import Exit
-from agent.cli.terminal import complain, config_paths, say
+from agent.cli.terminal import complain, config_paths, is_there, say
 
 if TYPE_CHECKING:
     from agent.settings import Settings
@@ -62,7 +62,7 @@ CredentialName = Annotated[str | None, _option("A credential of the configuratio
 def settings_of(config: list[Path] | None, *, needed: bool) -> "Settings | None":
     """The configuration where one is named, wanted or at its usual place."""
     paths = config_paths(config)
-    if config is None and not needed and not paths[0].is_file():
+    if config is None and not needed and not is_there(paths[0]):
         return None
     from agent.settings import Surroundings, examine
 

@@ -42,6 +42,14 @@ def config_paths(given: Sequence[Path] | None) -> list[Path]:
     return [Path(os.environ.get("SONDA_CONFIG") or DEFAULT_FILE)]
 
 
+def is_there(file: Path) -> bool:
+    """Whether the file exists; also where this user may not look, so that whoever reads it says so."""
+    try:
+        return file.is_file()
+    except PermissionError:
+        return True
+
+
 def printable(text: object) -> str:
     """Text from elsewhere, fit for a terminal: what would steer it is shown as an escape."""
     return _UNPRINTABLE.sub(lambda match: f"\\x{ord(match[0]):02x}", str(text))

@@ -6,10 +6,22 @@ import logging
 import sys
 
 from amqtt.broker import Broker
+from amqtt.session import Session
 
 from agent.demo.children import follow_parent, parent_ended, say
 
 HOST = "127.0.0.1"
+
+
+class OwnSubscriptions(Broker):  # type: ignore[misc]  # mypy skips amqtt's hints
+    """amqtt 0.12 greets each client with the retained messages of everybody's subscriptions: of topics that it never
+    asked for, and a second time when it does ask."""
+
+    async def _publish_retained_messages_for_subscription(
+        self, subscription: tuple[str, int], session: Session
+    ) -> None:
+        if any(subscriber is session for subscriber, _ in self._subscriptions.get(subscription[0], ())):
+            await super()._publish_retained_messages_for_subscription(subscription, session)
 
 
 async def main(port: int) -> None:
@@ -18,7 +30,7 @@ async def main(port: int) -> None:
         "listeners": {"default": {"type": "tcp", "bind": f"{HOST}:{port}"}},
         "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
     }
-    broker = Broker(settings)
+    broker = OwnSubscriptions(settings)
     await broker.start()
     say(mqtt_port=port)
     await parent_ended()

@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from agent.api.server import PortBusyError, listen
-from agent.app import Agent, StartError, run_to_end
+from agent.app import Agent, run_to_end
 from agent.cli.exits import Exit
 from agent.demo.children import COMMUNITY, ChildError, child, last_line
 from agent.demo.site import SITE
 from agent.demo.wire import SimulatedWire
 from agent.logs import set_up
+from agent.parts import Parts, StartError
 from agent.settings import Overrides, Settings, load
 from agent.vitals import who_listens
 from collectors.clock import Clock, SystemClock
@@ -143,8 +144,8 @@ class _Demo:
 
     async def _agent(self, settings: Settings, paths: list[Path], overrides: Overrides) -> None:
         loop, seconds = asyncio.get_running_loop(), self._wanted.seconds
-        client = partial(SnmpClient, loopback=True)
-        agent = Agent(settings, paths, overrides, engine=self._make_wire, snmp=client, notice=NOTICE)
+        parts = Parts(engine=self._make_wire, snmp=partial(SnmpClient, loopback=True), notice=NOTICE)
+        agent = Agent(settings, paths, overrides, parts)
         running = asyncio.create_task(agent.run(), name="agent")
         await asyncio.sleep(0)  # the agent has set its signal handlers
         # To the agent SIGHUP means "read your settings anew"; here the terminal was closed.

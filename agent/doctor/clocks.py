@@ -8,7 +8,7 @@ from agent.doctor.model import Case, Finding, attention, ok, problem
 from agent.doctor.timex import KernelClock, read_kernel_clock
 
 NOT_BEFORE_UTC = 1_767_225_600.0
-"""2026-01-01: no clock that shows less was ever set (agent/app.py judges alike)."""
+"""2026-01-01: no clock that shows less was ever set (agent/parts.py judges alike)."""
 OFFSET_S = 0.5
 
 GOOD = ok("clock.ok")

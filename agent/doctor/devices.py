@@ -6,6 +6,7 @@ import ipaddress
 import os
 import socket
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from agent.boundary import Boundary
 from agent.doctor import second_icmp, snmp
@@ -15,7 +16,9 @@ from agent.doctor.model import Case, Finding, as_the_service, attention, ok, pro
 from agent.doctor.runner import FAILED
 from agent.doctor.threads import in_thread
 from agent.settings.models import DeviceSettings, Settings
+from agent.site import plan_site
 from collectors.icmp import IcmpEngine, Mode
+from collectors.link import read_routes
 from kpi.model import Role
 
 NOTHING = ok("device.none", "`sonda check` names what is missing.")
@@ -73,7 +76,7 @@ async def check(case: Case) -> list[Finding]:
     settings = case.settings
     if settings is None:
         return []
-    if not (targets := _targets(settings)):
+    if not (targets := _targets(settings, case.root)):
         return [NOTHING.found("No devices are configured.")]
     boundary = Boundary()
     gate, opinions = asyncio.Semaphore(_TOGETHER), snmp.SecondOpinions()
@@ -109,13 +112,20 @@ async def check(case: Case) -> list[Finding]:
     return found + _unread(case, settings)
 
 
-def _targets(settings: Settings) -> tuple[DeviceSettings, ...]:
-    """The devices, and the internet targets as such."""
+def _targets(settings: Settings, root: Path) -> tuple[DeviceSettings, ...]:
+    """The devices, the gateway where the agent would find one by itself, and the internet targets as such."""
+    plan = plan_site(settings, read_routes(root / "proc/self/net"), {})
+    found = plan.by_id()[plan.gateway].device if plan.gateway else None
+    gateway = (
+        [DeviceSettings(name="Gateway", id=found.id, role=Role.GATEWAY, address=found.address)]
+        if found and all(device.id != found.id for device in settings.devices)
+        else []
+    )
     outside = (
         DeviceSettings(name=f"Internet {address}", id=f"internet-target-{number}", role=Role.INTERNET, address=address)
         for number, address in enumerate(settings.network.internet, 1)
     )
-    return (*settings.devices, *outside)
+    return (*settings.devices, *gateway, *outside)
 
 
 def _credential_known(settings: Settings, name: str) -> bool:

@@ -94,7 +94,7 @@ def _place(case: Case, store: StoreSettings) -> list[Finding]:
     else:
         found += _writable(case, folder, there, store.path)
     free = free_bytes(there / "x")
-    taken = store.path.stat().st_size if store.path.exists() else 0
+    taken = _size(store.path)
     facts = {"free_bytes": free, "store_bytes": taken, "limit_bytes": store.max_bytes}
     where = f"on the disk of {there} ({mount.kind if mount else 'unknown'})"
     if free < FULL_BYTES:
@@ -113,6 +113,14 @@ def _place(case: Case, store: StoreSettings) -> list[Finding]:
     else:
         found.append(_wear(case, there))
     return found
+
+
+def _size(file: Path) -> int:
+    """0 where it is not there, or not for this user to see."""
+    try:
+        return file.stat().st_size
+    except (FileNotFoundError, PermissionError):
+        return 0
 
 
 def mount_of(case: Case, path: Path) -> Mount | None:

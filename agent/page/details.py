@@ -8,6 +8,7 @@ from agent.live import AgentNow, DeviceDetail, DeviceNow, FigureNow, PortNow
 from agent.page.now import TONES, detail_says
 from agent.page.say import DASH, Say
 from agent.page.words import ROLES, STATES
+from collectors.clock import ClockTrust
 from kpi.catalogue import entry_of
 from kpi.entry import Scope, scope_of
 from kpi.model import NullReason, Role, Status
@@ -129,6 +130,8 @@ def _measuring(agent: AgentNow, past: Overview, say: Say) -> list[tuple[str, str
     clock = say("clock_unset")
     if agent.clock.get("dated", True):
         clock = say("clock_jumps", n=jumps) if jumps else say("clock_trusted")
+        if agent.clock.get("trust") == ClockTrust.UNVERIFIED:
+            clock = say("clock_unverified")
     faults = agent.settings.get("reload_faults")
     missed = sum(int(agent.scheduler.get(key, 0)) for key in ("overlaps", "deadlines", "missed"))
     return [
@@ -161,9 +164,11 @@ def _broker(broker: Mapping[str, Any], say: Say) -> list[tuple[str, str]]:
     size = say.size(broker.get("backlog_bytes"))
     waiting = say("backlog_n", n=say.number(broker.get("backlog_messages") or 0), size=size)
     rows = [(say("broker_state"), say("broker_up" if broker.get("connected") else "broker_down"))]
-    error = (broker.get("state") or {}).get("last_error")
-    if error and not broker.get("connected"):
-        rows.append((say("store_trouble"), str(error)))
+    state = broker.get("state") or {}
+    if state.get("last_error") and not broker.get("connected"):
+        rows.append((say("store_trouble"), str(state["last_error"])))
+    if state.get("clash"):
+        rows.append((say("store_trouble"), say("clash")))
     return [*rows, (say("backlog"), waiting)]
 
 

@@ -29,13 +29,11 @@ def tile_lines(past: Overview, say: Say) -> dict[str, Any]:
         points = [p for p in fine or past.lines.get(part, ()) if p.start_utc >= end - span]
         medians = sorted(p.median_ms for p in points if p.median_ms is not None)
         line = spark(points, end - span, end, MINUTE if fine else FIVE_MINUTES) if medians else Spark("", "")
-        text = {"span": say(f"span_{span}")}
+        text = {"span": say(f"span_{span}"), "usual": say.ms(medians[len(medians) // 2]) if medians else DASH}
         drawn[part.value] = {
             "line": line,
             "caption": say("line_of", **text) if line.line else say("line_none"),
-            "says": say("line_says", usual=say.ms(medians[len(medians) // 2]), most=say.ms(medians[-1]), **text)
-            if line.line
-            else "",
+            "says": say("line_says", most=say.ms(medians[-1]), **text) if line.line else "",
         }
     return drawn
 

@@ -58,7 +58,7 @@ class Say:
         if value > 99:
             floored = floor(value * 100 + 1e-9) / 100
             return f"{self.number(floored, 1 if floored == 99 else 2)}{NB}%"
-        return f"{self.number(max(value, 0.01), 2 if value < 1 else 1)}{NB}%"
+        return f"{self.number(max(value, 0.01), 2 if value < 0.995 else 1)}{NB}%"
 
     def bps(self, value: float | None) -> str:
         """A rate or a speed."""
@@ -67,7 +67,7 @@ class Say:
         for unit, size in (("Gbit/s", 1e9), ("Mbit/s", 1e6), ("kbit/s", 1e3)):
             if value >= size:
                 scaled = value / size
-                return f"{self.number(scaled, 0 if scaled >= 10 or scaled == int(scaled) else 1)}{NB}{unit}"
+                return f"{self.number(scaled, 0 if scaled >= 9.95 or scaled == int(scaled) else 1)}{NB}{unit}"
         return f"{self.number(value)}{NB}bit/s"
 
     def size(self, value: float | None) -> str:
@@ -76,7 +76,7 @@ class Say:
             return DASH
         for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
             if value >= size:
-                return f"{self.number(value / size, 1 if value < 10 * size else 0)}{NB}{unit}"
+                return f"{self.number(value / size, 1 if value < 9.95 * size else 0)}{NB}{unit}"
         return f"{self.number(value)}{NB}B"
 
     def lasting(self, seconds: float) -> str:

@@ -68,6 +68,12 @@ TEXT: Mapping[str, Words] = {
     "lost_contact": Words(
         "This page lost contact with the probe at {}.", "Questa pagina ha perso il contatto con la sonda alle {}."
     ),
+    "lost_do": Words(
+        "What is shown is no longer current. Check that the probe is switched on and plugged into the network, and "
+        "that you are on the same network.",
+        "Ciò che si vede non è più attuale. Controllare che la sonda sia accesa e collegata alla rete, e di essere "
+        "nella stessa rete.",
+    ),
     "last_figures": Words("No contact. Last figures of", "Nessun contatto. Ultimi dati delle"),
     "no_scripts": Words(
         "Without scripts this page does not renew itself at once: it is loaded again every 30 s.",
@@ -85,7 +91,7 @@ TEXT: Mapping[str, Words] = {
     "answer": Words("addresses answer", "indirizzi rispondono"),
     "reachable": Words("reachable", "raggiungibili"),
     "router_only": Words("reachable: the router alone is tested", "raggiungibile: si prova solo il router"),
-    "line_of": Words("Response time, {span}", "Tempo di risposta, {span}"),
+    "line_of": Words("Response time, {span}: mostly {usual}", "Risposta, {span}: di solito {usual}"),
     "span_600": Words("last 10 min", "ultimi 10 min"),
     "span_3600": Words("last hour", "ultima ora"),
     "span_21600": Words("last 6 h", "ultime 6 h"),
@@ -225,7 +231,7 @@ TEXT: Mapping[str, Words] = {
     "legend_problem": Words("problem", "problema"),
     "legend_maintenance": Words("maintenance", "manutenzione"),
     "legend_none": Words("no information", "nessuna informazione"),
-    "api_says": Words("Read only. The full description is", "Sola lettura. La descrizione completa è"),
+    "api_says": Words("Read only. The full description:", "Sola lettura. La descrizione completa:"),
     "api_path": Words("Path", "Percorso"),
     "api_answers": Words("What it answers", "Che cosa risponde"),
     "api_parameters": Words("Parameters", "Parametri"),
@@ -239,6 +245,7 @@ TEXT: Mapping[str, Words] = {
     "coverage": Words("Measured, last 24 h", "Misurato, ultime 24 h"),
     "clock": Words("Clock", "Orologio"),
     "clock_trusted": Words("set", "regolato"),
+    "clock_unverified": Words("set; no time server confirms it", "regolato; nessun server dell'ora lo conferma"),
     "clock_unset": Words("not set: figures get their date later", "non regolato: i dati avranno la data più tardi"),
     "clock_jumps": Words("set, after {n} jumps", "regolato, dopo {n} salti"),
     "missed": Words("Measurements missed", "Misure saltate"),
@@ -254,6 +261,10 @@ TEXT: Mapping[str, Words] = {
     "broker_up": Words("connected", "collegato"),
     "broker_down": Words(
         "not connected: everything is kept until it is", "non collegato: tutto si conserva fino ad allora"
+    ),
+    "clash": Words(
+        "another box speaks as this probe: each needs a name of its own",
+        "un altro apparecchio si presenta come questa sonda: a ciascuno il suo nome",
     ),
     "backlog": Words("Waiting to be sent", "In attesa di invio"),
     "backlog_n": Words("{n} messages ({size})", "{n} messaggi ({size})"),

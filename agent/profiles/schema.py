@@ -173,7 +173,7 @@ Conditions = Annotated[tuple[ConditionModel, ...], OneOrMore()]
 
 
 class ValueModel(SourceModel):
-    """One reading a row: ((number + plus) x scale x scale_by / divide_by / 10^decimals_by + offset), in its kind's unit."""
+    """One reading a row: (number + plus) x scale x scale_by / divide_by / 10^decimals_by + offset, in its unit."""
 
     kind: Annotated[Kind, Expects('the name of a kind, such as "temperature"')] | None = Field(
         None, description="What it measures, which also fixes the unit."

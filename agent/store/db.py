@@ -37,7 +37,8 @@ def open_writer(path: Path) -> Connection:
             # here is secret.
             con.execute("PRAGMA secure_delete=OFF")
             con.execute("PRAGMA wal_autocheckpoint=0")
-            con.execute("PRAGMA cache_size=-4000")
+            # New rows go to the end of their tables: 4 MB of cache write as much as 1 MB, and stay resident (measured).
+            con.execute("PRAGMA cache_size=-1000")
             con.execute("PRAGMA temp_store=MEMORY")
         except BaseException:
             con.close()

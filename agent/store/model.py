@@ -59,6 +59,8 @@ class WindowRow:
     start_utc: int | None
     """Seconds since the epoch, a whole minute; None while the clock is not synchronised."""
     plain: Any
+    """JSON types. What has to wait for its transaction may be written as JSON already (agent.store.packing.compact):
+    those bytes are a small part of the objects."""
     revision: int = 0
 
 

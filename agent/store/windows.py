@@ -28,7 +28,7 @@ class WindowTable:
                 self._words.boot(row.boot),
                 row.mono_start,
                 row.revision,
-                *self._packer.pack(label, compact(row.plain)),
+                *self._packer.pack(label, row.plain if isinstance(row.plain, bytes) else compact(row.plain)),
             )
             total += len(packed[4])
             kind, entity = self._words.number("kind", row.kind), self._words.number("entity", row.entity)

@@ -5,7 +5,7 @@ import socket
 from dataclasses import dataclass, field
 
 from collectors.snmp.credentials import Credential, UsmUser
-from collectors.snmp.usm import Keys
+from collectors.snmp.keys import Keys
 
 ENGINE_TIME_MAX = 2**31 - 1
 """RFC 3414 section 2.2; an engine that gets there counts a boot more."""

@@ -22,9 +22,9 @@ from collectors.snmp.errors import (
     UnsupportedSecLevel,
     WrongDigest,
 )
+from collectors.snmp.keys import KeyRing, Keys
 from collectors.snmp.message import Pdu, Request
 from collectors.snmp.peer import Engine, Peer
-from collectors.snmp.usm import KeyRing, Keys
 from collectors.snmp.v3 import Header
 
 WINDOW_S = 150

@@ -23,9 +23,8 @@ PASSWORD_EXPANDED = 1 << 20
 """RFC 3414 appendix A.2: octets of repeated password that are digested."""
 SALT_OCTETS = 8
 """msgPrivacyParameters of every privacy protocol here."""
-KEYS_MAX = 2048
-"""Localised keys kept, some 2 kB each: ten times what 200 devices need, so that engine ids made up by a peer that
-changes its own at every report cannot fill the memory."""
+MASTERS_MAX = 2048
+"""Digested passwords kept, some 200 octets each."""
 
 _HASHES: dict[AuthProtocol, tuple[hashes.HashAlgorithm, int]] = {
     AuthProtocol.MD5: (hashes.MD5(), 12),  # noqa: S303 -- RFC 3414; named by the credential, never a default
@@ -153,44 +152,22 @@ class DesCipher:
         return Cipher(self._algorithm, self._mode(salt)).decryptor().update(octets)
 
 
-class Keys:
-    """What a user signs and encrypts with towards one engine."""
-
-    __slots__ = ("cipher", "proven", "signer")
-
-    def __init__(self, signer: Signer | None, cipher: AesCipher | DesCipher | None) -> None:
-        self.signer = signer
-        self.cipher = cipher
-        self.proven = cipher is None
-        """Has an answer been decrypted with them? Until then silence may mean a wrong privacy secret."""
-
-
-class KeyRing:
-    """Keys by user and engine, and the slow part of making them (Ku) by password. Bounded; oldest out first."""
+class KeyMaker:
+    """Signer and cipher of a user towards one engine. Keeps the slow part (Ku) by password, bounded."""
 
     def __init__(self) -> None:
         self._masters: dict[tuple[AuthProtocol, bytes], bytes] = {}
-        self._keys: dict[tuple[UsmUser, bytes], Keys] = {}
 
-    def keys(self, user: UsmUser, engine_id: bytes) -> Keys:
-        """The same object every time, because its salts must not repeat."""
-        at = (user, engine_id)
-        found = self._keys.get(at)
-        if found is None:
-            found = self._keys[at] = self._make(user, engine_id)
-            if len(self._keys) > KEYS_MAX:
-                del self._keys[next(iter(self._keys))]
-        return found
-
-    def _make(self, user: UsmUser, engine_id: bytes) -> Keys:
-        if user.auth is None or user.auth_secret is None:
-            return Keys(None, None)
-        signer = Signer(user.auth, self._localised(user.auth, user.auth_secret, engine_id))
+    def make(
+        self, user: UsmUser, auth: AuthProtocol, secret: Secret, engine_id: bytes
+    ) -> tuple[Signer, AesCipher | DesCipher | None]:
+        """``auth`` and ``secret`` are what the user authenticates with; no cipher where there is no privacy."""
+        signer = Signer(auth, self._localised(auth, secret, engine_id))
         if user.priv is None or user.priv_secret is None:
-            return Keys(signer, None)
-        kul = self._localised(user.auth, user.priv_secret, engine_id)
-        key = extended_key(user.auth, user.priv, kul, engine_id)
-        return Keys(signer, DesCipher(key) if user.priv == PrivProtocol.DES else AesCipher(key))
+            return signer, None
+        kul = self._localised(auth, user.priv_secret, engine_id)
+        key = extended_key(auth, user.priv, kul, engine_id)
+        return signer, DesCipher(key) if user.priv == PrivProtocol.DES else AesCipher(key)
 
     def _localised(self, auth: AuthProtocol, secret: Secret, engine_id: bytes) -> bytes:
         if secret.kind == SecretKind.LOCALISED:
@@ -201,6 +178,6 @@ class KeyRing:
         ku = self._masters.get(at)
         if ku is None:
             ku = self._masters[at] = master_key(auth, secret.octets)
-            if len(self._masters) > KEYS_MAX:
+            if len(self._masters) > MASTERS_MAX:
                 del self._masters[next(iter(self._masters))]
         return localised_key(auth, ku, engine_id)

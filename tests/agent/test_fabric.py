@@ -12,7 +12,7 @@ from agent.windows import FABRIC
 from kpi.fabric_counts import FabricCounts
 from kpi.gear import BgpPeer, Bridge, Fact, Facts, Neighbor, OspfNeighbor
 from kpi.model import Device, Metric, Outcome, Role, Sample, Window
-from tests.agent.test_core import MIDNIGHT, World, running
+from tests.agent.world import MIDNIGHT, World, running
 from tests.doubles import ManualClock
 
 BOOTED = 100_000.0
@@ -132,8 +132,9 @@ async def test_five_minutes_that_are_said_again_are_the_same_out_of_the_store(cl
         rows: list[WindowRow] = [w for b in world.disk.batches for w in b.windows if w.length_s == 300]
         plains: dict[str, dict[str, object]] = {}
         for row in rows:
-            plains.setdefault(row.kind, {})[row.entity] = row.plain
-        drafts = [d for some in world.core.window_folded(Window(int(MIDNIGHT), 300), plains, 1) for d in some]
+            plains.setdefault(row.entity, {})[row.kind] = row.plain
+        told = world.core.window_folded(Window(int(MIDNIGHT), 300), 1)
+        drafts = [draft for entity, kinds in plains.items() for draft in told.take(entity, kinds)] + told.end()
     (again,) = [d.body for d in drafts if d.topic == "summary/device/sw"]
     names = ("stp_changes", "bgp_stability", "bgp_resets")
     assert {n: said["figures"][n]["v"] for n in names} == {n: again["figures"][n]["v"] for n in names}

@@ -13,15 +13,15 @@ from agent.settings.models import CredentialSettings, PortsSettings
 from agent.site import SitePlan, SnmpPlan, Watchable
 from agent.store import WindowRow
 from agent.store.model import DAY, FIVE_MINUTES, HOUR
-from agent.summaries import Summaries
+from agent.summaries import FoldedWindow, Summaries
 from agent.windows import GEAR, NETWORK, PORTS, STATE
 from kpi.gear import Kind, Reading
 from kpi.gear_counts import GearCounts, Level, Topic
 from kpi.model import Device, Metric, NullReason, Outcome, Role, Sample, Status, SystemReading, Value, Window
 from kpi.port_counts import PortCounts, ports_window_to_plain
 from kpi.states import StateSeconds
-from tests.agent.test_core import MIDNIGHT, World, running
 from tests.agent.test_folds import START, Said, folding
+from tests.agent.world import MIDNIGHT, World, running
 from tests.doubles import ManualClock
 from tests.kpi.gear_polls import poll, reading, rows
 
@@ -172,12 +172,20 @@ def hour_of(gear: GearCounts, peak: float) -> Mapping[str, Mapping[str, object]]
     return {STATE: {"srv": states}, GEAR: {"srv": gear.to_plain(), NETWORK: _gear(clients=peak).to_plain()}}
 
 
+def fold_into(summaries: Summaries, window: Window, plains: Mapping[str, Mapping[str, object]], site: SitePlan) -> None:
+    """A window out of the store: ``plains`` by kind and entity."""
+    told = FoldedWindow(summaries, window, site, {}, judged=lambda: None)
+    for entity in sorted({entity for kind in plains.values() for entity in kind}):
+        told.take(entity, {kind: rows[entity] for kind, rows in plains.items() if entity in rows})
+    told.end()
+
+
 def test_an_hours_statuses_stand_in_the_summaries_and_are_said_once() -> None:
     summaries, site = Summaries(), plan(srv=Role.SERVER)
     full = GearCounts(12, int(Topic.RESOURCES), levels={"cpu": Level(12, 3_600_000, 9500, 9500, 9500 * 3_600_000)})
     for number in range(3):
-        list(summaries.folded(Window(START + 3600 * number, 3600), hour_of(full, 1.0), site, {}))
-    said = [(c.entity, c.kpi, c.status) for c in summaries.crossings() if c.kpi == "resource_used_pct"]
+        fold_into(summaries, Window(START + 3600 * number, 3600), hour_of(full, 1.0), site)
+    said = [(c.entity, c.kpi, c.status) for c in summaries.statuses.crossings() if c.kpi == "resource_used_pct"]
     assert said == [("srv", "resource_used_pct", Status.BAD), ("site", "resource_used_pct", Status.BAD)]
 
 
@@ -186,6 +194,6 @@ def test_ports_in_use_are_judged_on_thirty_days() -> None:
     ports = {f"ge{i}": PortCounts(up_ms=1000, down_ms=1, speed_bps=0, physical=True) for i in range(24)}
     states = StateSeconds(up_ms=1000 * 30 * DAY, checks=30).to_plain()
     plains: dict[str, dict[str, object]] = {STATE: {"sw": states}, PORTS: {"sw": ports_window_to_plain(ports)}}
-    list(summaries.folded(Window(START, 30 * DAY), plains, site, {}))
-    said = [(c.entity, c.kpi, c.status) for c in summaries.crossings() if c.kpi == "port_used_pct"]
+    fold_into(summaries, Window(START, 30 * DAY), plains, site)
+    said = [(c.entity, c.kpi, c.status) for c in summaries.statuses.crossings() if c.kpi == "port_used_pct"]
     assert said == [("sw", "port_used_pct", Status.BAD), ("site", "port_used_pct", Status.BAD)]

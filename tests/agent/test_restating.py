@@ -1,7 +1,7 @@
 """Planned work that is entered late (KPI.md R4): computed again out of the store, said with a higher revision."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from agent.settings.models import PortsSettings
 from agent.site import SitePlan, Watchable
 from agent.store import Batch, Store, StoreSettings, WindowRow
 from agent.store.model import FIVE_MINUTES, HOUR, StateRow
-from agent.summaries import Summaries
+from agent.summaries import FoldedWindow, Summaries
 from agent.windows import STATE
 from kpi.model import Device, Role, State, Window
 from kpi.states import StateSeconds, Turn, state_seconds
@@ -66,10 +66,14 @@ async def scene(path: Path, before: SitePlan, after: SitePlan) -> AsyncIterator[
         summaries = Summaries()
         said: list[tuple[int, Mapping[str, Any]]] = []
 
-        def folded(window: Window, plains: Mapping[str, Any], revision: int) -> Iterator[Sequence[MessageDraft]]:
-            for drafts in summaries.folded(window, plains, after, {}, revision=revision):
-                said.extend((window.start_utc, draft.body) for draft in drafts)
-                yield drafts
+        class Heard(FoldedWindow):
+            def take(self, entity: str, plains: Mapping[str, Any]) -> list[MessageDraft]:
+                drafts = super().take(entity, plains)
+                said.extend((self._window.start_utc, draft.body) for draft in drafts)
+                return drafts
+
+        def folded(window: Window, revision: int) -> FoldedWindow:
+            return Heard(summaries, window, after, {}, revision=revision, judged=lambda: None)
 
         folds = Folds(store, recorder, zone=lambda: ZoneInfo("UTC"), folded=folded)
         rows = [_row(label, before) for label in range(START, START + HOUR, FIVE_MINUTES)]

@@ -4,13 +4,17 @@ import gc
 import json
 import random
 import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from agent.polled import Polled, PollOutcome
 from agent.settings.models import PortsSettings
 from agent.site import SitePlan, Watchable
-from agent.summaries import Summaries, why_unanswered
+from agent.store.packing import compact
+from agent.summaries import FoldedWindow, Polls, Summaries, why_unanswered
 from agent.windows import ECHO, PORTS, STATE, Five
 from kpi.echo import EchoCounts
 from kpi.merge import DeviceWindow
@@ -39,13 +43,21 @@ HOUR = Window(1_800_000_000, 3600)
 
 def hour(lost: int) -> dict[str, dict[str, object]]:
     echo = EchoCounts(sent=3600, lost=lost, longest_run=1 if lost else 0)
-    return {STATE: {"core": StateSeconds(up_ms=3_600_000, checks=3600).to_plain()}, ECHO: {"core": echo.to_plain()}}
+    return {"core": {STATE: StateSeconds(up_ms=3_600_000, checks=3600).to_plain(), ECHO: echo.to_plain()}}
 
 
 def five(**ports: PortCounts) -> Five:
     states = StateSeconds(up_ms=300_000, checks=300)
     device = DeviceWindow("core", Role.SWITCH, states, EchoCounts(sent=300), ports)
     return Five(1_800_003_600, dated=True, start=0.0, end=300.0, devices={"core": device}, network=None, plan=PLAN)
+
+
+def judge(summaries: Summaries, window: Window, plains: Mapping[str, Mapping[str, Any]], plan: SitePlan) -> None:
+    """``plains`` by entity and kind, as the folds give them."""
+    folded = FoldedWindow(summaries, window, plan, {}, judged=lambda: None)
+    for entity, of in plains.items():
+        folded.take(entity, of)
+    folded.end()
 
 
 def status(summaries: Summaries, kpi: str) -> Status:
@@ -56,7 +68,7 @@ def test_loss_is_judged_on_the_hour_and_stands_in_the_five_minutes_after_it() ->
     summaries = Summaries()
     summaries.closed(five(), {})
     assert status(summaries, "loss_ratio") is Status.NONE
-    list(summaries.folded(HOUR, hour(lost=200), PLAN, {}))
+    judge(summaries, HOUR, hour(lost=200), PLAN)
     summaries.closed(five(), {})
     assert status(summaries, "loss_ratio") is Status.BAD
 
@@ -64,10 +76,10 @@ def test_loss_is_judged_on_the_hour_and_stands_in_the_five_minutes_after_it() ->
 def test_a_crossing_is_said_once_and_again_when_it_is_mended() -> None:
     summaries = Summaries()
     for number, lost in enumerate((0, 200, 200, 0, 0, 0)):
-        list(summaries.folded(Window(HOUR.start_utc + 3600 * number, 3600), hour(lost), PLAN, {}))
-    said = [(c.entity, c.was, c.status) for c in summaries.crossings() if c.kpi == "loss_ratio"]
+        judge(summaries, Window(HOUR.start_utc + 3600 * number, 3600), hour(lost), PLAN)
+    said = [(c.entity, c.was, c.status) for c in summaries.statuses.crossings() if c.kpi == "loss_ratio"]
     assert said == [("core", "good", "bad"), ("core", "bad", "good")]
-    assert summaries.crossings() == []
+    assert summaries.statuses.crossings() == []
 
 
 def test_a_port_that_changed_is_said_with_its_window_and_no_other_is() -> None:
@@ -78,6 +90,24 @@ def test_a_port_that_changed_is_said_with_its_window_and_no_other_is() -> None:
     assert ports.body["port"] == ["ge1"]
     assert ports.body["window"] == {"start": 1_800_003_600, "length_s": 300}
     assert [d.topic for d in drafts if d.topic.startswith("summary/")][-1] == "summary/site"
+
+
+def test_the_ports_of_now_are_those_of_the_whole_five_minutes_also_in_pieces() -> None:
+    def piece(octets: int, *, final: bool) -> tuple[Five, Polls, dict[str, bytes]]:
+        counts = PortCounts(polls=1, in_octets=octets, in_ms=150_000, up_ms=150_000, speed_bps=10**9)
+        return replace(five(ge1=counts), final=final), {}, {"core": compact(ports_window_to_plain({"ge1": counts}))}
+
+    def octets(summaries: Summaries) -> float | None:
+        (figure,) = [f for f in summaries.ports("core")["ge1"] if f.kpi == "if_in_bps"]
+        return figure.parts["octets"]
+
+    summaries = Summaries()
+    assert summaries.ports("core") == {}
+    for first_is_all, both in ((False, 700), (True, 400)):
+        summaries.closed(*piece(300, final=first_is_all))
+        assert octets(summaries) == 300
+        summaries.closed(*piece(400, final=True))
+        assert octets(summaries) == both
 
 
 def hour_of_ports(devices: int, ports: int, prefix: str = "ge") -> tuple[dict[str, dict[str, object]], SitePlan]:
@@ -93,7 +123,7 @@ def hour_of_ports(devices: int, ports: int, prefix: str = "ge") -> tuple[dict[st
         (),
         (),
     )
-    return {STATE: dict.fromkeys(names, states), PORTS: dict.fromkeys(names, counts)}, plan
+    return {name: {STATE: states, PORTS: counts} for name in names}, plan
 
 
 def test_judging_an_hour_costs_a_port_the_same_however_many_there_are() -> None:
@@ -101,11 +131,11 @@ def test_judging_an_hour_costs_a_port_the_same_however_many_there_are() -> None:
 
     def cost(devices: int) -> float:
         summaries, (plains, plan) = Summaries(), hour_of_ports(devices, 24)
-        list(summaries.folded(HOUR, plains, plan, {}))
+        judge(summaries, HOUR, plains, plan)
         gc.disable()  # a collection looks through what every test before this one left
         try:
             began = time.process_time()
-            list(summaries.folded(Window(HOUR.start_utc + 3600, 3600), plains, plan, {}))
+            judge(summaries, Window(HOUR.start_utc + 3600, 3600), plains, plan)
             return (time.process_time() - began) / devices
         finally:
             gc.enable()
@@ -117,9 +147,11 @@ def test_ports_that_are_gone_for_an_hour_are_forgotten() -> None:
     summaries = Summaries()
     for number in range(6):
         plains, plan = hour_of_ports(1, 3, prefix=f"veth{number}-")
-        list(summaries.folded(Window(HOUR.start_utc + 3600 * number, 3600), plains, plan, {}))
-    held = {entity for entity, _ in summaries._before} | set(summaries._status)
-    assert {entity for entity in held if "/" in entity} == {f"sw0/veth5-{i}" for i in range(3)}
+        judge(summaries, Window(HOUR.start_utc + 3600 * number, 3600), plains, plan)
+    statuses = summaries.statuses
+    held = {port for ports in statuses._before.values() for port in ports}
+    held |= {port for ports in statuses._status.values() for port in ports}
+    assert held - {""} == {f"veth5-{i}" for i in range(3)}
 
 
 @pytest.mark.parametrize(

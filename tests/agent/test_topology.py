@@ -15,7 +15,7 @@ from collectors.link import Surroundings
 from kpi.gear import Duplex, Fact, Facts, Forwarding, Neighbor
 from kpi.model import Device, Metric, Outcome, PortIdentity, Role, Sample, State, SystemReading
 from kpi.topology import PROBE, End
-from tests.agent.test_core import MIDNIGHT, World, running
+from tests.agent.world import MIDNIGHT, World, running
 from tests.doubles import ManualClock
 
 ROLES = {"core": Role.SWITCH, "access": Role.SWITCH, "ap": Role.ACCESS_POINT, "nas": Role.SERVER}

@@ -1,11 +1,13 @@
 """Simulated SNMP agents for a load: hundreds of addresses behind one socket, in a process of their own.
 
 ``python -m tests.bench.answering PORT PORTS KEEP_S``, until SIGTERM. Every address of 127.0.0.0/8 at that UDP port is
-a device with PORTS interfaces. tests/lab/responder.py makes the answers; those to GETs are kept for KEEP_S seconds and
-given again with another request id, so that one core of answering keeps one core of asking busy. Counters move.
+a device with PORTS interfaces. tests/lab/responder.py makes the answers; they are kept for half to all of KEEP_S seconds
+and given again with another request id, so that a tenth of a core of answering keeps one core of asking busy. Counters
+move.
 """
 
 import math
+import random
 import signal
 import socket
 import struct
@@ -46,7 +48,11 @@ def _request_id_at(data: bytes) -> int:
 
 
 class Kept:
-    """Answers by address and question: all but the request id, which is as long in the answer as it was asked."""
+    """Answers by address and question: all but the request id, which is as long in the answer as it was asked.
+
+    An answer takes 1 us to give again and up to 3 ms to make. Each is kept for a time of its own, half to all of
+    ``keep_s``: made together, they would else all be due again together, and nobody be answered for seconds.
+    """
 
     def __init__(self, agent: Agent, keep_s: float) -> None:
         self._agent, self._keep_s = agent, keep_s
@@ -68,7 +74,11 @@ class Kept:
             if len(self._answers) >= KEPT:
                 self._answers.clear()
             at = _request_id_at(packed)
-            known = self._answers[key] = (now + self._keep_s, packed[:at], packed[at + 2 + packed[at + 1] :])
+            known = self._answers[key] = (
+                now + self._keep_s * random.uniform(0.5, 1.0),
+                packed[:at],
+                packed[at + 2 + packed[at + 1] :],
+            )
         return known[1] + data[start:end] + known[2]
 
 

@@ -1,9 +1,10 @@
 """`sonda run` with SNMP at full load, and with every echo's round trip written down.
 
-``python -m tests.bench.loaded CONFIG POLL_S TRIPS``: the daemon itself (agent/app.py), its settings read from CONFIG, but
-for two things. Polls come every POLL_S seconds, far below what settings allow, so that they fill a core; and each
-echo sample passes a list on its way to the monitor, written to TRIPS at the end as JSON: [target, sent (seconds of the
-monotonic clock), round trip in ms or null].
+``python -m tests.bench.loaded CONFIG TRIPS``: the daemon itself (agent/app.py), its settings read from CONFIG, but for
+two things. No device waits between its polls: the end of one begins the next, and every poll reads everything, so that
+there is work of SNMP in every turn of the loop whatever a poll costs. And each echo sample passes a list on its way to
+the monitor, written to TRIPS at the end as JSON: [target, sent (seconds of the monotonic clock), round trip in ms or
+null].
 """
 
 import asyncio
@@ -15,9 +16,13 @@ from typing import Any
 
 from agent.app import Agent
 from agent.logs import set_up
-from agent.settings import Overrides, load
+from agent.parts import Parts
+from agent.settings import Overrides, Settings, load
 from collectors.icmp import EchoSink, IcmpEngine
 from kpi.model import Metric, Sample
+
+COUNTERS_S = 0.001
+"""Far below what settings allow: counters are due in every poll."""
 
 
 class Tap:
@@ -39,26 +44,39 @@ class Tap:
         self._sink.late(target, at)
 
 
-class LoadedAgent(Agent):
-    """The daemon with a tap."""
+class LoadedParts(Parts):
+    """The daemon's with a tap, and with polls that follow each other without a pause."""
 
     tap: Tap
 
-    async def _open(self, stack: AsyncExitStack) -> None:
-        await super()._open(stack)
-        assert isinstance(self._engine, IcmpEngine)
-        ledger = self._engine._ledger
+    async def open(self, settings: Settings, stack: AsyncExitStack) -> None:
+        await super().open(settings, stack)
+        assert isinstance(self.engine, IcmpEngine)
+        ledger = self.engine._ledger
         self.tap = ledger._sink = Tap(ledger._sink)
+
+    async def resume(self) -> None:
+        await super().resume()
+        take, scheduler = self.measuring._take, self.scheduler
+
+        def take_and_go_on(sample: Sample) -> None:
+            take(sample)
+            if sample.metric == Metric.SNMP:  # the first sample of each poll: it runs again as soon as it has ended
+                scheduler.run_soon(sample.target)
+
+        self.measuring._take = take_and_go_on
+        for watchable in self.core.plan.devices:
+            self.measuring.ask_again(watchable.device.id)
 
 
 def main() -> None:
-    config, poll_s, out = Path(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3])
+    config, out = Path(sys.argv[1]), Path(sys.argv[2])
     settings = load([config], Overrides())
-    snmp = settings.snmp.model_copy(update={"status_s": poll_s, "counters_s": poll_s})
+    snmp = settings.snmp.model_copy(update={"counters_s": COUNTERS_S})
     set_up(settings.log.level)
-    agent = LoadedAgent(settings.model_copy(update={"snmp": snmp}), [config], Overrides())
-    asyncio.run(agent.run())
-    out.write_text(json.dumps(agent.tap.trips))
+    parts = LoadedParts()
+    asyncio.run(Agent(settings.model_copy(update={"snmp": snmp}), [config], Overrides(), parts).run())
+    out.write_text(json.dumps(parts.tap.trips))
 
 
 if __name__ == "__main__":

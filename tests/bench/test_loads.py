@@ -1,11 +1,12 @@
 """What the benches stand on: simulated agents answer as real ones, matches are of the same echo, days add up."""
 
 import asyncio
+import time
 from pathlib import Path
 
 from kpi.model import Role
 from tests.bench import answering, simulated
-from tests.bench.echoes import _match
+from tests.bench.echoes import Loaded, _match, load_rows
 from tests.bench.site_plan import COMMUNITY, Shape, address, settings
 from tests.bench.sites import close_to_broker
 from tests.lab import ber
@@ -45,6 +46,16 @@ def test_answers_are_kept_by_address_and_question_and_for_no_longer_than_said() 
     assert _ask(fresh, 6).varbinds != before.varbinds
 
 
+def test_answers_made_together_are_not_due_again_together() -> None:
+    kept = answering.Kept(answering.device(1), 60.0)
+    began = time.monotonic()
+    for number in range(100):
+        _ask(kept, number, at=number.to_bytes(4, "big"))
+    ends = [end - began for end, _, _ in kept._answers.values()]
+    assert 30 <= min(ends) < 40
+    assert 50 < max(ends) <= time.monotonic() - began + 60
+
+
 def test_a_wrong_community_gets_no_answer() -> None:
     kept = answering.Kept(answering.device(1), 60.0)
     assert kept.answer(ber.request(ber.GET, [SPEED], community=b"other"), HERE) is None
@@ -67,6 +78,46 @@ def test_an_echo_is_matched_with_the_captured_one_of_its_target_and_time() -> No
     ]
     pairs = _match(taken, captured, 100.0)
     assert [(round(a), round(b)) for a, b in pairs] == [(25, 20), (31, 30)]
+
+
+def _run(*, share: float, lost: int = 0, ours_us: float = 9.0) -> Loaded:
+    return Loaded(
+        sent=59_500,
+        lost=lost,
+        missed=0,
+        seen=59_500 - lost,
+        differences_us=[ours_us - 3.0] * 10,
+        ours_us=[ours_us] * 10,
+        captured_us=[3.0] * 10,
+        share=share,
+        waiting=0.04,
+        answering=0.2,
+        varbinds_s=226_782.0,
+        dropped=0,
+        counters={},
+    )
+
+
+def test_a_full_load_is_said_with_its_share_of_a_core() -> None:
+    loss, median, tail = load_rows(_run(share=0.97))
+    assert (loss.figure, median.figure, tail.figure) == (0, 6.0, 6.0)
+    assert {row.verdict for row in (loss, median, tail)} == {"pass, aim met"}
+    assert "97 % of a core" in loss.how
+    assert "227,000 varbinds a second" in loss.how
+
+
+def test_a_load_that_was_not_full_claims_nothing() -> None:
+    rows = load_rows(_run(share=0.57))
+    assert [row.verdict for row in rows] == ["not measured"] * 3
+    assert all("the load was not full (57 % of a core, 90 % are needed)" in row.how for row in rows)
+    assert "it gave 6.00 us" in rows[1].how
+
+
+def test_a_breach_under_less_than_the_full_load_is_a_breach() -> None:
+    loss, median, tail = load_rows(_run(share=0.57, lost=2, ours_us=40.0))
+    assert (loss.verdict, loss.figure) == ("OVER", 2)
+    assert (median.verdict, median.figure) == ("OVER", 37.0)
+    assert tail.verdict == "not measured"
 
 
 def test_a_window_is_through_with_its_last_message() -> None:

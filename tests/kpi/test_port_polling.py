@@ -2,31 +2,17 @@
 
 from dataclasses import replace
 from functools import reduce
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kpi import figures
-from kpi.counters import UptimeTracker
-from kpi.model import PortCounters, PortIdentity
 from kpi.port_counts import PortCounts, merge_ports, ports_window_from_plain, ports_window_to_plain
-from kpi.ports import PortAccumulator
+from tests.kpi.port_readings import GE0, port, reading
 
 MINUTE, WINDOW = 60, 300
 G1, M100 = 1_000_000_000, 100_000_000
-GE0 = PortIdentity("ge0", 1, "ge0", "", "uplink", 6, 1500, G1, None)
-ZERO = PortCounters(0, 0, 64, 64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-
-
-def port() -> PortAccumulator:
-    return PortAccumulator(GE0, UptimeTracker(), 0.0, float(WINDOW))
-
-
-def reading(at: float, **changed: int | None) -> PortCounters:
-    values: dict[str, Any] = {"uptime_cs": round(at * 100), **changed}
-    return replace(ZERO, **values)
 
 
 def polled(every_s: int, minutes: list[tuple[int, int]], phase: float) -> list[PortCounts]:

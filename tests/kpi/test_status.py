@@ -5,7 +5,7 @@ import pytest
 from kpi.catalogue import CATALOGUE
 from kpi.entry import DAY_S, HOUR_S, THIRTY_DAYS_S, Scope
 from kpi.model import Status
-from kpi.status import Reading, level, read_on, status_of, wilson
+from kpi.status import Reading, level, read_on, remembered, status_of, wilson
 
 GOOD, WARN, BAD, NONE = Status.GOOD, Status.WARN, Status.BAD, Status.NONE
 LOSS, RTT, AVAILABILITY = CATALOGUE["loss_ratio"], CATALOGUE["rtt_ms"], CATALOGUE["availability_pct"]
@@ -67,6 +67,20 @@ def test_a_window_with_too_little_does_not_count_as_a_good_one() -> None:
     history = [lost(100, status=BAD), Reading(None, 0, NONE)]
     assert status_of(LOSS, lost(0), history) is BAD
     assert status_of(LOSS, lost(0), [lost(100, status=BAD), lost(0, 40, NONE)]) is BAD
+
+
+@pytest.mark.parametrize("k", [0, 1, 20, 100])
+@pytest.mark.parametrize("n", [29, 40, 299, 300, 3600])
+@pytest.mark.parametrize("last", [GOOD, WARN, BAD, NONE])
+def test_what_is_remembered_says_the_same_as_the_whole(k: int, n: int, last: Status) -> None:
+    whole = [lost(k, n, last), lost(min(k, 29), n, last)]
+    for now in (lost(0), lost(5), lost(60)):
+        assert status_of(LOSS, now, [remembered(LOSS, one) for one in whole]) is status_of(LOSS, now, whole)
+
+
+def test_windows_that_differ_in_how_much_alone_are_remembered_alike() -> None:
+    assert remembered(LOSS, lost(0, 3600, GOOD)) == remembered(LOSS, lost(0, 3599, GOOD))
+    assert remembered(LOSS, lost(0, 299)) != remembered(LOSS, lost(0, 300))
 
 
 def test_time_ratios_count_checks_and_are_good_when_high() -> None:

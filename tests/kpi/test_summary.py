@@ -198,6 +198,25 @@ def test_link_flaps_of_a_device() -> None:
     assert link_flap_of([PortCounts()], NullReason.AUTH).null_reason is NullReason.AUTH
 
 
+def test_the_sites_flaps_are_the_same_out_of_its_devices_flaps() -> None:
+    access = PortCounts(up_ms=1, flags=("access",))
+    quiet, busy = PortCounts(up_ms=1), PortCounts(transitions=3, downs=2, merit=900, up_ms=1, flapped=True)
+    for ports in ([busy, quiet, access], [access], [PortCounts()]):
+        devices = [
+            DeviceWindow(f"sw{i}", Role.SWITCH, UP, ports={f"ge{n}": counts for n, counts in enumerate(some)})
+            for i, some in enumerate((ports, [busy, access], [access]))
+        ]
+        devices.append(DeviceWindow("pc", Role.ENDPOINT, UP))
+        flaps = {d.device: link_flap_of(d.ports.values()) for d in devices if d.ports}
+        slim = [replace(d, ports={}) for d in devices]
+        assert figure(site_summary(slim, None, FIVE, flaps=flaps), "link_flap") == figure(
+            site_summary(devices, None, FIVE), "link_flap"
+        )
+    only_access = [DeviceWindow("sw", Role.SWITCH, UP, ports={"ge0": access})]
+    assert figure(site_summary(only_access, None, FIVE), "link_flap").null_reason is NullReason.UNSUPPORTED
+    assert "link_flap" not in [f.kpi for f in site_summary(slim, None, FIVE).figures]
+
+
 def test_windows_of_a_device_fold() -> None:
     minutes = [
         DeviceWindow("d", Role.SERVER, StateSeconds(up_ms=60_000, checks=60), lan(60, seed=i) if i != 2 else None,

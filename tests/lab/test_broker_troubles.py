@@ -165,6 +165,21 @@ def test_a_broker_that_never_acknowledges(tmp_path: Path, hosts: Hosts, swallowe
         assert sonda.stop() == 0
 
 
+def test_another_box_that_speaks_as_this_probe_is_said_and_survived(tmp_path: Path, hosts: Hosts) -> None:
+    with ExitStack() as stack:
+        broker = stack.enter_context(Mosquitto(tmp_path, place=hosts.probe))
+        recorder = stack.enter_context(broker.recorder(f"{ROOT}/#"))
+        sonda = stack.enter_context(SondaRun(tmp_path, settings([0, 1], mqtt(broker.port)), place=hosts.probe))
+        recorder.wait_for(lambda _: bodies(recorder, "info"), "its birth is told")
+        broker.publish(f"{ROOT}/status", b'{"state": "online", "boot": "another"}', retain=True)
+        recorder.wait_for(lambda _: bodies(recorder, "event/probe.fault"), "the clash is told")
+        (fault,) = bodies(recorder, "event/probe.fault")
+        assert (fault["cause"], fault["other_boot"]) == ("identity_clash", "another")
+        assert fault["boot"] == sonda.json("/api/v1/agent")["boot"]
+        assert "another box speaks as this probe (boot another)" in sonda.log
+        assert sonda.stop() == 0
+
+
 def test_every_way_to_the_broker(tmp_path: Path, hosts: Hosts) -> None:
     """TLS with a client certificate, WebSocket, and a broker that knows MQTT 3.1.1 alone, side by side."""
     hosts.silence(0)

@@ -12,8 +12,8 @@ from collectors.clock import Clock
 from collectors.snmp import ber, message, v3
 from collectors.snmp.credentials import UsmUser
 from collectors.snmp.errors import DecodeError
+from collectors.snmp.keys import KeyRing
 from collectors.snmp.traps.model import Fate, Trusted
-from collectors.snmp.usm import KeyRing
 
 TRAP_V1, INFORM, TRAP = 0xA4, 0xA6, 0xA7
 """PDUs (RFC 1157 section 4.1.6, RFC 3416 section 3)."""

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,10 +16,12 @@ class Ended(NamedTuple):
     err: str
 
 
-def sonda(*arguments: object, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Ended:
-    """Runs it to its end, in pipes, with no configuration of this machine."""
+def sonda(
+    *arguments: object, env: Mapping[str, str] | None = None, cwd: Path | None = None, ahead: Sequence[str] = ()
+) -> Ended:
+    """Runs it to its end, in pipes, with no configuration of this machine; ``ahead`` starts it."""
     done = subprocess.run(
-        [str(SONDA), *map(str, arguments)],
+        [*ahead, str(SONDA), *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=60,

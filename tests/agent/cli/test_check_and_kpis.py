@@ -1,6 +1,7 @@
 """`sonda check`, `sonda kpis` and what all commands share, run as a script runs them."""
 
 import json
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 from kpi.catalogue import CATALOGUE
 from tests.agent.cli.console import SONDA, sentence, sonda, widest
 from tests.agent.settings.writing import write
+from tests.lab.daemon import free_port
+from tests.programs import need, need_root
 
 
 def test_a_good_configuration_is_summed_up(tmp_path: Path) -> None:
@@ -32,6 +35,29 @@ def test_faults_are_said_with_file_and_line_and_exit_1(tmp_path: Path) -> None:
         f'{file}:17: [log] levl is not a setting. Did you mean "level"?',
         "2 faults, 0 warnings. The configuration cannot be used.",
     ]
+
+
+@pytest.mark.parametrize("which", ["etc", "var"])
+def test_folders_of_the_service_that_this_user_may_not_look_into(tmp_path: Path, which: str) -> None:
+    """As on an installed probe: /etc/sonda and /var/lib/sonda belong to the user sonda."""
+    need_root()
+    need("setpriv")
+    for name in ("etc", "var"):
+        (tmp_path / name).mkdir()
+    store = f'[store]\npath = "{tmp_path}/var/sonda.db"\n[http]\nport = {free_port()}\n'
+    env = {"SONDA_CONFIG": str(write(tmp_path / "etc", store))}
+    os.chown(tmp_path / which, 65534, 65534)
+    (tmp_path / which).chmod(0o700)
+    ahead = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+    for command in ("check", "status --once", "doctor --only configuration --only disk --only store", "poll nobody"):
+        ended = sonda(*command.split(), env=env, ahead=ahead)
+        assert "Traceback" not in ended.err, ended.err
+        assert "unexpectedly" not in ended.out, ended.out
+        told = " ".join((ended.out + ended.err).split())
+        if which == "etc" and "check" in command:
+            assert "may not read it. Run this with sudo" in told
+        if which == "var" and "check" in command:
+            assert ended.code == 0, told
 
 
 def test_check_as_json(tmp_path: Path) -> None:

@@ -100,6 +100,14 @@ def whole_site(state: str = "degraded", devices: int = 3) -> dict[str, Any]:
     return {"/api/v1/site": site(state), "/api/v1/devices": found, "/api/v1/agent": AGENT}
 
 
+def test_another_box_of_the_same_name_is_said() -> None:
+    clash = {"boot": "b", "how": "it publishes its info", "at_utc": 1_767_870_000.0}
+    agent = {**AGENT, "broker": {**AGENT["broker"], "state": {**AGENT["broker"]["state"], "clash": clash}}}
+    with api({**whole_site(), "/api/v1/agent": agent}) as url:
+        told = " ".join(sonda("status", "--url", url).out.split())
+    assert "another box speaks as this probe: each needs a `probe` of its own in [site]" in told
+
+
 def test_in_a_pipe_it_is_printed_once_worst_first() -> None:
     with api(whole_site()) as url:
         ended = sonda("status", "--url", url)

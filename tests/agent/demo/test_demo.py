@@ -130,6 +130,7 @@ def test_a_site_is_alive_and_nothing_is_left_of_it(start: Callable[..., Demo], t
         assert told["sonda/v1/demo/restaurant/probe-1/status"]["state"] == "online"
         assert told["sonda/v1/demo/restaurant/probe-1/info"]["devices"] == len(SITE)
         assert told[down]["device"] == GARDEN.id
+        assert retained(demo.mqtt_port, "+/+/+/+/+/status") == ["sonda/v1/demo/restaurant/probe-1/status"]
 
         def ports() -> dict[str, Any]:
             return {p["alias"]: p for p in demo.json("/api/v1/devices/switch-ground-floor")["ports"]}
@@ -153,6 +154,12 @@ def test_a_site_is_alive_and_nothing_is_left_of_it(start: Callable[..., Demo], t
         assert not [p for p in family if p.is_running()]
         assert heard()["sonda/v1/demo/restaurant/probe-1/status"]["state"] == "offline"
     assert demo.left_behind() == []
+
+
+def retained(port: int, topics: str) -> list[str]:
+    """What a subscriber of one second gets of the past, topic by topic; others have subscribed to more."""
+    argv = [find("mosquitto_sub") or "", "-p", str(port), "-t", topics, "-W", "1", "-F", "%t"]
+    return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.split()
 
 
 @contextlib.contextmanager

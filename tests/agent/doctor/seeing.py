@@ -30,8 +30,10 @@ Found = Mapping[str, Any]
 
 
 def site(folder: Path, text: str = "", *, base: str = SITE, store: str = "sonda.db", http: str = "") -> Path:
-    """A configuration; the store in the folder, no page unless asked for."""
+    """A configuration; the store in the folder, no page and no gateway unless asked for."""
     folder.chmod(0o755)
+    if "[network]" not in text:
+        text += '\n[network]\ngateway = "none"\n'
     if "[http]" not in text:
         text += f"\n[http]\n{http or 'enabled = false'}\n"
     if "[store]" not in text:

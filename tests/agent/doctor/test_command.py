@@ -24,7 +24,7 @@ from collectors.snmp.credentials import Community
 from tests.agent.cli.console import SONDA, sentence, sonda, widest
 from tests.agent.doctor.seeing import ROOT, device, sees, site
 
-INTERNET = '\n[network]\ninternet = ["127.0.1.1", "127.0.1.2", "127.0.1.3"]\n'
+INTERNET = '\n[network]\ngateway = "none"\ninternet = ["127.0.1.1", "127.0.1.2", "127.0.1.3"]\n'
 
 
 def healthy(folder: Path) -> Path:

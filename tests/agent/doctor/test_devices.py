@@ -97,5 +97,18 @@ def test_no_devices(tmp_path: Path) -> None:
 
 
 def test_internet_targets_are_asked_as_well(tmp_path: Path) -> None:
-    found = doctor(site(tmp_path, '\n[network]\ninternet = ["127.0.1.1", "127.0.1.2", "127.0.1.3"]\n'), "devices")
+    found = doctor(
+        site(tmp_path, '\n[network]\ngateway = "none"\ninternet = ["127.0.1.1", "127.0.1.2", "127.0.1.3"]\n'), "devices"
+    )
     assert {f["subject"] for f in found if f["id"] == "device.ok"} == {f"Internet 127.0.1.{n}" for n in (1, 2, 3)}
+
+
+def test_the_gateway_that_is_found_by_itself_is_asked_as_well(place: Namespace, tmp_path: Path) -> None:
+    place.run("ip", "route", "add", "default", "via", "10.9.0.2")
+    try:
+        found = doctor(site(tmp_path, "\n[network]\n"), "devices", place=place)
+        sees(found, "device.ok", "Gateway")
+        declared = site(tmp_path, "\n[network]\n" + device("Router", "10.9.0.6", role="gateway"))
+        assert "Gateway" not in {f["subject"] for f in doctor(declared, "devices", place=place)}
+    finally:
+        place.run("ip", "route", "del", "default")

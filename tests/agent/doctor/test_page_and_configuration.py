@@ -16,7 +16,7 @@ from tests.lab.agent import SondaRun
 from tests.lab.certificates import Authority, Issued
 from tests.lab.daemon import free_port
 
-INTERNET = '\n[network]\ninternet = ["127.0.1.1", "127.0.1.2", "127.0.1.3"]\n'
+INTERNET = '\n[network]\ngateway = "none"\ninternet = ["127.0.1.1", "127.0.1.2", "127.0.1.3"]\n'
 
 
 async def look(folder: Path, http: str) -> list[Finding]:

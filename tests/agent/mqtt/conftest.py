@@ -1,4 +1,4 @@
-"""A real mosquitto for the lab tests of this room."""
+"""What the tests of this room stand on: a clock that stands still, an outbox in memory, for the lab a real mosquitto."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -7,8 +7,20 @@ from typing import Any
 
 import pytest
 
+from tests.agent.mqtt.parts import MemoryOutbox
+from tests.doubles import ManualClock
 from tests.lab.mosquitto import Mosquitto
 from tests.programs import need
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def outbox() -> MemoryOutbox:
+    return MemoryOutbox()
 
 
 @pytest.fixture

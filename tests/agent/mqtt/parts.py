@@ -19,6 +19,7 @@ from tests.doubles import ManualClock
 
 ROOT = "sonda/v1/acme/hq/pi-1"
 CLOCK = SystemClock()
+REFUSED = DialError(Fault.REFUSED, "broker:1883: nothing listens there")
 
 
 class MemoryOutbox:
@@ -277,6 +278,23 @@ async def running(made: Publisher) -> AsyncIterator[asyncio.Task[None]]:
             await asyncio.wait({task}, timeout=0.2)
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error
+
+
+async def settle(clock: ManualClock, seconds: float = 0.05) -> None:
+    """Time enough for what is on its way."""
+    await clock.advance(seconds)
+
+
+async def stop(clock: ManualClock, made: Publisher) -> None:
+    """Stop, with time for the farewell."""
+    await made.stop()
+    for _ in range(8):
+        await clock.advance(1)
+
+
+def known(body: Mapping[str, Any]) -> bytes:
+    """What the broker has retained of ourselves."""
+    return json.dumps(dict(body)).encode()
 
 
 async def emptied(outbox: Outbox, seconds: float = 10.0) -> None:

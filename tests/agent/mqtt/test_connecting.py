@@ -11,33 +11,12 @@ import pytest
 
 from agent.mqtt_connection import DialError, Fault, LostError
 from agent.mqtt_settings import Pace
-from agent.publisher import BLIND, Publisher
+from agent.publisher import BLIND
 from agent.publisher_dialling import Backoff, VersionChoice
-from tests.agent.mqtt.parts import MemoryOutbox, ScriptedBroker, publisher, running
+from tests.agent.mqtt.parts import REFUSED, MemoryOutbox, ScriptedBroker, publisher, running, stop
 from tests.doubles import ManualClock
 
 PACE = Pace(own_info_s=2.0)
-REFUSED = DialError(Fault.REFUSED, "broker:1883: nothing listens there")
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def outbox() -> MemoryOutbox:
-    return MemoryOutbox()
-
-
-async def stop(clock: ManualClock, made: Publisher) -> None:
-    await made.stop()
-    for _ in range(8):
-        await clock.advance(1)
-
-
-def known(body: dict[str, Any]) -> bytes:
-    return json.dumps(body).encode()
 
 
 async def test_birth_info_and_will(clock: ManualClock, outbox: MemoryOutbox) -> None:

@@ -7,32 +7,11 @@ import pytest
 
 from agent.mqtt_connection import Fault
 from agent.mqtt_settings import Pace
-from agent.publisher import Publisher
 from agent.store.errors import DiskFull, StoreFault
-from tests.agent.mqtt.parts import MemoryOutbox, ScriptedBroker, publisher, running
+from tests.agent.mqtt.parts import MemoryOutbox, ScriptedBroker, publisher, running, settle, stop
 from tests.doubles import ManualClock
 
 PACE = Pace(own_info_s=0.01, history_start_s=0.0)
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def outbox() -> MemoryOutbox:
-    return MemoryOutbox()
-
-
-async def settle(clock: ManualClock, seconds: float = 0.05) -> None:
-    await clock.advance(seconds)
-
-
-async def stop(clock: ManualClock, made: Publisher) -> None:
-    await made.stop()
-    for _ in range(8):
-        await clock.advance(1)
 
 
 async def test_a_message_that_the_broker_passed_over_is_sent_again(clock: ManualClock, outbox: MemoryOutbox) -> None:

@@ -1,40 +1,16 @@
 """What the retained words of ourselves mean: a database rolled back, another box with our identity."""
 
 import asyncio
-import json
 import logging
-from typing import Any
 
 import pytest
 
-from agent.mqtt_connection import DialError, Fault
+from agent.mqtt_connection import Fault
 from agent.mqtt_settings import Pace
-from agent.publisher import Publisher
-from tests.agent.mqtt.parts import MemoryOutbox, ScriptedBroker, Told, publisher, running
+from tests.agent.mqtt.parts import MemoryOutbox, ScriptedBroker, Told, known, publisher, running, stop
 from tests.doubles import ManualClock
 
 PACE = Pace(own_info_s=2.0)
-REFUSED = DialError(Fault.REFUSED, "broker:1883: nothing listens there")
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def outbox() -> MemoryOutbox:
-    return MemoryOutbox()
-
-
-async def stop(clock: ManualClock, made: Publisher) -> None:
-    await made.stop()
-    for _ in range(8):
-        await clock.advance(1)
-
-
-def known(body: dict[str, Any]) -> bytes:
-    return json.dumps(body).encode()
 
 
 async def test_nothing_is_said_before_the_retained_info_was_read(clock: ManualClock, outbox: MemoryOutbox) -> None:

@@ -44,5 +44,5 @@ def test_a_young_site_is_drawn_by_the_minute() -> None:
     past = Overview(T, T - 300.0, {Part.NETWORK: points(T - 300)}, {Part.NETWORK: minutes})
     drawn = tile_lines(past, Say("en", ROME))["network"]
     assert len(xs(drawn["line"].line)) == 5
-    assert drawn["caption"] == "Response time, last 10 min"
+    assert drawn["caption"].replace("\u00a0", " ") == "Response time, last 10 min: mostly 2.0 ms"
     assert tile_lines(Overview(), Say("it", ROME))["network"]["caption"].startswith("Ancora nessuna linea")

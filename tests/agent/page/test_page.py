@@ -183,11 +183,13 @@ def test_a_page_says_when_contact_is_lost_and_when_it_is_back(browser: Browser) 
         served.stop()
         expect(page.locator("#sentence-says")).to_contain_text("This page lost contact with the probe at ")
         expect(page.locator("#contact")).to_contain_text("No contact. Last figures of")
+        expect(page.locator(".lost")).to_contain_text("Check that the probe is switched on")
         assert page.locator("#sentence use").get_attribute("href") == "#shape-none"
         assert page.evaluate(CONTRAST) == []
         served.start()
         expect(page.locator("#sentence-says")).to_have_text("Everything works.", timeout=15_000)
         expect(page.locator("#contact")).to_contain_text("Figures of")
+        expect(page.locator(".lost")).to_be_hidden()
         assert "stale" not in (page.locator("body").get_attribute("class") or "")
 
 

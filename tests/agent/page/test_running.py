@@ -57,7 +57,7 @@ def test_the_page_of_a_running_agent(tmp_path: Path, browser: Browser) -> None:
         expect(page.locator("#sentence-says")).to_contain_text("This page lost contact with the probe at ")
         sonda.start()
         expect(page.locator("#contact-says")).to_have_text("Figures of", timeout=20_000)
-        page.click("text=Switch")
+        page.click("#devices >> text=Switch")
         expect(page.locator("h1")).to_have_text("Switch")
         expect(page.locator("#device-state")).to_have_text("Reachable")
         page.goto(f"http://127.0.0.1:{sonda.port}/agent")

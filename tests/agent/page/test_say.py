@@ -1,16 +1,19 @@
 """How English and Italian write figures, times and durations, and that no text lacks a language."""
 
 from dataclasses import replace
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from agent.history_view import DevicePast, Overview
 from agent.live import DeviceNow
+from agent.page.details import agent_groups
 from agent.page.now import device_rows
 from agent.page.say import Say, since_words
 from agent.page.words import REASONS, ROLES, STATES, TEXT
 from kpi.model import Role, State
+from tests.agent.page.served import Site
 
 ROME = ZoneInfo("Europe/Rome")
 EN, IT = Say("en", ROME), Say("it", ROME)
@@ -32,7 +35,7 @@ def test_milliseconds(value: float | None, english: str, italian: str) -> None:
 @pytest.mark.parametrize(
     ("value", "italian"),
     [
-        (0.0, "0 %"), (0.0004, "0,01 %"), (0.5, "0,50 %"), (1.3, "1,3 %"), (98.7, "98,7 %"), (99.0, "99,0 %"),
+        (0.0, "0 %"), (0.0004, "0,01 %"), (0.5, "0,50 %"), (0.996, "1,0 %"), (1.3, "1,3 %"), (98.7, "98,7 %"), (99.0, "99,0 %"),
         (99.005, "99,0 %"), (99.5, "99,50 %"), (99.9999, "99,99 %"), (100.0, "100 %"), (None, "–"),
     ],
 )  # fmt: skip
@@ -43,6 +46,8 @@ def test_percent_is_never_rounded_to_all_or_nothing(value: float | None, italian
 def test_rates_sizes_and_axes() -> None:
     assert EN.bps(1e9).replace("\u00a0", " ") == "1 Gbit/s"
     assert IT.bps(2_500_000).replace("\u00a0", " ") == "2,5 Mbit/s"
+    assert EN.bps(9_960_000).replace("\u00a0", " ") == "10 Mbit/s"
+    assert EN.size(9_960_000).replace("\u00a0", " ") == "10 MB"
     assert EN.bps(900).replace("\u00a0", " ") == "900 bit/s"
     assert IT.size(8_100_000).replace("\u00a0", " ") == "8,1 MB"
     assert EN.scale(1.5).replace("\u00a0", " ") == "1.5 ms"
@@ -98,3 +103,25 @@ def test_rows_say_what_is_known_and_for_how_long() -> None:
     row = device_rows([hidden], past, NOON, EN)[0]
     assert (row["rtt"], row["seen"], row["why"]) == ("–", "11:59", "What it is reached through does not answer.")
     assert device_rows([hidden], Overview(), NOON, EN)[0]["seen"] == "not yet"
+
+
+@pytest.mark.parametrize(
+    ("clock", "says"),
+    [
+        ({"trust": "synchronised", "dated": True, "jumps": 0}, "set"),
+        ({"trust": "unverified", "dated": True, "jumps": 0}, "set; no time server confirms it"),
+        ({"trust": "unset", "dated": False, "jumps": 0}, "not set: figures get their date later"),
+    ],
+)
+async def test_how_far_the_clock_is_believed(clock: dict[str, Any], says: str) -> None:
+    now = await Site().agent()
+    (_, rows), *_ = agent_groups(replace(now, clock=clock), Overview(), EN)
+    assert dict(rows)["Clock"] == says
+
+
+async def test_another_box_of_the_same_name_is_said() -> None:
+    now = await Site().agent()
+    state = {"last_error": None, "clash": {"boot": "b", "how": "it publishes its info", "at_utc": NOON}}
+    broker = {**now.broker, "connected": True, "state": state}
+    rows = agent_groups(replace(now, broker=broker), Overview(), EN)[2][1]
+    assert ("Trouble", "another box speaks as this probe: each needs a name of its own") in rows

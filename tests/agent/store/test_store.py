@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import weakref
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from agent.store import (
     StoreInUse,
     WindowRow,
 )
+from agent.store.packing import compact
 from kpi.model import Incident
 from tests.agent.store.conftest import Opener
 from tests.doubles import ManualClock
@@ -64,6 +66,25 @@ async def test_the_same_window_is_replaced_unless_its_revision_is_lower(store: S
     assert [(row.plain, row.revision) for row in found] == [("third", 2)]
     held = {kind.kind: kind for kind in (await store.report()).held}
     assert held["windows 300 s"].rows == 1
+
+
+async def test_what_is_json_already_is_written_as_it_is(store: Store) -> None:
+    plain = {"name": "caffè", "counts": [[0, 1.5], None]}
+    await store.commit(Batch(windows=[window(START, compact(plain)), window(START + 60, plain)]))
+    assert [row.plain for row in await store.windows("sw-1", "echo", 60, START, START + 120)] == [plain, plain]
+
+
+async def test_what_is_written_is_let_go_before_there_is_more_to_write(store: Store) -> None:
+    class Plain(dict[str, int]):
+        """A dict that can be watched."""
+
+    plain = Plain(sent=60)
+    held = weakref.ref(plain)
+    await store.commit(Batch(windows=[window(START, plain)]))
+    del plain
+    async with asyncio.timeout(10):
+        while held() is not None:  # noqa: ASYNC110 - the writer thread keeps house first, and has no event for it
+            await asyncio.sleep(0.01)
 
 
 async def test_pieces_of_one_window_stand_side_by_side(store: Store) -> None:

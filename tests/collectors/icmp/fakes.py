@@ -19,6 +19,8 @@ STAMP_OPTION = 64
 IDENTIFIER = 0x5044
 Message = tuple[bytes, list[tuple[int, int, bytes]], int, tuple[str, int] | None]
 
+OK, NO_REPLY, FAULT = Outcome.OK, Outcome.NO_REPLY, Outcome.AGENT_FAULT
+
 
 class Sink:
     """Remembers what it was told."""

@@ -7,6 +7,7 @@ import pytest
 
 from collectors.snmp import ber, message, oid, v3
 from collectors.snmp.credentials import AuthProtocol, Community, Credential, PrivProtocol, UsmUser
+from collectors.snmp.keys import KeyRing
 from collectors.snmp.traps.admission import (
     ENGINE_KEPT_S,
     ENGINES_MAX,
@@ -19,7 +20,6 @@ from collectors.snmp.traps.admission import (
 )
 from collectors.snmp.traps.decoder import ROWS_MAX, Decoder
 from collectors.snmp.traps.model import Fate, Trap, Trusted
-from collectors.snmp.usm import KeyRing
 from tests.doubles import ManualClock
 
 OURS, THEIRS = b"\x80\x00\x4f\xb8\x05ours-now", b"\x80\x00\x1f\x88\x04theirs"

@@ -6,16 +6,24 @@ from types import TracebackType
 from typing import Self
 
 from collectors.clock import Clock
-from collectors.snmp import ber, message, oid, usm, v3
+from collectors.snmp import ber, message, oid, v3
 from collectors.snmp.ber import VarBind
-from collectors.snmp.credentials import Community, Credential, UsmUser
+from collectors.snmp.credentials import AuthProtocol, Community, Credential, PrivProtocol, UsmUser
 from collectors.snmp.errors import DecodeError
+from collectors.snmp.keys import KeyRing
 from collectors.snmp.message import Pdu
 from collectors.snmp.peer import Peer
 
 Source = tuple[str, int]
 Script = Callable[[bytes], Iterable[bytes]]
 COMMUNITY = Community("2c", b"public")
+
+OIDS = [oid.parse(f"1.3.6.1.2.1.31.1.1.1.6.{index}") for index in range(1, 4)]
+LONG_S = 5.0
+"""A waiting time that is not meant to pass."""
+USER = UsmUser("operator", AuthProtocol.SHA256, "authpassword", PrivProtocol.AES128, "privpassword")
+AUTH_ONLY = UsmUser("operator", AuthProtocol.SHA256, "authpassword")
+OPEN = UsmUser("operator")
 
 
 def asked(data: bytes) -> Pdu:
@@ -125,7 +133,7 @@ class V3Agent:
         """Boots that a response carries, where it is not ours."""
         self.response_time: int | None = None
         self.response_flags: int | None = None
-        self._ring = usm.KeyRing()
+        self._ring = KeyRing()
 
     @property
     def engine_time(self) -> int:

@@ -1,6 +1,9 @@
 """Keys and ciphers. Where a vector comes from stands beside it; what has none is held against pysnmp."""
 
 import hashlib
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +16,10 @@ from pysnmp.proto.secmod.rfc3414 import localkey
 from collectors.snmp import usm
 from collectors.snmp.credentials import AuthProtocol, Community, PrivProtocol, Secret, SecretKind, UsmUser
 from collectors.snmp.errors import DecodeError
+from collectors.snmp.keys import KeyRing
 from collectors.snmp.peer import Peer
 
+ROOT = Path(__file__).resolve().parents[3]
 ENGINE = bytes.fromhex("000000000000000000000002")
 PASSWORD = b"maplesyrup"
 DIGESTS = {
@@ -145,7 +150,7 @@ def test_what_no_cipher_made_is_a_decode_error() -> None:
 def test_secrets_may_be_passwords_master_keys_or_localised_keys() -> None:
     ku = usm.master_key(AuthProtocol.SHA256, PASSWORD)
     kul = usm.localised_key(AuthProtocol.SHA256, ku, ENGINE)
-    ring = usm.KeyRing()
+    ring = KeyRing()
     signed = set()
     for secret in (
         PASSWORD.decode(),
@@ -164,14 +169,31 @@ def test_secrets_may_be_passwords_master_keys_or_localised_keys() -> None:
 
 
 def test_the_key_ring_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usm, "KEYS_MAX", 10)
-    ring = usm.KeyRing()
+    monkeypatch.setattr("collectors.snmp.keys.KEYS_MAX", 10)
+    monkeypatch.setattr(usm, "MASTERS_MAX", 10)
+    ring = KeyRing()
     user = UsmUser("u", AuthProtocol.MD5, "password")
     for number in range(50):
         ring.keys(user, number.to_bytes(5, "big"))
         ring.keys(UsmUser("u", AuthProtocol.MD5, Secret(bytes((number,)), SecretKind.PASSWORD)), ENGINE)
     assert len(ring._keys) == 10
-    assert len(ring._masters) == 10
+    assert ring._maker is not None
+    assert len(ring._maker._masters) == 10
+
+
+def test_cryptography_is_loaded_for_the_first_user_who_signs() -> None:
+    """It is 7 MB of the daemon's memory."""
+    code = (
+        "import sys, agent.app\n"
+        "from collectors.snmp.credentials import AuthProtocol, UsmUser\n"
+        "from collectors.snmp.keys import KeyRing\n"
+        "ring = KeyRing()\n"
+        "for user in (UsmUser('open'), UsmUser('u', AuthProtocol.SHA256, 'password')):\n"
+        "    ring.keys(user, b'12345')\n"
+        "    print('cryptography' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.stdout.split(), done.stderr) == (["False", "True"], "")
 
 
 @pytest.mark.parametrize(
@@ -198,7 +220,7 @@ def test_a_community_belongs_to_version_1_or_2c() -> None:
 def test_secrets_stand_in_no_repr() -> None:
     user = UsmUser("operator", AuthProtocol.SHA1, "auth-hush", PrivProtocol.AES128, Secret(b"priv-hush"))
     peer = Peer("127.0.0.1", 161, user)
-    peer.engine.keys = usm.KeyRing().keys(user, ENGINE)
+    peer.engine.keys = KeyRing().keys(user, ENGINE)
     shown = f"{user} {user!r} {peer} {user.auth_secret!r} {Community('2c', b'comm-hush')} {peer.engine.keys!r}"
     assert "hush" not in shown
     assert "operator" in shown

@@ -1,10 +1,8 @@
 """SNMPv3 that fails, and an agent or somebody else that lies: reports told apart, forgeries and replays ignored."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from collectors.snmp import message, oid, v3
+from collectors.snmp import message, v3
 from collectors.snmp.client import SnmpClient
 from collectors.snmp.credentials import AuthProtocol, PrivProtocol, UsmUser
 from collectors.snmp.errors import (
@@ -18,38 +16,9 @@ from collectors.snmp.errors import (
     UnsupportedSecLevel,
     WrongDigest,
 )
-from tests.collectors.snmp_wire.scripted import ScriptedPeer, V3Agent
-from tests.doubles import ManualClock
+from tests.collectors.snmp_wire.scripted import LONG_S, OIDS, USER, ScriptedPeer, V3Agent
 
-OIDS = [oid.parse(f"1.3.6.1.2.1.31.1.1.1.6.{index}") for index in range(1, 4)]
 SOON_S = 0.15
-LONG_S = 5.0
-USER = UsmUser("operator", AuthProtocol.SHA256, "authpassword", PrivProtocol.AES128, "privpassword")
-AUTH_ONLY = UsmUser("operator", AuthProtocol.SHA256, "authpassword")
-OPEN = UsmUser("operator")
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def snmp(clock: ManualClock) -> AsyncIterator[SnmpClient]:
-    async with SnmpClient(clock) as opened:
-        yield opened
-        assert opened.outstanding == 0
-
-
-@pytest.fixture
-def agent(clock: ManualClock) -> V3Agent:
-    return V3Agent(clock, USER)
-
-
-@pytest.fixture
-async def device(agent: V3Agent) -> AsyncIterator[ScriptedPeer]:
-    async with ScriptedPeer(agent) as opened:
-        yield opened
 
 
 @pytest.mark.parametrize(

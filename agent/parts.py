@@ -1,0 +1,262 @@
+"""What one run of the agent is made of: everything is opened here, each part after those it is made with.
+
+A part that others use is an attribute and a line of ``open``. What only has to run is a line of agent/app.py.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
+
+from agent.about import About, agent_version
+from agent.api.app import create_app
+from agent.api.events import Broadcaster
+from agent.api.guard import Access
+from agent.api.server import Server, listen
+from agent.boundary import Boundary
+from agent.core import TOPOLOGY, Core
+from agent.folds import Folds
+from agent.measuring import Measuring
+from agent.planning import Planning
+from agent.profiles import load_library
+from agent.publishing import Publishing
+from agent.recorder import Recorder
+from agent.restating import Restating
+from agent.scheduler import Scheduler
+from agent.settings import Settings
+from agent.settings.convert import store_limits
+from agent.site import SitePlan
+from agent.store.store import Store
+from agent.timeline import Timeline
+from agent.topology import LOOK_S
+from agent.traps import Traps
+from agent.view import View
+from agent.vitals import VitalsReader, who_listens
+from agent.windows import ALIVE, ECHO, FIVE_S, MINUTE_S
+from collectors.clock import Clock, SystemClock, clock_trust
+from collectors.icmp import EchoEngine, EchoSink, EchoTarget, IcmpEngine
+from collectors.link import Links, read_surroundings
+from collectors.snmp.client import SnmpClient
+from collectors.snmp.collector import SnmpCollector
+
+log = logging.getLogger("sonda")
+
+MakeEngine = Callable[[Clock, EchoSink], AbstractContextManager[EchoEngine]]
+MakeClient = Callable[[Clock], SnmpClient]
+
+NOT_BEFORE_UTC = 1_767_225_600.0
+"""2026-01-01: no clock that shows less was ever set."""
+HISTORY_S = 3 * 3600.0
+
+
+class StartError(Exception):
+    """The agent cannot start; the text says what to do."""
+
+
+class Parts:
+    """The parts of one run, wired to each other. ``open`` makes them; ``resume`` goes on where the last run stopped."""
+
+    def __init__(
+        self, engine: MakeEngine = IcmpEngine, snmp: MakeClient = SnmpClient, notice: Mapping[str, str] | None = None
+    ) -> None:
+        """``engine`` and ``snmp`` make what asks, and are where a simulation stands in; ``notice`` tells the page."""
+        self._make_engine, self._make_client = engine, snmp
+        self._notice = notice
+        self._dated = False
+        self._date_known = asyncio.Event()
+        self.boot = uuid.uuid4().hex[:16]
+        self.clock: Clock = SystemClock()
+
+    async def open(self, settings: Settings, stack: AsyncExitStack) -> None:
+        """Everything, to be closed by ``stack``. Raises StartError, PortBusyError, StoreError."""
+        clock, web = self.clock, settings.http
+        listening = listen(web.host, web.port, who_listens) if web.enabled else None
+        self.store = store = await stack.enter_async_context(self._open_store(settings))
+        self.timeline = await self._begin_timeline()
+        self.recorder = recorder = Recorder(store, clock, self._committed)
+        self.links = stack.enter_context(Links())
+        self.planning = Planning(settings, clock, self._apply, lambda: self.core.topology.parents)
+        self.boundary = Boundary()
+        self.scheduler = Scheduler(clock, self.boundary)
+        self.client = await stack.enter_async_context(self._make_client(clock))
+        self.collector = SnmpCollector(self.client, clock, {}, load_library())
+        self.core = core = await self._make_core()
+        self.traps = stack.enter_context(
+            Traps(
+                settings.traps,
+                settings.site,
+                clock=clock,
+                boundary=self.boundary,
+                ask_again=self._ask_again,
+                event=core.event,
+            )
+        )
+        self.engine = stack.enter_context(self._make_engine(clock, core.monitor))
+        self.measuring = Measuring(
+            clock=clock,
+            scheduler=self.scheduler,
+            engine=self.engine,
+            collector=self.collector,
+            take=core.monitor.take,
+            echo_target=lambda device: core.monitor[device].echo_target,
+        )
+        self.folds = Folds(store, recorder, zone=lambda: self.planning.settings.site.zone, folded=core.window_folded)
+        self.restating = Restating(store, recorder, self.folds)
+        self.about = self._make_about(settings)
+        self.publishing = Publishing(store, clock, boot=self.boot, info=self.about.info, event=core.event)
+        self.view = self._make_view()
+        self.events = Broadcaster(clock, self.view.now)
+        self.server: Server | None = None
+        if listening is not None:
+            code = web.access_code.reveal() if web.access_code else None
+            access = Access(frozenset(host.lower() for host in web.hosts), code)
+            app = create_app(self.view, self.events, clock, agent_version(), access)
+            self.server = Server(app, listening, web.cert, web.key)
+
+    async def resume(self) -> None:
+        """Plan the site, and go on where the run before has stopped."""
+        self._say_opened()
+        if TOPOLOGY in self._counters:
+            self.core.topology.resume(self._counters[TOPOLOGY].plain)
+        await self.planning.take(self.planning.settings)
+        if self.planning.has_routes:
+            self.core.forget_strangers()
+        now = self.clock.utc()
+        five = int(now) // FIVE_S * FIVE_S
+        self.core.resume(
+            await self.store.state_changes(None, now - HISTORY_S, now),
+            await self.store.windows(None, ECHO, MINUTE_S, five, five + FIVE_S),
+            await self.store.all_counters(),
+        )
+
+    async def follow_topology(self) -> None:
+        """The links between devices, once a poll; other parents make another plan."""
+        while True:
+            await self.clock.sleep(LOOK_S)
+            await self.boundary.guard("topology", self._look_around)
+
+    async def _look_around(self) -> None:
+        if await self.core.topology.look(await asyncio.to_thread(read_surroundings)):
+            self.planning.replan()
+
+    async def follow_first_date(self) -> None:
+        """The clock is set for the first time: what was measured until then gets its dates, and is said."""
+        await self._date_known.wait()
+        await self.recorder.settled()
+        windows = await self.store.relabel(self.boot, self.timeline.offset_s)
+        log.info("The clock is set: %d windows got their dates.", windows)
+        await self.folds.dated(self.timeline.utc(self.timeline.began), self.clock.utc())
+
+    def _open_store(self, settings: Settings) -> AbstractAsyncContextManager[Store]:
+        path = settings.store.path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StartError(
+                f"The folder {path.parent} cannot be made ({error.strerror}): make it, give it to the agent's user, or "
+                "set `path` in [store] elsewhere."
+            ) from error
+        return Store.open(
+            path,
+            store_limits(settings.store),
+            self.clock,
+            probe_id=settings.site.probe,
+            boot_id=self.boot,
+            synchronised=lambda: self._dated,
+        )
+
+    async def _begin_timeline(self) -> Timeline:
+        self._counters = counters = {row.entity: row for row in await self.store.all_counters()}
+        alive = counters[ALIVE].utc_at if ALIVE in counters else None
+        timeline = Timeline(self.clock, not_before_utc=max(NOT_BEFORE_UTC, alive or 0.0), trust=clock_trust)
+        self._dated = timeline.dated
+        return timeline
+
+    async def _make_core(self) -> Core:
+        return Core(
+            clock=self.clock,
+            timeline=self.timeline,
+            recorder=self.recorder,
+            boot=self.boot,
+            still_open=await self.store.incidents(0.0, self.clock.utc() + 1, open_only=True),
+            running=self.links.running,
+            send_confirm=self._confirm,
+            ask_again=self._ask_again,
+            changed=self._tell_pages,
+            five_closed=self._five_closed,
+            dated=self._first_date,
+        )
+
+    def _make_about(self, settings: Settings) -> About:
+        return About(
+            boot=self.boot,
+            clock=self.clock,
+            timeline=self.timeline,
+            engine=self.engine,
+            client=self.client,
+            tally=self.collector.tally,
+            scheduler=self.scheduler,
+            boundary=self.boundary,
+            recorder=self.recorder,
+            monitor=self.core.monitor,
+            store=self.store,
+            vitals=VitalsReader(settings.store.path.parent),
+            publisher=lambda: self.publishing.state,
+            rejected=lambda: self.planning.rejected,
+            traps=self.traps.now,
+        )
+
+    def _make_view(self) -> View:
+        return View(
+            clock=self.clock,
+            timeline=self.timeline,
+            monitor=self.core.monitor,
+            incidents=self.core.incidents,
+            figures=self.core.summaries,
+            history=self.store,
+            settings=lambda: self.planning.settings,
+            plan=lambda: self.core.plan,
+            agent=self.about.document,
+            lacking=self.about.lacking,
+            notice=self._notice,
+            in_maintenance=self.core.in_maintenance,
+            topology=self.core.topology,
+        )
+
+    def _say_opened(self) -> None:
+        opened = self.store.opened
+        if opened.set_aside is not None:
+            log.error(
+                "The database was damaged (%s). It is kept as %s; a new one was begun.", opened.reason, opened.set_aside
+            )
+            self.core.event("probe.fault", cause="database_damaged", reason=opened.reason)
+        if not self.timeline.dated:
+            log.warning("The clock is not set: measuring goes on, dates are given once it is.")
+
+    # Core, recorder and planning call these; what they call is made after them.
+
+    def _confirm(self, target: EchoTarget) -> None:
+        if target.address:
+            self.engine.send(target, confirm=True)
+
+    def _ask_again(self, device: str) -> None:
+        self.measuring.ask_again(device)
+
+    def _tell_pages(self) -> None:
+        self.events.changed()
+
+    def _five_closed(self, label: int) -> None:
+        self.folds.five_closed(label)
+
+    def _committed(self) -> None:
+        self.publishing.committed()
+
+    def _first_date(self) -> None:
+        self._dated = True
+        self._date_known.set()
+
+    def _apply(self, plan: SitePlan) -> None:
+        self.core.apply(plan)
+        self.measuring.apply(plan)
+        self.traps.apply(plan, self.planning.settings.credentials)

@@ -1,0 +1,64 @@
+"""What is watched: the settings in force, the routing table, the addresses of names and the parents that follow from
+the links between devices, made into one plan.
+
+Whatever of these moves, the plan is made anew and given on.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from agent.resolve import Resolver
+from agent.settings import Settings
+from agent.site import SitePlan, host_names, plan_site
+from collectors.clock import Clock
+from collectors.link import read_routes, remembering
+
+ROUTES_S = 10.0
+
+
+class Planning:
+    """Keeps the plan in step with what it is made of."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        apply: Callable[[SitePlan], None],
+        parents: Callable[[], Mapping[str, str]],
+    ) -> None:
+        """``apply(plan)`` takes over every new plan; ``parents()`` tells what is in front of devices that declare
+        none."""
+        self.settings = settings
+        """In force now."""
+        self.rejected: str | None = None
+        """Why the settings read last are not in force: their faults, a line each."""
+        self.resolver = Resolver(clock, self.replan)
+        self._clock = clock
+        self._apply = apply
+        self._parents = parents
+        self._routes = read_routes()
+
+    @property
+    def has_routes(self) -> bool:
+        """Without any the network is not there yet, and devices that go by its routes are missing in the plan."""
+        return bool(self._routes)
+
+    async def take(self, settings: Settings) -> None:
+        """Plan by these settings from now on; returns after the first try to resolve each of their names."""
+        self.settings, self.rejected = settings, None
+        await self.resolver.want(frozenset(host_names(settings)))
+        self.replan()
+
+    async def follow_routes(self, moved: Callable[[], None]) -> None:
+        """Until cancelled. ``moved()`` is called after a plan that other routes have made."""
+        while True:
+            await self._clock.sleep(ROUTES_S)
+            routes = remembering(self._routes, await asyncio.to_thread(read_routes))
+            if routes != self._routes:
+                self._routes = routes
+                self.replan()
+                moved()
+
+    def replan(self) -> None:
+        """Make the plan anew, and give it on."""
+        self._apply(plan_site(self.settings, self._routes, self.resolver.addresses, self._parents()))

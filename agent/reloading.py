@@ -1,0 +1,74 @@
+"""Settings that are read anew while the agent runs (SIGHUP), and what has to happen beyond a new plan."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from agent.logs import set_up
+from agent.planning import Planning
+from agent.publishing import Publishing
+from agent.restating import Planned, Restating
+from agent.settings import Overrides
+from agent.settings.reload import Reloaded, reload
+from agent.site import SitePlan
+from agent.timeline import Timeline
+from collectors.clock import Clock
+
+log = logging.getLogger("sonda")
+
+
+class Reloading:
+    """Takes new settings over; a file with faults changes nothing."""
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        overrides: Overrides,
+        *,
+        planning: Planning,
+        plan: Callable[[], SitePlan],
+        publishing: Publishing,
+        restating: Restating,
+        timeline: Timeline,
+        clock: Clock,
+    ) -> None:
+        """``plan()`` is the one in force."""
+        self._paths, self._overrides = paths, overrides
+        self._planning = planning
+        self._plan = plan
+        self._publishing = publishing
+        self._restating = restating
+        self._timeline = timeline
+        self._clock = clock
+
+    async def run(self, asked: asyncio.Event, group: asyncio.TaskGroup) -> None:
+        """Read the files at each ``asked``, until cancelled. ``group`` runs what a reload starts."""
+        while True:
+            await asked.wait()
+            asked.clear()
+            answer = await asyncio.to_thread(reload, self._planning.settings, self._paths, self._overrides)
+            if isinstance(answer, Reloaded):
+                await self._take_over(answer, group)
+            else:
+                faults = "\n".join(str(fault) for fault in answer.faults)
+                self._planning.rejected = faults
+                log.error("The settings are not taken over, the old ones stay in force:\n%s", faults)
+
+    async def restate(self, planned: tuple[Planned, ...]) -> None:
+        """What was planned until now is not what is planned: closed windows may come out differently (KPI.md R4)."""
+        if self._timeline.dated:
+            await self._restating.planned(planned, self._plan(), self._clock.utc())
+
+    async def _take_over(self, answer: Reloaded, group: asyncio.TaskGroup) -> None:
+        settings, planned = answer.settings, self._plan().maintenance
+        log.info("The settings are read anew. %s", answer.difference.sentence())
+        for fault in answer.warnings:
+            log.warning("%s", fault)
+        set_up(settings.log.level)
+        await self._planning.take(settings)
+        if planned != self._plan().maintenance:
+            group.create_task(self.restate(planned), name="restate")
+        if "mqtt" in answer.difference.sections:
+            await self._publishing.stop()
+            self._publishing.start(settings, group)
