@@ -27,6 +27,7 @@ from agent.live import AgentNow
 from agent.logs import set_up
 from agent.measuring import Measuring
 from agent.notify import Notifier
+from agent.profiles import load_library
 from agent.publishing import Publishing
 from agent.recorder import Recorder
 from agent.resolve import Resolver
@@ -165,7 +166,7 @@ class Agent:
         self._boundary = Boundary()
         self._scheduler = Scheduler(clock, self._boundary)
         client = await stack.enter_async_context(self._make_snmp(clock))
-        self._client, self._collector = client, SnmpCollector(client, clock, {})
+        self._client, self._collector = client, SnmpCollector(client, clock, {}, load_library())
         self._core = Core(
             clock=clock,
             timeline=self._timeline,
