@@ -81,9 +81,8 @@ FABRIC_ENTRIES = (
         nulls={
             **_NULLS,
             NullReason.INSUFFICIENT: Words(
-                "The device does not say how its ports are set, or was asked for the first time.",
-                "Il dispositivo non dice come sono impostate le sue porte, oppure è stato interrogato per la prima "
-                "volta.",
+                "The device tells too little of its ports, or was asked for the first time.",
+                "Il dispositivo dice troppo poco delle sue porte, oppure è stato interrogato per la prima volta.",
             ),
         },
     ),

@@ -2,7 +2,8 @@
 which it came) and expected.json (what is to come out, and why).
 
 A line of samples.jsonl: ``at`` in seconds, ``metric`` (those of kpi.model.Metric, and ``state`` for a change of state;
-the value of ``readings`` is ``{kind: {instance: number}}`` with ``uptime_cs`` and ``limits`` beside),
+the value of ``readings`` is ``{kind: {instance: number}}`` with ``uptime_cs`` and ``limits`` beside, that of
+``facts`` has ``sort``, ``rows`` and where it matters ``complete`` and ``uptime_cs``; ``snmp`` is a poll that was answered),
 ``instance``, ``outcome`` (ok where it is left off), ``reason``, ``number``, ``value``. In expected.json, ``window`` is
 [start, end) in seconds, ``figures`` what must stand in the device's summary, ``ports`` what each port must have; a
 figure may name only what matters; ``network`` is the site's own state out of the changes of the instances ``link``,
@@ -21,8 +22,10 @@ import pytest
 
 from kpi.counters import UptimeTracker
 from kpi.echo import EchoAccumulator, EchoCounts, merge_echo
+from kpi.fabric import FabricAccumulator
+from kpi.fabric_counts import FabricCounts, merge_fabric
 from kpi.figures import network_uptime_pct, port_figures
-from kpi.gear import Kind, Reading, Readings
+from kpi.gear import SORTS, Facts, Kind, Reading, Readings
 from kpi.gear_accumulator import GearAccumulator
 from kpi.gear_counts import GearCounts, merge_gear
 from kpi.merge import DeviceWindow
@@ -155,6 +158,25 @@ def gear_of(lines: list[Line], expected: dict[str, Any], spans: list[tuple[float
     return counts
 
 
+def fabric_of(lines: list[Line], spans: list[tuple[float, float]]) -> FabricCounts | None:
+    lines = [line for line in lines if line["metric"] in {Metric.FACTS, Metric.SNMP}]
+    if not lines:
+        return None
+    fabric, counts, waiting = FabricAccumulator(UptimeTracker(), *spans[0]), FabricCounts(), list(spans)
+    for line in [*lines, {"at": float("inf")}]:
+        while waiting and line["at"] - 2.5 >= waiting[0][1]:
+            end = waiting.pop(0)[1]
+            counts = merge_fabric(counts, fabric.close(end, waiting[0][1] if waiting else None))
+        if line.get("metric") == Metric.SNMP:
+            fabric.answered(line["at"])
+        elif "value" in line:
+            value = line["value"]
+            rows = tuple(SORTS[value["sort"]](**row) for row in value["rows"])
+            facts = Facts(value["sort"], rows, value.get("complete", True), value.get("uptime_cs"))
+            fabric.take(line["at"], facts)
+    return counts
+
+
 def restarts_of(lines: list[Line], expected: dict[str, Any], spans: list[tuple[float, float]]) -> RestartCounts | None:
     lines = [line for line in lines if line["metric"] == Metric.SYSTEM]
     if not lines:
@@ -186,6 +208,7 @@ def test_case(case: Path, *, folded: bool) -> None:
         echo=echo_of(lines, minutes),
         restarts=restarts_of(lines, expected, minutes),
         gear=gear_of(lines, expected, edges(expected, 300 if folded else end - start)),
+        fabric=fabric_of(lines, edges(expected, 300 if folded else end - start)),
     )
     summary = summary_to_plain(device_summary(device, Window(0, round(end - start))))
     compare(expected.get("figures", {}), summary["figures"], case.name)
