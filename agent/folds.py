@@ -14,6 +14,7 @@ from functools import reduce
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+from agent.memory import give_back
 from agent.messages import MessageDraft
 from agent.recorder import Recorder
 from agent.store.model import DAY, FIVE_MINUTES, HOUR, MINUTE, MONTH, Batch, StateRow, WindowRow
@@ -128,6 +129,8 @@ class Folds:
         while True:
             hour = await self._due.get()
             await self.hour(hour)
+            await self._recorder.settled()
+            give_back()
 
     async def hour(self, start: int) -> None:
         """Fold the hour that begins at ``start``, and the day and the month where it ends one, also where the agent was

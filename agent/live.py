@@ -8,6 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from agent.live_gear import (
+    BgpPeerNow,
+    GearNow,
+    InventoryNow,
+    ModelNow,
+    NeighborNow,
+    OspfNeighborNow,
+    ReadingNow,
+    StpNow,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class FigureNow:
@@ -62,6 +73,10 @@ class DeviceNow:
     loss_pct: float | None
     """Of the last closed minute."""
     snmp: SnmpNow | None
+    inventory: ModelNow | None = None
+    """Null until the device has said who it is."""
+    gear: GearNow | None = None
+    """Null where it tells nothing beyond its ports, and while it does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +99,19 @@ class PortNow:
 
 @dataclass(frozen=True, slots=True)
 class DeviceDetail:
-    """One device with its figures and ports."""
+    """One device with its figures and ports, and what it tells beyond them, empty while it does not answer."""
 
     device: DeviceNow
     system: Mapping[str, str | None]
     window: WindowNow | None
     figures: Sequence[FigureNow]
     ports: Sequence[PortNow]
+    inventory: InventoryNow | None = None
+    readings: Sequence[ReadingNow] = ()
+    neighbors: Sequence[NeighborNow] = ()
+    bgp_peers: Sequence[BgpPeerNow] = ()
+    ospf_neighbors: Sequence[OspfNeighborNow] = ()
+    stp: StpNow | None = None
 
 
 @dataclass(frozen=True, slots=True)

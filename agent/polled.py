@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
+from agent.latest import Latest
 from agent.settings.models import PortsSettings
 from agent.site import matches
 from kpi.duplex import Verdict
 from kpi.fabric import FabricAccumulator
 from kpi.fabric_counts import FabricCounts
-from kpi.gear import Facts, Readings
+from kpi.gear import Facts, Inventory, Readings
 from kpi.gear_accumulator import GearAccumulator, GearMemory
 from kpi.gear_counts import GearCounts
 from kpi.model import Metric, Outcome, PortCounters, PortIdentity, PortStatus, Sample, SystemReading
@@ -76,6 +77,7 @@ class Polled:
         self.fabric = FabricAccumulator(self.restarts.uptime, start, end, status_s=status_s)
         self.gear: GearAccumulator | None = None
         """None until the device tells of anything beyond its ports."""
+        self.latest = Latest()
 
     def configure(self, status_s: float, ports: PortsSettings) -> None:
         """New settings, also for ports that are known."""
@@ -145,14 +147,20 @@ class Polled:
         if port is not None and isinstance(sample.value, PortCounters):
             port.take_counters(sample.at, sample.value)
 
+    def _take_inventory(self, sample: Sample) -> None:
+        if isinstance(sample.value, Inventory):
+            self.latest.take(sample.at, sample.value)
+
     def _take_facts(self, sample: Sample) -> None:
         if isinstance(sample.value, Facts):
+            self.latest.take(sample.at, sample.value)
             for change in self.fabric.take(sample.at, sample.value):
                 self._notices.changed(self._device, sample.at, change)
 
     def _take_readings(self, sample: Sample) -> None:
         if not isinstance(sample.value, Readings):
             return
+        self.latest.take(sample.at, sample.value)
         if self.gear is None:
             self.gear = GearAccumulator(self.restarts.uptime, *self._window)
         before = self.gear.on_battery_since
@@ -232,6 +240,7 @@ class Polled:
         Metric.PORT_IDENTITY: _take_identity,
         Metric.PORT_STATUS: _take_port_status,
         Metric.PORT_COUNTERS: _take_counters,
+        Metric.INVENTORY: _take_inventory,
         Metric.FACTS: _take_facts,
         Metric.READINGS: _take_readings,
     }

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from agent.gear_view import beyond_ports, gear_now, model_of
 from agent.history_view import Overview, OverviewKeeper, Past, device_history
 from agent.incidents import Incidents
 from agent.live import (
@@ -142,6 +143,7 @@ class View:
             window=_window(summary),
             figures=_figures(summary.figures if summary else ()),
             ports=self._ports(device_id, track.polled) if track.polled else [],
+            **beyond_ports(track, self._clock.monotonic(), self._stamp, self._topology.links),
         )
 
     def topology(self) -> TopologyNow:
@@ -250,7 +252,12 @@ class View:
             rtt_ms=round(track.last_rtt_ms, 3) if track.last_rtt_ms is not None else None,
             loss_pct=round(100 * track.minute.lost / sent, 2) if sent else None,
             snmp=_snmp(track.polled) if track.polled else None,
+            inventory=model_of(track.polled),
+            gear=gear_now(track, self._clock.monotonic(), self._stamp),
         )
+
+    def _stamp(self, at: float) -> str:
+        return rfc3339(self._timeline.utc(at))
 
     def _ports(self, device_id: str, polled: Polled) -> list[PortNow]:
         figures = self._figures.ports(device_id)

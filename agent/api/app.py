@@ -55,7 +55,7 @@ def _api(app: FastAPI, live: Live, clock: Clock) -> None:
 
     @app.get("/metrics", summary="Prometheus exposition", response_class=PlainTextResponse)
     async def metrics() -> PlainTextResponse:
-        text = exposition(live.site(), live.devices(), await live.agent())
+        text = exposition(live.site(), live.devices(), live.kpis(), await live.agent())
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

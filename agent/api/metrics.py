@@ -1,15 +1,15 @@
 """/metrics: Prometheus text exposition format 0.0.4. Base units (seconds, ratios, bytes), labels bounded by the number
-of devices; figures nobody knows are left out, as the format has it."""
+of devices and of KPIs (whose units are the catalogue's); figures nobody knows are left out, as the format has it."""
 
 from collections.abc import Iterable, Sequence
 
-from agent.live import AgentNow, DeviceNow, SiteNow
+from agent.live import AgentNow, DeviceNow, KpiNow, SiteNow
 from collectors.snmp.traps.model import Fate
 
 _STATES = ("up", "down", "unknown", "maintenance")
 
 
-def exposition(site: SiteNow, devices: Sequence[DeviceNow], agent: AgentNow) -> str:
+def exposition(site: SiteNow, devices: Sequence[DeviceNow], kpis: Sequence[KpiNow], agent: AgentNow) -> str:
     """The whole page."""
     lines: list[str] = []
 
@@ -37,6 +37,18 @@ def exposition(site: SiteNow, devices: Sequence[DeviceNow], agent: AgentNow) -> 
         "gauge",
         "Share of echoes lost in the last closed minute, 0 to 1.",
         (({"device": d.id}, d.loss_pct / 100 if d.loss_pct is not None else None) for d in devices),
+    )
+    ids = {d.id for d in devices}
+    metric(
+        "sonda_device_kpi",
+        "gauge",
+        "Figures of the last closed five minutes, in the unit that /api/v1/kpis names.",
+        (
+            ({"device": entity, "kpi": kpi.id}, figure.value)
+            for kpi in kpis
+            for entity, figure in kpi.values.items()
+            if entity in ids
+        ),
     )
     metric("sonda_incidents_open", "gauge", "Open incidents.", [({}, float(len(site.incidents)))])
     vitals, broker, store = agent.vitals, agent.broker, agent.store

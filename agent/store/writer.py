@@ -124,8 +124,8 @@ class Writer:
                 self._attempt(side, partial(WriteSide.acknowledge, seqs=seqs), [mark.answer for mark in marks])
             else:
                 self._attempt(side, job.run, [job.answer])
-            side.keep_house()
             job = None  # what is written is let go while nothing is to do: an hour of 4,800 ports is 3 MB
+            side.keep_house()
             job = following[0] if following else self._jobs.get()
 
     def _gather(self, first: _Mark) -> "tuple[list[_Mark], Sequence[_Job[Any] | _Mark | None]]":

@@ -19,6 +19,7 @@ from agent.live import (
     DeviceDetail,
     DeviceNow,
     EndNow,
+    FigureNow,
     FlappingNow,
     HistoryNow,
     IncidentNow,
@@ -38,6 +39,7 @@ DEVICE = DeviceNow(
     id="core", name=HOSTILE, role="switch", address="192.0.2.1", parents=(), state="up", reason="answered",
     since="2026-01-01T00:00:00.000Z", rtt_ms=1.25, loss_pct=0.0, snmp=None,
 )  # fmt: skip
+FIGURE = FigureNow("rtt_ms", "ms", 1.25, None, 300, "good", {}, ())
 INCIDENT = IncidentNow(
     id="i", kind="device.down", entity="core", name=HOSTILE, cause="no_reply", opened="2026-01-01T00:00:00.000Z",
     closed=None, seconds=5.0, hides=("a",),
@@ -87,7 +89,8 @@ class Known:
         return TOPOLOGY
 
     def kpis(self) -> Sequence[KpiNow]:
-        return []
+        figures = {"core": FIGURE, "site": FIGURE, "silent": replace(FIGURE, value=None, null_reason="no_data")}
+        return [KpiNow("rtt_ms", {"en": "Response time"}, "ms", "", "", {}, {}, (), figures)]
 
     async def incidents(self, since_utc: float) -> Sequence[IncidentNow]:
         self.asked_since.append(since_utc)
@@ -247,6 +250,9 @@ async def test_metrics_are_prometheus_text_in_base_units() -> None:
     assert 'sonda_device_rtt_seconds{device="core"} 0.00125' in lines
     assert not [line for line in lines if line.startswith('sonda_device_rtt_seconds{device="silent"}')]
     assert 'sonda_device_state{device="silent",state="down"} 1' in lines
+    assert [line for line in lines if line.startswith("sonda_device_kpi")] == [
+        'sonda_device_kpi{device="core",kpi="rtt_ms"} 1.25'
+    ]
     assert "sonda_backlog_messages 2" in lines
     assert "sonda_broker_connected 0" in lines
     assert 'sonda_traps_total{fate="dropped_rate"} 7' in lines

@@ -1,0 +1,156 @@
+"""What a device tells beyond its ports, put into the documents of agent/live.py."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypedDict
+
+from agent.latest import Seen
+from agent.live_gear import (
+    BgpPeerNow,
+    GearNow,
+    InventoryNow,
+    ModelNow,
+    NeighborNow,
+    OspfNeighborNow,
+    ReadingNow,
+    StpNow,
+)
+from agent.monitor import Track
+from agent.polled import Polled
+from kpi.gear import UNITS, Bridge, Kind, Reading
+from kpi.model import Outcome, State
+from kpi.power import battery_levels_of
+from kpi.topology import Link
+from kpi.wireless import ByKind, clients_of
+
+Stamp = Callable[[float], str]
+"""RFC 3339 of a monotonic time."""
+
+
+class Beyond(TypedDict, total=False):
+    """The fields of DeviceDetail that are filled here."""
+
+    inventory: InventoryNow | None
+    readings: Sequence[ReadingNow]
+    neighbors: Sequence[NeighborNow]
+    bgp_peers: Sequence[BgpPeerNow]
+    ospf_neighbors: Sequence[OspfNeighborNow]
+    stp: StpNow | None
+
+
+def model_of(polled: Polled | None) -> ModelNow | None:
+    """Vendor and model, as soon as they are known."""
+    found = polled.latest.inventory if polled is not None else None
+    return ModelNow(found.vendor, found.model) if found is not None else None
+
+
+def gear_now(track: Track, now: float, stamp: Stamp) -> GearNow | None:
+    """What the first screen shows of a device."""
+    polled = track.polled
+    if polled is None or polled.latest.at is None or not answers(track):
+        return None
+    kinds = _by_kind(polled.latest.readings(now))
+    battery = battery_levels_of(kinds)
+    clients = clients_of(kinds).get("clients")
+    since = polled.gear.on_battery_since if polled.gear is not None else None
+    told = kinds.get(Kind.ON_BATTERY) or kinds.get(Kind.ON_BATTERY_SECONDS)
+    return GearNow(
+        at=stamp(polled.latest.at),
+        wifi_clients=round(clients) if clients is not None else None,
+        on_battery=since is not None if told else None,
+        on_battery_since=stamp(since) if told and since is not None else None,
+        battery_low=any(r.value > 0 for r in kinds.get(Kind.BATTERY_LOW, ())),
+        battery_runtime_min=battery.get("runtime"),
+        battery_charge_pct=battery.get("charge"),
+    )
+
+
+def beyond_ports(track: Track, now: float, stamp: Stamp, links: Iterable[Link]) -> Beyond:
+    """All that a device tells, for its own document."""
+    polled = track.polled
+    if polled is None:
+        return {}
+    latest, known = polled.latest, polled.latest.inventory
+    inventory = (
+        InventoryNow(known.profile, known.vendor, known.model, known.firmware, known.serial)
+        if known is not None
+        else None
+    )
+    if not answers(track):
+        return {"inventory": inventory}
+    devices = _at_ports(track, links)
+    return {
+        "inventory": inventory,
+        "readings": [_reading(seen, stamp) for seen in latest.readings(now)],
+        "neighbors": [
+            NeighborNow(
+                protocol=n.protocol,
+                local_port=n.local_port,
+                remote_name=n.remote_name,
+                remote_port=n.remote_port,
+                remote_chassis=n.remote_chassis,
+                remote_address=n.remote_address,
+                remote_descr=n.remote_descr,
+                device=devices.get(n.local_port),
+            )
+            for n in latest.neighbors
+        ],
+        "bgp_peers": [
+            BgpPeerNow(p.remote_address, p.remote_as, p.state, p.admin_up, p.established_s) for p in latest.bgp_peers
+        ],
+        "ospf_neighbors": [OspfNeighborNow(n.router_id, n.address, n.state) for n in latest.ospf_neighbors],
+        "stp": _stp(latest.bridge, polled),
+    }
+
+
+def answers(track: Track) -> bool:
+    """Whether what it told last still describes it: it is not gone, and its SNMP agent answered the last poll."""
+    last = track.polled.last if track.polled is not None else None
+    return last is not None and last.outcome is Outcome.OK and track.reach.state is not State.DOWN
+
+
+def _by_kind(readings: Iterable[Seen]) -> ByKind:
+    kinds: dict[Kind, list[Reading]] = {}
+    for seen in readings:
+        kinds.setdefault(seen.reading.kind, []).append(seen.reading)
+    return kinds
+
+
+def _reading(seen: Seen, stamp: Stamp) -> ReadingNow:
+    reading = seen.reading
+    return ReadingNow(
+        kind=reading.kind.value,
+        name=reading.name,
+        value=reading.value,
+        unit=UNITS[reading.kind],
+        limit=reading.limit,
+        port=reading.port,
+        at=stamp(seen.at),
+    )
+
+
+def _at_ports(track: Track, links: Iterable[Link]) -> Mapping[str, str]:
+    """By the name of a port, the only watched device that is linked there."""
+    polled, found = track.polled, dict[str, set[str]]()
+    ports = polled.ports if polled is not None else {}
+    for link in links:
+        for near, far in ((link.a, link.b), (link.b, link.a)):
+            if near.device != track.id or not far.device:
+                continue
+            port = ports.get(near.port)
+            names = {near.port} | ({port.identity.name, port.identity.descr} if port is not None else set())
+            for name in names - {""}:
+                found.setdefault(name, set()).add(far.device)
+    return {name: next(iter(devices)) for name, devices in found.items() if len(devices) == 1}
+
+
+def _stp(bridge: Bridge | None, polled: Polled) -> StpNow | None:
+    if bridge is None:
+        return None
+    own = {(port.identity.mac or "").casefold() for port in polled.ports.values()} - {""}
+    since = bridge.since_change_cs
+    return StpNow(
+        designated_root=bridge.designated_root,
+        is_root=bridge.designated_root.casefold() in own,
+        topology_changes=bridge.topology_changes,
+        since_change_s=since / 100 if since is not None else None,
+    )
