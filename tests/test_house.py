@@ -153,9 +153,11 @@ def makers() -> set[str]:
         sources = tomllib.loads(path.read_text()).get("identity", {}).get("vendor", [])
         for source in sources if isinstance(sources, list) else [sources]:
             found |= {source["text"]} if "text" in source else set()
-    return found
+    return found - ORDINARY_WORDS
 
 
+ORDINARY_WORDS = frozenset({"Delta", "HP"})
+"""Makes that are words of another meaning too: a difference, and the letters of a struct's format."""
 KEYS_ALONE = frozenset(
     {
         "agent/doctor/second_snmp.py",
