@@ -22,6 +22,7 @@ from kpi.power import battery_levels_of
 from kpi.topology import Link
 from kpi.wireless import ByKind, clients_of
 
+_SUPPLY = frozenset({Kind.ON_BATTERY, Kind.ON_BATTERY_SECONDS})
 Stamp = Callable[[float], str]
 """RFC 3339 of a monotonic time."""
 
@@ -44,20 +45,22 @@ def model_of(polled: Polled | None) -> ModelNow | None:
 
 
 def gear_now(track: Track, now: float, stamp: Stamp) -> GearNow | None:
-    """What the first screen shows of a device."""
+    """What the first screen shows of a device; None where it never told anything beyond its ports."""
     polled = track.polled
-    if polled is None or polled.latest.at is None or not answers(track):
+    if polled is None or polled.latest.at is None:
         return None
-    kinds = _by_kind(polled.latest.readings(now))
-    battery = battery_levels_of(kinds)
-    clients = clients_of(kinds).get("clients")
-    since = polled.gear.on_battery_since if polled.gear is not None else None
-    told = kinds.get(Kind.ON_BATTERY) or kinds.get(Kind.ON_BATTERY_SECONDS)
+    told = polled.latest.told
+    kinds = _by_kind(polled.latest.readings(now)) if answers(track) else {}
+    battery, clients = battery_levels_of(kinds), clients_of(kinds).get("clients")
+    supply = bool(kinds.keys() & _SUPPLY)
+    since = polled.gear.on_battery_since if supply and polled.gear is not None else None
     return GearNow(
         at=stamp(polled.latest.at),
+        has_wifi=Kind.CLIENTS in told,
+        has_battery=bool(told & _SUPPLY),
         wifi_clients=round(clients) if clients is not None else None,
-        on_battery=since is not None if told else None,
-        on_battery_since=stamp(since) if told and since is not None else None,
+        on_battery=since is not None if supply else None,
+        on_battery_since=stamp(since) if since is not None else None,
         battery_low=any(r.value > 0 for r in kinds.get(Kind.BATTERY_LOW, ())),
         battery_runtime_min=battery.get("runtime"),
         battery_charge_pct=battery.get("charge"),

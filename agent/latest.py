@@ -69,6 +69,8 @@ class Latest:
         self.inventory: Inventory | None = None
         self.at: float | None = None
         """When it said anything last."""
+        self.told: frozenset[Kind] = frozenset()
+        """Of what kinds it has ever had readings."""
         self._tables: dict[str, _Table] = {}
         self._facts: dict[str, Facts] = {}
 
@@ -110,6 +112,7 @@ class Latest:
 
     def _take_readings(self, at: float, readings: Readings) -> None:
         told: dict[str, list[Reading]] = defaultdict(list)
+        self.told |= {reading.kind for reading in readings.readings}
         for reading in readings.readings[:MOST_READINGS]:
             if reading.kind not in COUNTERS:
                 told[table_of(reading)].append(reading)

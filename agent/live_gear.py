@@ -13,10 +13,14 @@ class ModelNow:
 
 @dataclass(frozen=True, slots=True)
 class GearNow:
-    """The few of a device's readings that stand on the first screen; null: it does not tell."""
+    """The few of a device's readings that stand on the first screen; null: it does not tell, or does not answer now."""
 
     at: str
     """When it told anything beyond its ports last."""
+    has_wifi: bool
+    """It has told of wireless clients since the agent began."""
+    has_battery: bool
+    """The same of whether it runs on battery."""
     wifi_clients: int | None
     on_battery: bool | None
     on_battery_since: str | None

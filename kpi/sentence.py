@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from kpi.entry import Words
 from kpi.model import Role, State
+from kpi.sentence_gear import battery_weak, power_failed, wifi_troubled
 from kpi.tiles import MAY_SLEEP, Read, Seen, Tone, slow
 
 DEVICE_DOWN, OWN_LINK, OWN_FAULT = "device.down", "probe.link", "probe.fault"
@@ -103,6 +104,26 @@ def _own_link(known: Known) -> Sentence | None:
             f"La sonda stessa è senza rete {trouble.since.it}: controllare il suo cavo.",
         ),
     )
+
+
+def _power_failed(known: Known) -> Sentence | None:
+    """Before everything that is down: what has no battery of its own is down because of it."""
+    found = power_failed(known.devices, plain_name)
+    if found is None:
+        return None
+    says, empty = found
+    others = len(_down(known, lambda d: d.role is not Role.INTERNET))
+    return Sentence(Tone.PROBLEM if empty or others else Tone.ATTENTION, _also(says, others))
+
+
+def _battery_weak(known: Known) -> Sentence | None:
+    says = battery_weak(known.devices, known.figures, plain_name)
+    return Sentence(Tone.ATTENTION, says) if says is not None else None
+
+
+def _wifi(known: Known) -> Sentence | None:
+    says = wifi_troubled(known.devices, known.figures, plain_name)
+    return Sentence(Tone.ATTENTION, says) if says is not None else None
 
 
 def _own_fault(known: Known) -> Sentence | None:
@@ -271,12 +292,15 @@ def _not_known(known: Known) -> Sentence | None:
 _RULES: tuple[Callable[[Known], Sentence | None], ...] = (
     _nothing_yet,
     _own_link,
+    _power_failed,
     _gateway_down,
     _internet_down,
     _devices_down,
     _own_fault,
     _flaps,
     _slowness,
+    _wifi,
+    _battery_weak,
     _one_outside_down,
     _maintained,
     _not_known,

@@ -8,12 +8,12 @@ from statistics import median
 from typing import Any
 
 from agent.history_view import DevicePast, Overview
-from agent.live import DeviceNow, FlappingNow, IncidentNow, SiteNow
+from agent.live import DeviceNow, FigureNow, FlappingNow, IncidentNow, SiteNow
 from agent.page.say import DAY, Say, since_words
 from agent.page.words import REASONS, ROLES, STATES
 from kpi.model import Role, State, Status
 from kpi.sentence import DEVICE_DOWN, OWN_FAULT, OWN_LINK, Flapping, Known, Trouble, bare_name, plain_name, sentence
-from kpi.tiles import PART_NAMES, Part, Read, Seen, Tile, Tone, tiles
+from kpi.tiles import PART_NAMES, Gear, Part, Read, Seen, Tile, Tone, on_battery, tiles
 
 TONES = {"up": Tone.GOOD, "down": Tone.PROBLEM, "unknown": Tone.NONE, "maintenance": Tone.MAINTENANCE}
 _RANKS = {"down": 0, "unknown": 1, "maintenance": 2, "up": 3}
@@ -42,11 +42,11 @@ def known(seen: SiteSeen, say: Say) -> Known:
     now = seconds(seen.site.time)
     oldest_first = sorted(seen.site.incidents, key=lambda i: i.opened)
     return Known(
-        devices=[_seen(d) for d in seen.devices],
+        devices=[_seen(d, now, say) for d in seen.devices],
         troubles=[
             Trouble(i.kind, i.entity, since_words(seconds(i.opened), now, say.zone), i.hides) for i in oldest_first
         ],
-        figures=[Read(f.kpi, f.value, Status(f.status)) for f in seen.site.figures],
+        figures=[_read(f) for f in seen.site.figures],
         flapping=[Flapping(f.name, f.port) for f in seen.flapping],
     )
 
@@ -66,7 +66,9 @@ def page_now(seen: SiteSeen, past: Overview, say: Say) -> dict[str, Any]:
         "time": seen.site.time,
         "clock": say.clock(now, seconds=True),
         "tiles": [_tile(tile, seen.devices, say) for tile in found],
-        "wrong": wrong + [_flap(f, say) for f in seen.flapping if f.device not in planned],
+        "wrong": [_battery(d, say) for d in on_battery(what.devices)]
+        + wrong
+        + [_flap(f, say) for f in seen.flapping if f.device not in planned],
         "devices": device_rows(seen.devices, past, now, say),
     }
 
@@ -103,8 +105,26 @@ def detail_says(device: DeviceNow, now: float, say: Say) -> str:
     return ". ".join(part for part in (since[:1].upper() + since[1:], reason_says(device.reason, say)) if part)
 
 
-def _seen(device: DeviceNow) -> Seen:
-    return Seen(device.id, device.name, Role(device.role), State(device.state), device.reason)
+def _seen(device: DeviceNow, now: float, say: Say) -> Seen:
+    told, gear = device.gear, Gear()
+    if told is not None:
+        since = told.on_battery_since
+        gear = Gear(
+            wifi=told.has_wifi,
+            battery=told.has_battery,
+            clients=told.wifi_clients,
+            on_battery=told.on_battery,
+            battery_low=told.battery_low,
+            runtime_min=told.battery_runtime_min,
+            charge_pct=told.battery_charge_pct,
+            since=since_words(seconds(since), now, say.zone) if since is not None else None,
+        )
+    return Seen(device.id, device.name, Role(device.role), State(device.state), device.reason, gear)
+
+
+def _read(figure: FigureNow) -> Read:
+    worst = next((flag.partition(":")[2] for flag in figure.flags if flag.startswith("worst:")), "")
+    return Read(figure.kpi, figure.value, Status(figure.status), figure.parts, worst)
 
 
 def _tile(tile: Tile, devices: Sequence[DeviceNow], say: Say) -> dict[str, Any]:
@@ -116,6 +136,13 @@ def _tile(tile: Tile, devices: Sequence[DeviceNow], say: Say) -> dict[str, Any]:
             figure, unit = say.ms(median(times)), say("response_time")
         else:
             unit = say("answer") if outside else say("router_only")
+    elif tile.gear.clients is not None:
+        figure, unit = say.number(tile.gear.clients), say("clients_now")
+    elif tile.gear.runtime_min is not None:
+        figure = say.lasting(60 * tile.gear.runtime_min)
+        unit = say("left_now" if tile.gear.on_battery else "left_then")
+    elif tile.gear.charge_pct is not None:
+        figure, unit = say.pct(tile.gear.charge_pct), say("charge_now")
     return {
         "id": tile.part.value,
         "name": say.of(PART_NAMES[tile.part]),
@@ -159,6 +186,20 @@ def _flap(flap: FlappingNow, say: Say) -> dict[str, Any]:
     }
 
 
+def _battery(device: Seen, say: Say) -> dict[str, Any]:
+    gear = device.gear
+    left = say("battery_lasts", n=say.lasting(60 * gear.runtime_min)) if gear.runtime_min is not None else ""
+    return {
+        "id": f"battery:{device.id}",
+        "tone": (Tone.PROBLEM if gear.battery_low else Tone.ATTENTION).value,
+        "name": bare_name(device.name),
+        "device": device.id,
+        "says": say("on_battery"),
+        "when": say.of(gear.since) if gear.since is not None else "",
+        "more": " ".join(m for m in (left, say("battery_do")) if m),
+    }
+
+
 def _names(names: Sequence[str], say: Say) -> str:
     shown = ", ".join(plain_name(n) for n in names[:MOST_NAMES])
     return shown if len(names) <= MOST_NAMES else say("and_more", names=shown, n=len(names) - MOST_NAMES)
@@ -179,6 +220,7 @@ def _row(device: DeviceNow, past: DevicePast, now: float, say: Say) -> dict[str,
         "available": say.pct(past.available_pct),
         "of": say("known_for", lasting=say.lasting(past.known_s)) if short and past.available_pct is not None else "",
         "seen": _last_seen(device, past, now, say),
+        "told": device.gear.at if device.gear is not None else "",
     }
 
 

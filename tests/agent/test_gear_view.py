@@ -140,11 +140,16 @@ async def test_while_a_device_does_not_answer_only_who_it_is_is_shown(clock: Man
         tell(world, "ap", answers=False)
         detail = view.device("ap")
         assert detail is not None
-        assert (detail.readings, detail.neighbors, detail.device.gear) == ((), (), None)
+        assert (detail.readings, detail.neighbors) == ((), ())
+        assert detail.device.gear is not None
+        assert (detail.device.gear.has_wifi, detail.device.gear.wifi_clients) == (True, None)
         assert detail.inventory is not None
         tell(world, "ap")
-        assert view.devices()[0].gear is not None
+        again = view.device("ap")
+        assert again is not None
+        assert len(again.readings) == 1
         world.silent = {"ap"}
         await clock.advance(10)
-        assert view.devices()[0].state == "down"
-        assert view.devices()[0].gear is None
+        gone = view.device("ap")
+        assert gone is not None
+        assert (gone.device.state, gone.readings) == ("down", ())

@@ -127,11 +127,11 @@ async def test_the_overview_has_lines_losses_of_today_and_availability() -> None
     midnight = T + 2400
     for at in range(T, T + 2700, 300):
         store.put("switch", 300, at, 1.0, lost=1)
-        store.put("access-point", 300, at, 3.0)
+        store.put("router", 300, at, 3.0)
     store.put("switch", 60, T + 2700, 2.0, lost=5)
     store.turn("switch", T, "up")
     store.turn("switch", T + 1500, "down")
-    past = await keeper(store, clock, Role.SWITCH, Role.ACCESS_POINT).fresh()
+    past = await keeper(store, clock, Role.SWITCH, Role.ROUTER).fresh()
     line = past.lines[Part.NETWORK]
     assert [p.start_utc for p in line] == [*range(T, T + 2700, 300), T + 2700]
     assert (line[0].sent, line[0].lost) == (20, 1)
@@ -141,7 +141,7 @@ async def test_the_overview_has_lines_losses_of_today_and_availability() -> None
     assert (device.sent_today, device.lost_today) == (20, 6), f"since {midnight}"
     assert device.available_pct == pytest.approx(50.0)
     assert (device.known_s, device.last_up_utc) == (3000.0, T + 1500)
-    assert past.devices["access-point"].available_pct is None
+    assert past.devices["router"].available_pct is None
     assert past.coverage == pytest.approx(0.5)
 
 
@@ -183,12 +183,12 @@ async def test_the_gateway_is_the_internet_only_where_nothing_outside_is_measure
 
 async def test_a_ribbon_follows_the_rules_of_its_tile() -> None:
     store, clock = Kept(), ManualClock(utc=T + 1000.0)
-    for role in ("switch", "access-point"):
+    for role in ("switch", "router"):
         store.turn(role, T, "up")
     store.turn("switch", T + 300, "down")
     store.turn("switch", T + 400, "up")
-    store.turn("access-point", T + 600, "unknown", "parent")
-    past = await keeper(store, clock, Role.SWITCH, Role.ACCESS_POINT).fresh()
+    store.turn("router", T + 600, "unknown", "parent")
+    past = await keeper(store, clock, Role.SWITCH, Role.ROUTER).fresh()
     assert [(s.start_utc - T, s.end_utc - T, s.tone) for s in past.ribbons[Part.NETWORK]] == [
         (0, 300, Tone.GOOD), (300, 400, Tone.PROBLEM), (400, 600, Tone.GOOD),
     ]  # fmt: skip

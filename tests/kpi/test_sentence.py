@@ -199,7 +199,7 @@ def tones(devices: Sequence[Seen], figures: Sequence[Read] = (), flapping: Seque
 
 def test_a_site_has_only_the_tiles_of_what_it_has() -> None:
     assert tones([device(Role.SERVER)]) == {Part.SERVERS: Tone.GOOD}
-    assert list(tones(site())) == [Part.INTERNET, Part.NETWORK, Part.SERVERS]
+    assert list(tones(site())) == [Part.INTERNET, Part.WIFI, Part.NETWORK, Part.SERVERS]
     assert tones([device(Role.GATEWAY)]) == {Part.INTERNET: Tone.GOOD}
 
 
@@ -209,7 +209,8 @@ def test_the_tone_of_a_tile_follows_what_matters_to_people() -> None:
     assert tones([*site()[:-1], device(Role.INTERNET, DOWN, 3)])[Part.INTERNET] is Tone.GOOD
     assert tones(site(internet=State.UNKNOWN))[Part.INTERNET] is Tone.NONE
     assert tones(site(), [Read("rtt_ms@wan", 300.0, Status.BAD)])[Part.INTERNET] is Tone.ATTENTION
-    assert tones(site(access_point=DOWN))[Part.NETWORK] is Tone.PROBLEM
+    assert tones(site(access_point=DOWN))[Part.WIFI] is Tone.PROBLEM
+    assert tones(site(access_point=DOWN))[Part.NETWORK] is Tone.GOOD
     assert tones(site(), flapping=["switch-1"])[Part.NETWORK] is Tone.ATTENTION
     assert tones(site(printer=DOWN))[Part.SERVERS] is Tone.ATTENTION
     assert tones(site(server=DOWN))[Part.SERVERS] is Tone.PROBLEM
@@ -217,6 +218,6 @@ def test_the_tone_of_a_tile_follows_what_matters_to_people() -> None:
 
 
 def test_a_tile_counts_who_answers() -> None:
-    network = tiles(site(switch=DOWN))[1]
+    network = next(t for t in tiles([*site(switch=DOWN), device(Role.ROUTER)]) if t.part is Part.NETWORK)
     assert (network.up, network.total, network.word.en) == (1, 2, "Problem")
     assert tiles([device(Role.SWITCH, DOWN)])[0].word.it == "Non raggiungibile"

@@ -74,6 +74,7 @@ def test_the_first_screen_in_english_and_in_italian(browser: Browser) -> None:
             words = page.locator(".tile").all_inner_texts()
             assert [[line for line in w.splitlines() if line][:2] for w in words] == [
                 ["Internet", "Works"],
+                ["Wi-Fi", "Works"],
                 ["Network", "Problem"],
                 ["Servers and services", "No information"],
             ]

@@ -1,0 +1,133 @@
+"""Tiles and sentence of Wi-Fi and power: where they are, what they count, what is said."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from kpi.entry import Words
+from kpi.model import Role, State, Status
+from kpi.sentence import Known, sentence
+from kpi.tiles import Gear, Part, Read, Seen, Tile, Tone, tiles
+
+SINCE = Words("since 10:42 (14 min)", "dalle 10:42 (14 min)")
+SUPPLY = Gear(battery=True, on_battery=False, runtime_min=38.0, charge_pct=100.0)
+
+
+def device(role: Role, gear: Gear | None = None, name: str = "", state: State = State.UP) -> Seen:
+    return Seen(name or role.value, name or role.value, role, state, gear=gear or Gear())
+
+
+def wifi(clients: int | None) -> Gear:
+    return Gear(wifi=True, clients=clients)
+
+
+def tile(part: Part, devices: Sequence[Seen], *figures: Read) -> Tile:
+    return next(t for t in tiles(devices, figures) if t.part is part)
+
+
+def said(devices: Sequence[Seen], *figures: Read) -> tuple[Tone, str, str]:
+    found = sentence(Known(devices, figures=figures))
+    return found.tone, found.says.en, found.says.it
+
+
+def test_what_nobody_has_is_not_there() -> None:
+    assert [t.part for t in tiles([device(Role.SWITCH), device(Role.SERVER)])] == [Part.NETWORK, Part.SERVERS]
+
+
+def test_a_router_with_wifi_is_part_of_both_also_while_it_is_away() -> None:
+    router = device(Role.GATEWAY, wifi(7))
+    assert [t.part for t in tiles([router])] == [Part.INTERNET, Part.WIFI]
+    away = replace(router, state=State.DOWN, gear=wifi(None))
+    assert tile(Part.WIFI, [away]).tone is Tone.PROBLEM
+    assert tile(Part.WIFI, [away]).gear.clients is None
+
+
+def test_a_server_that_tells_of_its_battery_is_part_of_power() -> None:
+    assert tile(Part.POWER, [device(Role.SERVER, SUPPLY)]).gear.runtime_min == 38
+
+
+def test_clients_add_and_those_of_a_controller_are_not_counted_twice() -> None:
+    points = [device(Role.ACCESS_POINT, wifi(n), f"ap{n}") for n in (5, 9)]
+    assert tile(Part.WIFI, points).gear.clients == 14
+    assert tile(Part.WIFI, [*points, device(Role.CONTROLLER, wifi(14))]).gear.clients == 14
+    assert tile(Part.WIFI, [*points, device(Role.CONTROLLER, wifi(31))]).gear.clients == 31
+
+
+def test_the_battery_that_lasts_least_is_shown() -> None:
+    other = replace(SUPPLY, runtime_min=12.0)
+    assert tile(Part.POWER, [device(Role.UPS, SUPPLY, "a"), device(Role.UPS, other, "b")]).gear.runtime_min == 12
+
+
+@pytest.mark.parametrize(
+    ("gear", "state", "tone", "word"),
+    [
+        (SUPPLY, State.UP, Tone.GOOD, "Works"),
+        (replace(SUPPLY, on_battery=True), State.UP, Tone.ATTENTION, "On battery"),
+        (replace(SUPPLY, on_battery=True, battery_low=True), State.UP, Tone.PROBLEM, "Battery low"),
+        (replace(SUPPLY, on_battery=True), State.MAINTENANCE, Tone.MAINTENANCE, "Maintenance"),
+        (replace(SUPPLY, on_battery=None), State.DOWN, Tone.PROBLEM, "Not reachable"),
+    ],
+)
+def test_the_power_tile(gear: Gear, state: State, tone: Tone, word: str) -> None:
+    found = tile(Part.POWER, [device(Role.UPS, gear, state=state)])
+    assert (found.tone, found.word.en) == (tone, word)
+
+
+def test_a_power_failure_is_said_before_what_it_takes_with_it() -> None:
+    running = replace(SUPPLY, on_battery=True, since=SINCE, runtime_min=31.4)
+    ups = device(Role.UPS, running, "UPS")
+    assert said([ups]) == (
+        Tone.ATTENTION,
+        "The mains power has failed: UPS has run on its battery since 10:42 (14 min). It lasts about 31 min more.",
+        "Manca la corrente: UPS funziona a batteria dalle 10:42 (14 min). Dura ancora circa 31 min.",
+    )
+    tone, en, it = said([ups, device(Role.SWITCH, state=State.DOWN)])
+    assert tone is Tone.PROBLEM
+    assert en.endswith("more. 1 other device is not reachable either.")
+    assert it.endswith("Anche un altro dispositivo non è raggiungibile.")
+    tone, en, _ = said([device(Role.UPS, replace(running, battery_low=True), "UPS")])
+    assert (tone, en) == (
+        Tone.PROBLEM,
+        "The mains power has failed: UPS has run on its battery since 10:42 (14 min), and that is nearly empty.",
+    )
+    assert said([replace(ups, state=State.MAINTENANCE)])[0] is Tone.MAINTENANCE
+
+
+def test_a_weak_battery_is_said_while_everything_works() -> None:
+    figure = Read("ups_runtime_min", 4.2, Status.BAD, {"worst_min": 4.2}, "UPS")
+    devices = [device(Role.UPS, SUPPLY, "UPS")]
+    assert said(devices, figure)[1] == "Everything works, but without mains UPS would last only about 4 min."
+    assert said(devices, replace(figure, worst="gone"))[1] == "The battery would not last long without mains."
+    assert tile(Part.POWER, devices, figure).tone is Tone.ATTENTION
+    assert said(devices, replace(figure, status=Status.GOOD))[1] == "Everything works."
+
+
+@pytest.mark.parametrize(
+    ("kpi", "en", "it"),
+    [
+        ("wifi_clients", "Wi-Fi may be slow at AP hall: 31 devices share one radio.",
+         "Il Wi-Fi può essere lento presso AP hall: 31 dispositivi condividono una sola radio."),
+        ("wifi_interference_pct", "Wi-Fi may be slow at AP hall: its channel is busy most of the time.",
+         "Il Wi-Fi può essere lento presso AP hall: il suo canale è quasi sempre occupato."),
+        ("wifi_signal_dbm", "Wi-Fi reaches many devices only weakly at AP hall.",
+         "Il Wi-Fi arriva debole a molti dispositivi presso AP hall."),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_wifi_is_said_by_name(kpi: str, en: str, it: str) -> None:
+    devices = [device(Role.ACCESS_POINT, wifi(40), "AP hall")]
+    figure = Read(kpi, 40.0, Status.WARN, {"busiest": 31.0}, "AP hall")
+    assert said(devices, figure) == (Tone.ATTENTION, en, it)
+    assert tile(Part.WIFI, devices, figure).tone is Tone.ATTENTION
+
+
+def test_a_crowd_that_has_gone_since_is_not_counted() -> None:
+    devices = [device(Role.ACCESS_POINT, wifi(3), "AP hall")]
+    _, en, it = said(devices, Read("wifi_clients", 3.0, Status.WARN, {"busiest": 3.0}, "AP hall"))
+    assert "too many devices share one radio" in en
+    assert "troppi dispositivi" in it
+
+
+def test_a_hostile_name_turns_nothing_round() -> None:
+    running = replace(SUPPLY, on_battery=True)
+    assert "\u202e" not in said([device(Role.UPS, running, "evil\u202e")])[1]
