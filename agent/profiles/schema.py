@@ -24,6 +24,7 @@ from pydantic_core import CoreSchema, core_schema
 from agent.settings.types import Expects, Flag, quoted, refuse
 from collectors.snmp import oid
 from collectors.snmp.gear.model import Every, Form, Part, Reduce, System
+from collectors.snmp.gear.placed import WRITTEN
 from kpi.gear import SORTS, Kind
 
 
@@ -40,6 +41,11 @@ class OneOrMore:
 
 def _listed(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
+
+
+def _own_oid(text: str) -> str:
+    """The same, or "{sysObjectID:10}.1.2"."""
+    return text if WRITTEN.fullmatch(text) else _oid(text)
 
 
 def _oid(text: str) -> str:
@@ -108,6 +114,9 @@ def _name(text: str) -> str:
 
 
 Oid = Annotated[str, AfterValidator(_oid), Expects('an object identifier in quotes, such as "1.3.6.1.2.1.1.1.0"')]
+OwnOid = Annotated[
+    str, AfterValidator(_own_oid), Expects('an object identifier in quotes, such as "1.3.6.1.2.1.1.1.0"')
+]
 Regex = Annotated[str, Field(min_length=1), AfterValidator(_regex), Expects("a regular expression")]
 Column = Annotated[
     str,
@@ -137,10 +146,10 @@ class SourceModel(_Table):
     """Where one value comes from: one of column, oid, first, system, index, text, join; and how it is read."""
 
     column: Column | None = Field(None, description="A column of the table's entry, in this row.")
-    oid: Oid | None = Field(
+    oid: OwnOid | None = Field(
         None, description="One instance; in a table the whole column of another table, at the row that `at` names."
     )
-    first: Oid | None = Field(None, description="A whole column: its first row that has text. Not in a table.")
+    first: OwnOid | None = Field(None, description="A whole column: its first row that has text. Not in a table.")
     system: System | None = Field(None, description="What is known of a device before its profile is.")
     index: Annotated[Whole, Field(ge=1, le=128)] | None = Field(None, description="Part of the row's index, from 1.")
     text: Text | None = Field(None, description="These words.")
@@ -206,18 +215,20 @@ class TableModel(_Table):
     """Rows below one entry, read into readings (`value`) or into facts of one sort (`sort`, `field`)."""
 
     name: TableName | None = Field(None, description="Unique in the profile; replaces an inherited one of that name.")
-    entry: Oid | None = Field(None, description="OID of the entry; columns are below it.")
+    entry: OwnOid | None = Field(
+        None, description="OID of the entry; columns are below it. {sysObjectID:10}.1: its first ten arcs, then 1."
+    )
     scalar: Flag = Field(False, description="Columns have the instance 0; the table is one row.")
     index: Annotated[tuple[Part, ...], OneOrMore()] = Field((), description="How the index is made.")
     every: Every = Field(Every.COUNTERS, description="status: 60 s, counters: 300 s, static: 1 h.")
     volatile: Flag = Field(False, description="Rows come and go: walked at each reading.")
-    changed: Oid | None = Field(None, description="With `volatile`: a scalar that moves when rows changed.")
+    changed: OwnOid | None = Field(None, description="With `volatile`: a scalar that moves when rows changed.")
     where: Conditions = Field((), description="Rows count only where these hold.")
     label: Sources = Field((), description="The row's name. Default: the index.")
     alternative: TableName | None = Field(
         None, description="Of the tables with this word, the first that yields a reading counts."
     )
-    witness: Oid | None = Field(None, description="A count of 0 is believed when something lies below it.")
+    witness: OwnOid | None = Field(None, description="A count of 0 is believed when something lies below it.")
     value: tuple[ValueModel, ...] = Field((), description="One reading a row.")
     sort: Sort | None = Field(None, description="What each row becomes, instead of readings.")
     field: dict[str, Sources] | None = Field(None, description="Of that sort, by its field names.")
@@ -229,7 +240,7 @@ class MatchModel(_Table):
     object_id: Annotated[tuple[Oid, ...], OneOrMore()] = Field((), description="sysObjectID is one of these or below.")
     descr: Regex | None = Field(None, description="Found in sysDescr.")
     not_descr: Regex | None = Field(None, description="Not found in sysDescr.")
-    present: Oid | None = Field(None, description="The agent has something at or below this OID.")
+    present: OwnOid | None = Field(None, description="The agent has something at or below this OID.")
     value: SourceModel | None = Field(None, description="It has a value; with `pattern`, that is found in it.")
 
 

@@ -7,6 +7,7 @@ from collectors.snmp.batch import Asker, Group, batches
 from collectors.snmp.ber import VarBind
 from collectors.snmp.gear.library import Library
 from collectors.snmp.gear.model import Match, Profile, Source, System
+from collectors.snmp.gear.placed import placed
 from collectors.snmp.gear.sources import within
 from collectors.snmp.gear.values import Row, formed, shaped, text_of
 from collectors.snmp.interfaces import Column, is_present
@@ -25,7 +26,8 @@ async def choose(asker: Asker, library: Library, known: Mapping[System, str]) ->
         for match in entry.matches:
             fit = _fit(match, known)
             if fit is not None:
-                ranked.append(((fit, _conditions(match), entry.priority, entry.name), match))
+                own = placed(match, known.get(System.OBJECT_ID, ""))
+                ranked.append(((fit, _conditions(match), entry.priority, entry.name), own))
     ranked.sort(key=lambda item: (item[0][0], item[0][1], item[0][2], item[0][3]), reverse=True)
     there = await present(asker, [match.present for _, match in ranked if match.present is not None])
     for (_, _, _, name), match in ranked:

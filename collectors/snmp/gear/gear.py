@@ -11,6 +11,7 @@ from collectors.snmp.errors import SnmpError
 from collectors.snmp.gear.choose import choose, inventory, present
 from collectors.snmp.gear.library import Library
 from collectors.snmp.gear.model import Every, Profile, System
+from collectors.snmp.gear.placed import placed
 from collectors.snmp.gear.tables import TableState, fetch, settled
 from collectors.snmp.interfaces import is_present
 from kpi.gear import Fact, Facts, Inventory, Reading, Readings
@@ -49,7 +50,8 @@ class Gear:
         goes on where it stopped."""
         if self._todo is None:
             self.known = await _known(asker, system)
-            self.profile = self.library.profile(await choose(asker, self.library, self.known))
+            profile = self.library.profile(await choose(asker, self.library, self.known))
+            self.profile = placed(profile, self.known.get(System.OBJECT_ID, ""))
             self.inventory = await inventory(asker, self.profile, self.known)
             tables = await self._those_present(asker, self.profile)
             await self._mark(asker, tables)
