@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from agent.gear_past import Amount, GearPast
 from agent.live import HistoryNow, PointNow, SpanNow
 from agent.site import SitePlan
 from agent.store.errors import StoreError
@@ -97,6 +98,8 @@ class Overview:
     """Five minutes a point, the last of them not over yet; of the last day."""
     minutes: Mapping[Part, Sequence[Point]] = field(default_factory=dict)
     """A minute a point; only while the site is known for less than an hour."""
+    amounts: Mapping[Part, Sequence[Amount]] = field(default_factory=dict)
+    """Five minutes each, whole ones: clients, minutes of battery."""
     ribbons: Mapping[Part, Sequence[Stretch]] = field(default_factory=dict)
     """The last seven days; good, attention, problem and maintenance; where there is none nothing is known."""
     devices: Mapping[str, DevicePast] = field(default_factory=dict)
@@ -182,6 +185,7 @@ class OverviewKeeper:
         self._today: tuple[int, dict[str, tuple[int, int]]] = (0, {})
         self._read_to = 0
         self._roles: dict[str, Role] = {}
+        self._gear = GearPast(store)
         self.latest = Overview()
 
     async def fresh(self) -> Overview:
@@ -228,7 +232,7 @@ class OverviewKeeper:
             rows = await self._store.windows(None, ECHO, MINUTE, int(now) - HOUR, int(now) + 1)
             await asyncio.to_thread(self._take, rows, fine, {}, MINUTE)
             done = replace(done, minutes=_in_order(fine))
-        self.latest = done
+        self.latest = replace(done, amounts=await self._gear.read(roles, complete))
 
     def _take(
         self,

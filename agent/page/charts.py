@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
 
+from agent.gear_past import Amount
 from agent.history_view import Point, Stretch
 from agent.live import HistoryNow
 
@@ -66,6 +67,15 @@ def spark(points: Sequence[Point], start: float, end: float, step: float) -> Spa
     x = _scale(start, end)
     line = _line([(x(min(p.start_utc + step / 2, end)), _y(p.median_ms, top)) for p in known], _gap(x, step))
     return Spark(line, _loss(known, x, step, least=LEAST_IN_SPARK))
+
+
+def spark_of(amounts: Sequence[Amount], start: float, end: float, step: float) -> Spark:
+    """The same of amounts, above 0."""
+    known = [a for a in amounts if a.start_utc + step > start]
+    if not known:
+        return Spark("", "")
+    x, top = _scale(start, end), max(*(a.value for a in known), 1.0) * 1.15
+    return Spark(_line([(x(min(a.start_utc + step / 2, end)), _y(a.value, top)) for a in known], _gap(x, step)), "")
 
 
 def plot(

@@ -1,10 +1,12 @@
 """What the page draws of the past: the lines of the tiles, the ribbons of seven days, one device's chart."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from agent.gear_past import Amount
 from agent.history_view import DAY_S, RIBBON_S, Overview, Stretch
 from agent.live import HistoryNow
-from agent.page.charts import Plot, Spark, Tick, bars, plot, spark
+from agent.page.charts import Plot, Spark, Tick, bars, plot, spark, spark_of
 from agent.page.say import DASH, HOUR, MINUTE, NB, Say
 from agent.page.words import STATES
 from agent.store.model import FIVE_MINUTES
@@ -13,6 +15,8 @@ from kpi.entry import Scope
 from kpi.sketch import Sketch
 from kpi.tiles import PART_NAMES, Part, Tone
 
+FEWEST_AMOUNTS = 3
+"""Fewer windows are no line yet: until then the tile shows response times."""
 _SPANS = (600, HOUR, 6 * HOUR, DAY_S)
 _STATE_TONES = {"up": Tone.GOOD, "down": Tone.PROBLEM, "maintenance": Tone.MAINTENANCE}
 """What is not known is drawn as nothing."""
@@ -25,6 +29,10 @@ def tile_lines(past: Overview, say: Say) -> dict[str, Any]:
     span = next((s for s in _SPANS if age <= s), DAY_S)
     drawn: dict[str, Any] = {}
     for part in Part:
+        amounts = [a for a in past.amounts.get(part, ()) if a.start_utc >= end - span]
+        if len(amounts) >= FEWEST_AMOUNTS:
+            drawn[part.value] = _amounts(part, amounts, end - span, end, say, span=say(f"span_{span}"))
+            continue
         fine = past.minutes.get(part, ()) if span <= HOUR else ()
         points = [p for p in fine or past.lines.get(part, ()) if p.start_utc >= end - span]
         medians = sorted(p.median_ms for p in points if p.median_ms is not None)
@@ -36,6 +44,13 @@ def tile_lines(past: Overview, say: Say) -> dict[str, Any]:
             "says": say("line_says", most=say.ms(medians[-1]), **text) if line.line else "",
         }
     return drawn
+
+
+def _amounts(part: Part, amounts: Sequence[Amount], start: float, end: float, say: Say, *, span: str) -> dict[str, Any]:
+    """What the tile's own figure was."""
+    most, least = max(a.value for a in amounts), min(a.value for a in amounts)
+    says = say(f"line_{part.value}", span=span, most=say.number(most), least=say.lasting(60 * least))
+    return {"line": spark_of(amounts, start, end, FIVE_MINUTES), "caption": says, "says": says}
 
 
 def ribbons(past: Overview, say: Say) -> dict[str, Any]:

@@ -91,6 +91,8 @@ TEXT: Mapping[str, Words] = {
     "answer": Words("addresses answer", "indirizzi rispondono"),
     "reachable": Words("reachable", "raggiungibili"),
     "router_only": Words("reachable: the router alone is tested", "raggiungibile: si prova solo il router"),
+    "line_wifi": Words("Devices, {span}: at most {most}", "Dispositivi, {span}: al massimo {most}"),
+    "line_power": Words("Battery, {span}: at least {least}", "Batteria, {span}: almeno {least}"),
     "clients_now": Words("devices connected", "dispositivi collegati"),
     "left_now": Words("left on battery", "di batteria rimasti"),
     "left_then": Words("on battery if mains fails", "di batteria se manca la corrente"),

@@ -30,7 +30,7 @@ def echoes(rtt_ms: float | None, n: int = 10, lost: int = 0) -> list[object]:
 
 @dataclass
 class Kept:
-    """A store that is a list; counts what is asked of it."""
+    """A store that is a list; counts what is asked of its echoes."""
 
     rows: list[WindowRow] = field(default_factory=list)
     changes: list[StateRow] = field(default_factory=list)
@@ -47,7 +47,8 @@ class Kept:
     async def windows(
         self, entity: str | None, kind: str, length_s: int, from_utc: int, to_utc: int
     ) -> Sequence[WindowRow]:
-        self.asked.append((length_s, from_utc, to_utc))
+        if kind == ECHO:
+            self.asked.append((length_s, from_utc, to_utc))
         return [
             r
             for r in sorted(self.rows, key=lambda r: r.start_utc or 0)

@@ -75,7 +75,7 @@ def test_the_first_screen_in_english_and_in_italian(browser: Browser) -> None:
             assert [[line for line in w.splitlines() if line][:2] for w in words] == [
                 ["Internet", "Works"],
                 ["Wi-Fi", "Works"],
-                ["Network", "Problem"],
+                ["Network", "Not reachable"],
                 ["Servers and services", "No information"],
             ]
             assert "12 ms response time" in " ".join(words[0].split())
