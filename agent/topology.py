@@ -133,7 +133,7 @@ class Topology:
             self._other = found, now
         elif self._polled_since(self._other[1]):
             self.parents, self._other = found, None
-            log.info("%d devices are taken to be reached through another one, by what the devices say.", len(found))
+            log.info("Devices whose parents follow from the links between devices: %d.", len(found))
             return True
         return False
 
