@@ -16,7 +16,9 @@ from agent.live_gear import (
 )
 from agent.monitor import Track
 from agent.polled import Polled
+from kpi.climate import limit_of
 from kpi.gear import UNITS, Bridge, Kind, Reading
+from kpi.gear_status import statuses
 from kpi.model import Outcome, State
 from kpi.power import battery_levels_of
 from kpi.topology import Link
@@ -83,7 +85,7 @@ def beyond_ports(track: Track, now: float, stamp: Stamp, links: Iterable[Link]) 
     devices = _at_ports(track, links)
     return {
         "inventory": inventory,
-        "readings": [_reading(seen, stamp) for seen in latest.readings(now)],
+        "readings": _readings(latest.readings(now), stamp),
         "neighbors": [
             NeighborNow(
                 protocol=n.protocol,
@@ -118,17 +120,21 @@ def _by_kind(readings: Iterable[Seen]) -> ByKind:
     return kinds
 
 
-def _reading(seen: Seen, stamp: Stamp) -> ReadingNow:
-    reading = seen.reading
-    return ReadingNow(
-        kind=reading.kind.value,
-        name=reading.name,
-        value=reading.value,
-        unit=UNITS[reading.kind],
-        limit=reading.limit,
-        port=reading.port,
-        at=stamp(seen.at),
-    )
+def _readings(found: Sequence[Seen], stamp: Stamp) -> list[ReadingNow]:
+    judged = statuses([seen.reading for seen in found])
+    return [
+        ReadingNow(
+            kind=seen.reading.kind.value,
+            name=seen.reading.name,
+            value=seen.reading.value,
+            unit=UNITS[seen.reading.kind],
+            limit=limit_of(seen.reading) if seen.reading.kind is Kind.TEMPERATURE else seen.reading.limit,
+            port=seen.reading.port,
+            at=stamp(seen.at),
+            status=status.value,
+        )
+        for seen, status in zip(found, judged, strict=True)
+    ]
 
 
 def _at_ports(track: Track, links: Iterable[Link]) -> Mapping[str, str]:

@@ -43,9 +43,11 @@ class InventoryNow:
 
 @dataclass(frozen=True, slots=True)
 class ReadingNow:
-    """One value of one kind (kpi/gear.py:Kind). ``unit``: a UCUM code, "1" for a count. ``limit``: what the device says
-    must not be exceeded. ``port``: the index of the port it belongs to. What is read of single Wi-Fi clients
-    (``client_rssi``, ``client_snr``) comes as the median of all of them, without a name."""
+    """One value of one kind (kpi/gear.py:Kind). ``unit``: a UCUM code, "1" for a count. ``limit``: what must not be
+    exceeded by the device's word; for the air that goes in at most 32 °C. ``status``: "good", "warn", "bad" at this
+    moment, "none" where nothing can be said (kpi/gear_status.py). ``port``: the index of the port it belongs to. What
+    is read of single Wi-Fi clients (``client_rssi``, ``client_snr``) comes as the median of all of them, without a
+    name."""
 
     kind: str
     name: str
@@ -54,6 +56,7 @@ class ReadingNow:
     limit: float | None
     port: int | None
     at: str
+    status: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ Pure functions from measurements to figures: no clock, no store, no logging, the
 | `levels.py` | what holds from one reading to the next, as integrals over time |
 | `merge.py` | coarser windows as folds of finer ones |
 | `figures.py`, `gear_figures.py`, `status.py` | counts to figures; figures to good, attention, bad |
+| `gear_status.py` | readings of this moment judged one by one |
+| `sentence.py`, `sentence_gear.py`, `tiles.py` | what is said first, and the parts that a person thinks in |
 | `summary.py`, `gear_site.py`, `port_summary.py` | all figures of a device, the site, the ports; their JSON |
 | `catalogue.py` | the one source of titles, sentences, units and thresholds (`entry.py`, `entries_*.py`) |
 

@@ -94,7 +94,7 @@ async def test_a_device_tells_who_it_is_what_it_reads_and_who_is_beside_it(clock
         }  # fmt: skip
         assert [asdict(r) for r in detail.readings] == [
             {"kind": "temperature", "name": "CPU", "value": 41.5, "unit": "Cel", "limit": 80.0, "port": 7,
-             "at": view.site().time},
+             "at": view.site().time, "status": "good"},
         ]  # fmt: skip
         assert [(n.local_port, n.remote_name, n.device) for n in detail.neighbors] == [
             ("ge7", "ap-hall", "ap"), ("ge9", "phone", None),
