@@ -60,6 +60,8 @@ class Gear:
             await self._todo[0].learn(asker)
             self._todo.pop(0)
         self.tables = settled(self.tables, self.known)
+        for state in self.tables:
+            state.plan(self.known)
         self.learnt, self._plans = True, {}
 
     @staticmethod
@@ -91,7 +93,7 @@ class Gear:
         self.missed = {}
         read: set[str] = set()
         try:
-            await self._ask(asker, due, states)
+            await self._ask(asker, due)
             read = {state.table.name for state in states if not state.table.volatile}
             for state in states:
                 if state.table.volatile and self._moved(state):
@@ -104,7 +106,7 @@ class Gear:
                 raise
         return self._said([state for state in states if state.table.name in read], uptime_cs)
 
-    async def _ask(self, asker: Asker, due: frozenset[Every], states: Iterable[TableState]) -> None:
+    async def _ask(self, asker: Asker, due: frozenset[Every]) -> None:
         """GETs of the known instances, all tables together."""
         fits = (asker.size.limit, asker.poisons.changes)
         if self._planned != fits:
@@ -113,9 +115,10 @@ class Gear:
             self._plans[due] = batches(
                 asker.contact.version, self._groups(asker, due), asker.size.limit, with_uptime=False
             )
-        for state in states:
-            if not state.table.volatile:
-                state.forget_changing()
+        for batch in self._plans[due]:
+            for group in batch.groups:
+                for name in group.oids if group.key != _MARKERS else ():
+                    self.tables[group.key].forget(name)
         for batch in self._plans[due]:
             answer = await asker.ask(batch)
             for group, start in zip(batch.groups, batch.starts, strict=True):

@@ -82,6 +82,11 @@ def _reading(table: Table, spec: ValueSpec, row: Row, instance: str) -> Reading 
     )
 
 
+def tells(spec: ValueSpec, row: Row) -> bool:
+    """Whether the row has a value by this, or is one of the rows that are made one."""
+    return _kind(spec, row) is not None and (spec.reduce is not None or _value(spec, row) is not None)
+
+
 def _kind(spec: ValueSpec, row: Row) -> Kind | None:
     """The row's kind, and None where the row is not counted."""
     if not all(holds(condition, row) for condition in spec.where):

@@ -1,8 +1,8 @@
 """When a device's gear is learnt and read, and what of it is said in a poll."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from collectors.snmp.batch import Asker
+from collectors.snmp.batch import Asker, Size
 from collectors.snmp.gear.gear import Gear
 from collectors.snmp.gear.library import Library
 from collectors.snmp.gear.model import Every
@@ -22,6 +22,9 @@ class Rounds:
     gear: Gear
     static_s: float
     static_at: float = 0.0
+    learning: Size = field(default_factory=Size)
+    """How many varbinds a GET may have when names are read: they are long, and teach nothing of numbers."""
+    reading: Size = field(default_factory=Size)
     told: Inventory | None = None
 
     @classmethod
@@ -40,14 +43,16 @@ class Rounds:
         if self.gear.learnt and now >= self.static_at:
             self.gear.forget()
         if not self.gear.learnt:
-            await self.gear.learn(asker, system)
+            await self.gear.learn(Asker(asker.contact, self.learning, asker.poisons), system)
             self.static_at = now + self.static_s
             readings, facts = self.gear.first(system.uptime_cs)
             if self.gear.inventory is not None and self.gear.inventory != self.told:
                 self.told = self.gear.inventory
                 said.append((Metric.INVENTORY, self.gear.inventory))
         else:
-            readings, facts = await self.gear.read(asker, _COUNTERS if counters else _STATUS, system.uptime_cs)
+            due = _COUNTERS if counters else _STATUS
+            numbers = Asker(asker.contact, self.reading, asker.poisons)
+            readings, facts = await self.gear.read(numbers, due, system.uptime_cs)
         if readings.readings or readings.missed:
             said.append((Metric.READINGS, readings))
         said += ((Metric.FACTS, found) for found in facts)

@@ -17,14 +17,12 @@ def within(sources: Iterable[Source | None]) -> Iterator[Source]:
             yield from within(source.at)
 
 
-def _changing(spec: ValueSpec) -> Iterator[Source]:
+def changing(spec: ValueSpec) -> Iterator[Source]:
     """What a value needs anew in each poll."""
     yield spec.source
     yield from spec.plus
     yield from spec.divide_by
     yield from spec.share_with
-    for condition in spec.where:
-        yield condition.source
 
 
 def _lasting(spec: ValueSpec) -> Iterator[Source | None]:
@@ -40,30 +38,19 @@ class Wanted:
 
     columns: tuple[Column, ...]
     """All its own columns."""
-    changing: tuple[Column, ...]
-    """Those of them that are read in each poll."""
     foreign: tuple[Source, ...]
     """Sources in other tables."""
-    changing_foreign: tuple[Source, ...]
 
 
 def wanted(table: Table) -> Wanted:
     """What is asked for ``table``. Raises ValueError for an OID that is none (the loader lets none pass)."""
-    changing = [condition.source for condition in table.where]
-    lasting: list[Source | None] = list(table.label)
+    sources: list[Source | None] = [*table.label, *(condition.source for condition in table.where)]
     for spec in table.values:
-        changing += _changing(spec)
-        lasting += _lasting(spec)
-    for sources in (table.fields or {}).values():
-        changing += sources
-    moving = list(within(changing))
-    every = [*moving, *within(lasting)]
-    return Wanted(
-        columns=_columns(table, every),
-        changing=_columns(table, moving),
-        foreign=tuple(source for source in every if source.oid is not None),
-        changing_foreign=tuple(source for source in moving if source.oid is not None),
-    )
+        sources += (*changing(spec), *(condition.source for condition in spec.where), *_lasting(spec))
+    for some in (table.fields or {}).values():
+        sources += some
+    every = list(within(sources))
+    return Wanted(columns=_columns(table, every), foreign=tuple(source for source in every if source.oid is not None))
 
 
 def _columns(table: Table, sources: Iterable[Source]) -> tuple[Column, ...]:

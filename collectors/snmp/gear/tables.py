@@ -7,8 +7,8 @@ from collectors.snmp import ber, oid
 from collectors.snmp.batch import Asker, Group, batches
 from collectors.snmp.ber import VarBind
 from collectors.snmp.gear.model import Source, System, Table
-from collectors.snmp.gear.reading import facts_of, readings_of, rows_of
-from collectors.snmp.gear.sources import wanted
+from collectors.snmp.gear.reading import facts_of, readings_of, rows_of, tells
+from collectors.snmp.gear.sources import changing, wanted, within
 from collectors.snmp.gear.values import Row, instance_of, parts_of
 from collectors.snmp.interfaces import Column, is_present
 from collectors.snmp.walk import Walk, row_of
@@ -16,6 +16,7 @@ from kpi.gear import Fact, Reading
 
 SCALAR_ROW = b"\0"
 """The one row of a scalar group: the instance 0."""
+_NOTHING = VarBind(b"", ber.MISSING, None)
 _NESTED = 3
 """So often may the index of one lookup come from another."""
 
@@ -36,21 +37,18 @@ class TableState:
     marker: int | bytes | None = None
     """What ``Table.changed`` said when the rows were walked."""
     witnessed: bool = False
-    gone: int = 0
-    """Rows that did not answer any more."""
 
     _columns: tuple[Column, ...] = ()
-    _changing: dict[bytes, str] = field(default_factory=dict)
-    """Names of the columns that are asked again, by their OID."""
+    _prefixes: dict[str, bytes] = field(default_factory=dict)
+    """OIDs of its own columns, by name."""
     _foreign: tuple[Source, ...] = ()
-    _changing_foreign: tuple[Source, ...] = ()
+    _asked: tuple[tuple[bytes, ...], ...] = ()
+    """Instances that are asked again, by row."""
 
     def __post_init__(self) -> None:
         plan = wanted(self.table)
-        self._columns = plan.columns
-        self._changing = {column.prefix: column.name for column in plan.changing}
-        self._foreign = plan.foreign
-        self._changing_foreign = plan.changing_foreign
+        self._columns, self._foreign = plan.columns, plan.foreign
+        self._prefixes = {column.name: column.prefix for column in plan.columns}
 
     async def learn(self, asker: Asker) -> None:
         """Read the whole table. Raises as Asker.ask; after DeadlineReached it goes on where it stopped."""
@@ -63,15 +61,15 @@ class TableState:
             self.walk = self.walk or Walk(self._columns, row_of)
             await self.walk.run(asker.contact)
             self.rows, self.cut, self.walk = self.walk.rows, dict(self.walk.cut), None
-        self.foreign = {}
         await self._look_up(asker)
-        self.walked, self.gone = True, 0
+        self.walked = True
 
     async def _look_up(self, asker: Asker) -> None:
-        """Ask for what the rows point to in other tables, and for what that points to."""
+        """Ask for what the rows point to in other tables, and for what that points to; what is known is not asked
+        again."""
         if not self._foreign:
             return
-        asked: set[bytes] = set()
+        asked = set(self.foreign)
         for _ in range(_NESTED):
             names = {name for row in self._all_rows({}) for name in self._pointed(row, self._foreign)} - asked
             if not names:
@@ -93,29 +91,40 @@ class TableState:
             if name is not None:
                 yield name
 
-    def groups(self, key: int) -> Iterator[Group]:
-        """The instances of each row that are asked again, as groups of that key."""
-        by_name = {name: prefix for prefix, name in self._changing.items()}
-        for suffix, binds in self.rows.items():
-            oids = [by_name[name] + suffix for name in binds if name in by_name]
-            if self._changing_foreign:
-                parts = parts_of(suffix, self.table.index)
-                if parts is not None:
-                    row = Row(suffix, parts, binds, self.foreign, {})
-                    oids += self._pointed(row, self._changing_foreign)
-            if oids:
-                yield Group(key, tuple(dict.fromkeys(oids)))
+    def plan(self, known: Mapping[System, str]) -> None:
+        """Decide what is asked again, of each row that says anything: of its values those that told something, and the
+        states that its conditions look at. What told nothing is looked at when rows are looked for anew."""
+        self._asked = tuple(asked for row in self.passing(known) if (asked := self._asked_of(row)))
 
-    def forget_changing(self) -> None:
+    def _asked_of(self, row: Row) -> tuple[bytes, ...]:
+        told = [spec for spec in self.table.values if tells(spec, row)]
+        moving = list(within(source for spec in told for source in changing(spec)))
+        moving += within(source for some in (self.table.fields or {}).values() for source in some)
+        if moving:
+            judging = [condition.source for spec in told for condition in spec.where]
+            judging += (condition.source for condition in self.table.where)
+            moving += (source for source in within(judging) if self._is_state(source, row))
+        own = (source.column for source in moving if source.column is not None and source.column in row.binds)
+        oids = [self._prefixes[column] + row.suffix for column in own]
+        oids += self._pointed(row, [source for source in moving if source.oid is not None])
+        return tuple(dict.fromkeys(oids))
+
+    def groups(self, key: int) -> Iterator[Group]:
+        """What is asked again, a group of that key for each row."""
+        return (Group(key, asked) for asked in self._asked)
+
+    @staticmethod
+    def _is_state(source: Source, row: Row) -> bool:
+        """Numbers may move; what is text or an OID says what the row is."""
+        return source.column is not None and isinstance(row.binds.get(source.column, _NOTHING).value, int)
+
+    def forget(self, name: bytes) -> None:
         """Nothing old is to be taken for new: what is asked again is dropped before."""
-        names = set(self._changing.values())
-        for binds in self.rows.values():
-            for name in names & binds.keys():
-                binds[name] = VarBind(b"", ber.MISSING, None)
+        self.take(name, _NOTHING)
 
     def take(self, name: bytes, bind: VarBind) -> None:
         """One instance that was asked again."""
-        for prefix, column in self._changing.items():
+        for column, prefix in self._prefixes.items():
             if name.startswith(prefix) and (row := self.rows.get(name[len(prefix) :])) is not None:
                 row[column] = bind
                 return

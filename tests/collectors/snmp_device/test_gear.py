@@ -1,10 +1,12 @@
 """A device with a profile, from first contact through the steady state: what is asked, and what is said."""
 
 import dataclasses
+import re
 
 import pytest
 
 from collectors.snmp.gear.library import Library
+from collectors.snmp.gear.model import Condition, Source
 from kpi.gear import Facts, Inventory, Kind, Neighbor, Reading, Readings
 from kpi.model import Metric, Outcome
 from tests.collectors.snmp_device.access_point import (
@@ -226,3 +228,46 @@ async def test_of_alternatives_the_first_that_says_anything_counts(poller: MakeP
         await probe.poll(300)
     assert {one.instance for one in readings(probe).values()} == {"radios.3.1", "radios.4.1"}
     assert GET_NEXT not in {asked.pdu for asked in agent.log}
+
+
+async def test_what_told_nothing_is_asked_again_only_with_the_rows(poller: MakePoller) -> None:
+    agent = access_point()
+    agent.values[*arcs(RADIO), 4, 1] = (GAUGE, 65535)
+    async with serving(agent):
+        probe = poller(agent, library=OneProfile(RADIOS))
+        await probe.poll()
+        agent.log.clear()
+        await probe.poll(300)
+        asked = {oid for request in agent.log for oid in request.oids if oid[: len(arcs(RADIO))] == arcs(RADIO)}
+        assert asked == {(*arcs(RADIO), 3, 1), (*arcs(RADIO), 5, 1)}, "its noise, and whether it is switched on"
+        agent.values[*arcs(RADIO), 4, 1] = (GAUGE, 120)
+        await probe.poll(3300)
+    assert readings(probe)[Kind.CHANNEL_UTILIZATION].value == 12.0
+
+
+async def test_what_a_row_is_is_not_asked_again(poller: MakePoller) -> None:
+    """A condition on text or an OID says what a row is, one on a number how it does: hrStorageType, and a state."""
+    by_name = dataclasses.replace(RADIOS, where=(Condition(Source(column="2"), pattern=re.compile("GHz")),))
+    async with serving(access_point()) as agent:
+        probe = poller(agent, library=OneProfile(by_name))
+        await probe.poll()
+        agent.log.clear()
+        await probe.poll(300)
+        columns = {oid[len(arcs(RADIO))] for request in agent.log for oid in request.oids if oid[:9] == arcs(RADIO)[:9]}
+    assert columns == {3, 4}
+
+
+async def test_long_names_do_not_make_the_requests_for_numbers_small(poller: MakePoller) -> None:
+    agent = access_point()
+    for row in range(3, 60):
+        agent.values[*arcs(RADIO), 2, row] = (OCTETS, b"x" * 200)
+        agent.values[*arcs(RADIO), 3, row] = (GAUGE, 90)
+        agent.values[*arcs(RADIO), 5, row] = (INT, 1)
+    agent.most_octets = 1400
+    async with serving(agent):
+        probe = poller(agent, library=OneProfile(RADIOS))
+        await probe.poll()
+        agent.log.clear()
+        await probe.poll(300)
+        own = [request for request in agent.log if any(oid[:9] == arcs(RADIO)[:9] for oid in request.oids)]
+    assert len(own) <= 3, "116 numbers"
