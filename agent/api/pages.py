@@ -14,7 +14,8 @@ from fastapi.templating import Jinja2Templates
 from agent.api.events import Broadcaster
 from agent.history_view import RIBBON_S, Overview
 from agent.live import Live
-from agent.page import details, past
+from agent.page import details, gear, past
+from agent.page.gear_words import TEXT as GEAR_TEXT
 from agent.page.map import site_map
 from agent.page.now import SiteSeen, ended, page_now, seconds
 from agent.page.say import LANGUAGES, Say
@@ -129,6 +130,12 @@ def _deeper(app: FastAPI, pages: _Pages) -> None:
             figures=details.figure_rows(detail.figures, say),
             ports=details.port_rows(detail.ports, say),
             facts=details.facts(detail, names, say),
+            model=gear.model_says(detail.inventory, say),
+            gear=gear.sections(detail, say),
+            neighbours=gear.neighbour_rows(detail.neighbors, names, say),
+            sessions=gear.session_rows(detail.bgp_peers, detail.ospf_neighbors, say),
+            tree=gear.stp_facts(detail, say),
+            gear_text={key: say.of(words) for key, words in GEAR_TEXT.items()},
             ended=ended(troubles, names, now, say)[:MOST_ENDED],
         )
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from agent.history_view import Overview
 from agent.live import AgentNow, DeviceDetail, DeviceNow, FigureNow, PortNow
+from agent.page.gear import model_facts
 from agent.page.now import TONES, detail_says
 from agent.page.say import DASH, Say
 from agent.page.words import ROLES, STATES
@@ -63,7 +64,8 @@ def port_rows(ports: Sequence[PortNow], say: Say) -> list[dict[str, Any]]:
 def facts(detail: DeviceDetail, names: Mapping[str, str], say: Say) -> list[tuple[str, str]]:
     """Name and value, of what is known."""
     device, system = detail.device, detail.system
-    found = [(say("role"), say.of(ROLES[device.role])), (say("address"), device.address)]
+    found = [(say("role"), say.of(ROLES[device.role])), *model_facts(detail.inventory, say)]
+    found.append((say("address"), device.address))
     if device.parents:
         found.append((say("behind"), ", ".join(bare_name(names.get(p, p)) for p in device.parents)))
     for key in ("name", "descr", "location", "contact"):

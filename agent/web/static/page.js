@@ -121,12 +121,14 @@
 
   // One device
 
+  let told = null;
   function showDevice(now) {
     const here = document.querySelector("[data-device]").dataset.device;
     const d = now.devices.find((device) => device.id === here);
     if (!d) return;
     const state = byId("device-state");
-    if (!state.classList.contains(d.tone)) refresh();
+    if (!state.classList.contains(d.tone) || (told !== null && told !== d.told)) refresh();
+    told = d.told;
     tone(state, d.tone);
     put(state.querySelector("[data-word]"), d.word);
     put(byId("device-detail"), d.detail);
