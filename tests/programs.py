@@ -19,6 +19,11 @@ PACKAGES = {
     "mosquitto": "mosquitto",
     "mosquitto_sub": "mosquitto-clients",
     "mosquitto_passwd": "mosquitto",
+    "lldpd": "lldpd",
+    "zebra": "frr",
+    "bgpd_snmp.so": "frr-snmp",
+    "dummy-ups": "nut-server",
+    "upsc": "nut-client",
     "fping": "fping",
     "collectd": "collectd-core",
     "prometheus-snmp-exporter": "prometheus-snmp-exporter",
@@ -36,12 +41,16 @@ PACKAGES = {
 }
 """Program to the Debian package that holds it."""
 
-_DAEMON_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+_DAEMON_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/lib/frr", "/lib/nut")
 """Debian keeps daemons where an ordinary user's PATH does not look."""
+_MODULES = "*/frr/modules"
+"""Below /usr/lib: what FRR's daemons load, and a package of its own holds."""
 
 
 def find(program: str) -> str | None:
-    """The program's path, or None."""
+    """The path of the program, or of the module where it is one ("bgpd_snmp.so"), or None."""
+    if program.endswith(".so"):
+        return next(map(str, Path("/usr/lib").glob(f"{_MODULES}/{program}")), None)
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_DAEMON_FOLDERS))
     return shutil.which(program, path=path)
 
