@@ -61,8 +61,13 @@ def pair(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Pair]:
         yield Pair(probe, switches, middle)
 
 
-def names(polling: Polling, device: str) -> set[str]:
-    return {neighbour.remote_name for neighbour in polling.polled(device).fabric.neighbours}
+def hears(polling: Polling, device: str, *names: str) -> bool:
+    """Whether these are its neighbours, and nobody else."""
+    return {neighbour.remote_name for neighbour in polling.polled(device).fabric.neighbours} == set(names)
+
+
+async def both_hear(polling: Polling) -> None:
+    await polling.until(lambda: hears(polling, "one", "two.lab") and hears(polling, "two", "one.lab"), "both are heard")
 
 
 def churn(polling: Polling, device: str) -> NeighbourCounts:
@@ -74,8 +79,8 @@ def churn(polling: Polling, device: str) -> NeighbourCounts:
 
 async def test_each_holds_the_other_and_the_link_is_confirmed(pair: Pair) -> None:
     async with Polling(pair.probe, ADDRESSES) as polling, polling.rhythm(EVERY_S):
+        await both_hear(polling)
         for device, other in (("one", "two"), ("two", "one")):
-            await polling.until(lambda d=device, o=other: names(polling, d) == {f"{o}.lab"}, f"{device} holds {other}")
             (neighbour,) = polling.polled(device).fabric.neighbours
             assert (neighbour.protocol, neighbour.local_port, neighbour.remote_port) == ("lldp", "trunk", "trunk")
             assert neighbour.remote_chassis in {pair.mac(other), pair.mac(other, "mgmt")}
@@ -90,15 +95,14 @@ async def test_each_holds_the_other_and_the_link_is_confirmed(pair: Pair) -> Non
 async def test_a_pulled_cable_is_one_removed_and_put_back_one_added(pair: Pair, way: str) -> None:
     """Without carrier lldpd drops the neighbour at once; where a dumb switch keeps the carrier up, it ages out."""
     async with Polling(pair.probe, ADDRESSES) as polling, polling.rhythm(EVERY_S):
-        await polling.until(lambda: names(polling, "one") == {"two.lab"}, "two is heard")
-        await polling.until(lambda: names(polling, "two") == {"one.lab"}, "one is heard")
+        await both_hear(polling)
         churn(polling, "one")
         if way == "unplugged":
             pair.switches["two"].down("trunk")
             pair.middle.down("one")
         else:
             pair.middle.ip("link", "set", "two", "nomaster")
-        took_s = await polling.until(lambda: not names(polling, "one"), "two is gone", HOLD_S + 5)
+        took_s = await polling.until(lambda: hears(polling, "one"), "two is gone", HOLD_S + 5)
         if way == "silent":
             assert took_s > HOLD_S - 1 - EVERY_S, "not before what it said last has run out"
         gone = churn(polling, "one")
@@ -109,7 +113,7 @@ async def test_a_pulled_cable_is_one_removed_and_put_back_one_added(pair: Pair, 
             pair.middle.up("one")
         else:
             pair.middle.ip("link", "set", "two", "master", "br0")
-        await polling.until(lambda: names(polling, "one") == {"two.lab"}, "two is back")
+        await polling.until(lambda: hears(polling, "one", "two.lab"), "two is back")
         back = churn(polling, "one")
         assert (back.added, back.removed, back.infrastructure) == (1, 0, 1)
         (lost,) = [e for e in await polling.events("neighbour.lost") if e["device"] == "one"]
@@ -127,8 +131,7 @@ async def test_with_lldpds_own_default_it_is_still_the_same_link(pair: Pair) -> 
     """It names its ports by their MAC addresses, as end stations do: the link is found, churn counts, but as that of
     an end station."""
     async with Polling(pair.probe, ADDRESSES) as polling, polling.rhythm(EVERY_S):
-        await polling.until(lambda: names(polling, "one") == {"two.lab"}, "two is heard")
-        await polling.until(lambda: names(polling, "two") == {"one.lab"}, "one is heard")
+        await both_hear(polling)
         (neighbour,) = polling.polled("one").fabric.neighbours
         assert (neighbour.local_port, neighbour.remote_port) == ("trunk", pair.mac("two"))
         await polling.look()
@@ -137,7 +140,7 @@ async def test_with_lldpds_own_default_it_is_still_the_same_link(pair: Pair) -> 
         churn(polling, "one")
         pair.switches["two"].down("trunk")
         pair.middle.down("one")
-        await polling.until(lambda: not names(polling, "one"), "two is gone")
+        await polling.until(lambda: hears(polling, "one"), "two is gone")
         gone = churn(polling, "one")
         assert (gone.removed, gone.infrastructure) == (1, 0)
         assert await polling.events("neighbour.lost") == []
