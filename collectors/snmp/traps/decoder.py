@@ -15,7 +15,6 @@ from collectors.snmp.credentials import AuthProtocol, PrivProtocol, Secret, Secr
 from collectors.snmp.text import CUT, clean_text
 from collectors.snmp.traps.admission import Admitted
 from collectors.snmp.traps.model import Fate, Trap, Trusted
-from collectors.snmp.usm import master_key
 
 VARBINDS_MAX = 12
 """Kept of one trap; the richest of the standard ones has nine."""
@@ -164,6 +163,8 @@ class Decoder:
 def _master(auth: AuthProtocol | None, secret: Secret | None) -> bytes | None:
     if auth is None or secret is None:
         return None
+    from collectors.snmp.usm import master_key  # noqa: PLC0415 - cryptography: 7 MB that SNMPv2c does without
+
     return secret.octets if secret.kind is SecretKind.MASTER else master_key(auth, secret.octets)
 
 
