@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypedDict
 
-from agent.latest import Seen
+from agent.latest import Client, Seen
 from agent.live_gear import (
     BgpPeerNow,
+    ClientNow,
     GearNow,
     InventoryNow,
     ModelNow,
@@ -16,6 +17,7 @@ from agent.live_gear import (
 )
 from agent.monitor import Track
 from agent.polled import Polled
+from agent.privacy import Privacy
 from kpi.climate import limit_of
 from kpi.gear import UNITS, Bridge, Kind, Reading
 from kpi.gear_status import statuses
@@ -34,6 +36,7 @@ class Beyond(TypedDict, total=False):
 
     inventory: InventoryNow | None
     readings: Sequence[ReadingNow]
+    clients: Sequence[ClientNow]
     neighbors: Sequence[NeighborNow]
     bgp_peers: Sequence[BgpPeerNow]
     ospf_neighbors: Sequence[OspfNeighborNow]
@@ -69,8 +72,8 @@ def gear_now(track: Track, now: float, stamp: Stamp) -> GearNow | None:
     )
 
 
-def beyond_ports(track: Track, now: float, stamp: Stamp, links: Iterable[Link]) -> Beyond:
-    """All that a device tells, for its own document."""
+def beyond_ports(track: Track, now: float, stamp: Stamp, links: Iterable[Link], privacy: Privacy) -> Beyond:
+    """All that a device tells, for its own document, with names for clients instead of their addresses."""
     polled = track.polled
     if polled is None:
         return {}
@@ -85,7 +88,8 @@ def beyond_ports(track: Track, now: float, stamp: Stamp, links: Iterable[Link]) 
     devices = _at_ports(track, links)
     return {
         "inventory": inventory,
-        "readings": _readings(latest.readings(now), stamp),
+        "readings": _readings(latest.readings(now), stamp, privacy),
+        "clients": _clients(latest.clients(now), stamp, privacy),
         "neighbors": [
             NeighborNow(
                 protocol=n.protocol,
@@ -97,7 +101,8 @@ def beyond_ports(track: Track, now: float, stamp: Stamp, links: Iterable[Link]) 
                 remote_descr=n.remote_descr,
                 device=devices.get(n.local_port),
             )
-            for n in latest.neighbors
+            for n in map(privacy.neighbor, latest.neighbors)
+            if n is not None
         ],
         "bgp_peers": [
             BgpPeerNow(p.remote_address, p.remote_as, p.state, p.admin_up, p.established_s) for p in latest.bgp_peers
@@ -120,12 +125,18 @@ def _by_kind(readings: Iterable[Seen]) -> ByKind:
     return kinds
 
 
-def _readings(found: Sequence[Seen], stamp: Stamp) -> list[ReadingNow]:
+def _clients(found: Iterable[Client], stamp: Stamp, privacy: Privacy) -> list[ClientNow]:
+    if not privacy.tells:
+        return []
+    return [ClientNow(privacy.client(c.identity), c.rssi_dbm, c.snr_db, stamp(c.at)) for c in found]
+
+
+def _readings(found: Sequence[Seen], stamp: Stamp, privacy: Privacy) -> list[ReadingNow]:
     judged = statuses([seen.reading for seen in found])
     return [
         ReadingNow(
             kind=seen.reading.kind.value,
-            name=seen.reading.name,
+            name=privacy.text(seen.reading.name),
             value=seen.reading.value,
             unit=UNITS[seen.reading.kind],
             limit=limit_of(seen.reading) if seen.reading.kind is Kind.TEMPERATURE else seen.reading.limit,

@@ -1,18 +1,28 @@
 """What one device said last beyond its ports, for whoever looks: its identity, its readings, its neighbours and routes.
 
 Nothing here is a figure of a window (kpi/gear_accumulator.py makes those), and nothing of it is stored: an agent that
-begins asks anew. What tells of one client alone, and MAC addresses of clients, are left out (DESIGN section 7).
+begins asks anew. It is as the device said it: what leaves the box passes agent/privacy.py first (DESIGN section 7).
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import TypeVar
 
-from kpi.fabric import is_end_station
-from kpi.gear import BgpPeer, Bridge, Fact, Facts, Inventory, Kind, Neighbor, OspfNeighbor, Reading, Readings
+from kpi.gear import (
+    PER_CLIENT,
+    BgpPeer,
+    Bridge,
+    Fact,
+    Facts,
+    Inventory,
+    Kind,
+    Neighbor,
+    OspfNeighbor,
+    Reading,
+    Readings,
+)
 from kpi.levels import LONGEST_PERIOD_S
 from kpi.states import VALID_PERIODS
 
@@ -22,20 +32,11 @@ MOST_FACTS = 4096
 INTERVALS = 2
 SHOWN = frozenset({"neighbors", "bgp_peers", "ospf_neighbors", "bridge"})
 """Sorts of facts that are kept. Those that name clients (stations, forwarding tables) are not among them."""
-PER_CLIENT = (Kind.CLIENT_RSSI, Kind.CLIENT_SNR)
-"""Each reading is of one client: of all of them together the median is told."""
 COUNTERS = frozenset({
     Kind.DOT11_RETRIES, Kind.DOT11_TRANSMITTED, Kind.DOT11_FAILED, Kind.DOT11_FCS_ERRORS, Kind.DOT11_RECEIVED,
     Kind.LINE_BADS,
 })  # fmt: skip
 """Counters that say nothing by themselves; figures are made of them."""
-_MAC = re.compile(
-    r"(?:[0-9a-f]{2}[:-]){4}([0-9a-f]{2}[:-][0-9a-f]{2})|(?:[0-9a-f]{4}\.){2}([0-9a-f]{4})"
-    r"|[0-9a-f]{8}([0-9a-f]{4})",
-    re.IGNORECASE,
-)
-_ARCS = re.compile(r"(?:\d{1,3}\.){5,}\d{1,3}")
-"""An index that nobody named, and that may well be a MAC address."""
 Row = TypeVar("Row", bound=Fact)
 
 
@@ -44,6 +45,16 @@ class Seen:
     """One reading, and when it was read (monotonic seconds)."""
 
     reading: Reading
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One wireless client: ``identity`` is its MAC address, or what else its access point knows it by."""
+
+    identity: str
+    rssi_dbm: float | None
+    snr_db: float | None
     at: float
 
 
@@ -85,14 +96,35 @@ class Latest:
             self._facts[value.sort] = replace(value, rows=value.rows[:MOST_FACTS])
 
     def readings(self, now: float) -> list[Seen]:
-        """What still holds at ``now``, in the order of the device."""
-        return [seen for table in self._tables.values() if table.valid_at(now) for seen in table.rows]
+        """What still holds at ``now``, in the order of the device; of its clients' signals the median."""
+        found: list[Seen] = []
+        for name, table in self._tables.items():
+            if table.valid_at(now):
+                found += (seen for seen in table.rows if seen.reading.kind not in PER_CLIENT)
+                found += _medians(name, table)
+        return found
+
+    def clients(self, now: float) -> list[Client]:
+        """Its clients one by one, as far as it tells of each."""
+        found: dict[str, dict[Kind, Seen]] = defaultdict(dict)
+        for table in self._tables.values():
+            for seen in table.rows if table.valid_at(now) else ():
+                if seen.reading.kind in PER_CLIENT:
+                    found[seen.reading.client or seen.reading.instance][seen.reading.kind] = seen
+        return [
+            Client(
+                identity,
+                kinds[Kind.CLIENT_RSSI].reading.value if Kind.CLIENT_RSSI in kinds else None,
+                kinds[Kind.CLIENT_SNR].reading.value if Kind.CLIENT_SNR in kinds else None,
+                max(seen.at for seen in kinds.values()),
+            )
+            for identity, kinds in found.items()
+        ]
 
     @property
     def neighbors(self) -> Sequence[Neighbor]:
-        """As they were told last. What is no part of the network's own gear (a telephone, a computer) keeps its name
-        alone: its port and chassis are its MAC addresses."""
-        return [_without_macs(row) for row in self._rows("neighbors", Neighbor)]
+        """As they were told last."""
+        return self._rows("neighbors", Neighbor)
 
     @property
     def bgp_peers(self) -> Sequence[BgpPeer]:
@@ -118,7 +150,7 @@ class Latest:
                 told[table_of(reading)].append(reading)
         for name, rows in told.items():
             before = self._tables.get(name)
-            found = tuple(Seen(row, at) for row in _without_clients(rows))
+            found = tuple(Seen(row, at) for row in rows)
             if before is None:
                 self._tables[name] = _Table(at, found)
                 continue
@@ -133,36 +165,9 @@ def table_of(reading: Reading) -> str:
     return reading.instance.partition(".")[0]
 
 
-def public_name(name: str) -> str:
-    """A name without the whole of a MAC address: its last octets tell the rows of a table apart as well."""
-    if _ARCS.search(name):
-        return ""
-    return _MAC.sub(lambda found: "…" + (found[1] or found[2] or found[3]), name)
-
-
-def _without_clients(rows: Iterable[Reading]) -> list[Reading]:
-    """The readings as they may be shown."""
-    found: list[Reading] = []
-    clients: dict[Kind, list[Reading]] = defaultdict(list)
-    for row in rows:
-        if row.kind in PER_CLIENT:
-            clients[row.kind].append(row)
-        else:
-            found.append(replace(row, name=public_name(row.name)))
-    for kind, each in clients.items():
-        middle = median(row.value for row in each)
-        found.append(Reading(kind, f"{table_of(each[0])}.{kind}", "", round(middle, 1)))
-    return found
-
-
-def _without_macs(neighbor: Neighbor) -> Neighbor:
-    if not is_end_station(neighbor):
-        return replace(neighbor, remote_end="")
-    return replace(
-        neighbor,
-        remote_name=public_name(neighbor.remote_name),
-        remote_descr=public_name(neighbor.remote_descr),
-        remote_port="",
-        remote_chassis="",
-        remote_end="",
-    )
+def _medians(name: str, table: _Table) -> Iterable[Seen]:
+    """Of each kind that is told of single clients, one reading of all of them."""
+    for kind in PER_CLIENT:
+        values = [seen.reading.value for seen in table.rows if seen.reading.kind is kind]
+        if values:
+            yield Seen(Reading(kind, f"{name}.{kind}", "", round(median(values), 1)), table.at)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from agent.live_gear import (
     BgpPeerNow,
+    ClientNow,
     GearNow,
     InventoryNow,
     ModelNow,
@@ -108,6 +109,8 @@ class DeviceDetail:
     ports: Sequence[PortNow]
     inventory: InventoryNow | None = None
     readings: Sequence[ReadingNow] = ()
+    clients: Sequence[ClientNow] = ()
+    """Empty where [privacy] says that none are told of."""
     neighbors: Sequence[NeighborNow] = ()
     bgp_peers: Sequence[BgpPeerNow] = ()
     ospf_neighbors: Sequence[OspfNeighborNow] = ()

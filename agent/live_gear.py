@@ -60,9 +60,21 @@ class ReadingNow:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientNow:
+    """One wireless client, as its access point hears it. ``id`` is a keyed hash of its MAC address: the same at every
+    access point of the site, and of no use without the key, which stays on the box."""
+
+    id: str
+    rssi_dbm: float | None
+    snr_db: float | None
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
 class NeighborNow:
     """Who is at the other end of a port's cable, as LLDP, CDP or a kin of it tells. ``device``: its id where it is one
-    of those that are watched. Telephones and computers have no chassis and port here: those are their MAC addresses."""
+    of those that are watched. Of telephones and computers, port, chassis and what is a MAC address in a name are keyed
+    hashes."""
 
     protocol: str
     local_port: str

@@ -19,6 +19,7 @@ from agent.core import TOPOLOGY, Core
 from agent.folds import Folds
 from agent.measuring import Measuring
 from agent.planning import Planning
+from agent.privacy import Privacy, load_key
 from agent.profiles import load_library
 from agent.publishing import Publishing
 from agent.recorder import Recorder
@@ -77,6 +78,8 @@ class Parts:
         self.recorder = recorder = Recorder(store, clock, self._committed)
         self.links = stack.enter_context(Links())
         self.planning = Planning(settings, clock, self._apply, lambda: self.core.topology.parents)
+        key = await asyncio.to_thread(load_key, settings.store.path.parent)
+        self.privacy = Privacy(key, lambda: self.planning.settings.privacy.clients)
         self.boundary = Boundary()
         self.scheduler = Scheduler(clock, self.boundary)
         self.client = await stack.enter_async_context(self._make_client(clock))
@@ -89,7 +92,7 @@ class Parts:
                 clock=clock,
                 boundary=self.boundary,
                 ask_again=self._ask_again,
-                event=core.event,
+                event=lambda kind, **told: core.event(kind, **self.privacy.trap(told)),
             )
         )
         self.engine = stack.enter_context(self._make_engine(clock, core.monitor))
@@ -222,6 +225,7 @@ class Parts:
             notice=self._notice,
             in_maintenance=self.core.in_maintenance,
             topology=self.core.topology,
+            privacy=self.privacy,
         )
 
     def _say_opened(self) -> None:

@@ -29,6 +29,7 @@ from agent.live import (
 )
 from agent.monitor import Monitor, Track
 from agent.polled import Polled
+from agent.privacy import Privacy
 from agent.settings.models import Settings
 from agent.site import SitePlan
 from agent.timeline import Timeline
@@ -82,6 +83,7 @@ class View:
         lacking: Callable[[], str | None],
         in_maintenance: Callable[[str], bool],
         topology: Wiring,
+        privacy: Privacy,
         notice: Mapping[str, str] | None = None,
     ) -> None:
         """``agent()`` awaits the agent's own document; ``lacking()`` says what keeps it from being ready;
@@ -100,6 +102,7 @@ class View:
         self._notice = notice
         self._in_maintenance = in_maintenance
         self._topology = topology
+        self._privacy = privacy
 
     def site(self) -> SiteNow:
         site = self._settings().site
@@ -143,7 +146,7 @@ class View:
             window=_window(summary),
             figures=_figures(summary.figures if summary else ()),
             ports=self._ports(device_id, track.polled) if track.polled else [],
-            **beyond_ports(track, self._clock.monotonic(), self._stamp, self._topology.links),
+            **beyond_ports(track, self._clock.monotonic(), self._stamp, self._topology.links, self._privacy),
         )
 
     def topology(self) -> TopologyNow:

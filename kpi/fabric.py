@@ -5,6 +5,7 @@ each window's end. A difference between two polls counts in the window in which 
 comes after its window was closed counts in the one that is open.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -248,8 +249,8 @@ def key_of(neighbour: Neighbor) -> Key:
 
 def is_end_station(neighbour: Neighbor) -> bool:
     """Telephones and computers name their port by its MAC address (the default of ANSI/TIA-1057 endpoints [K]), what
-    forwards for others by a name or number."""
-    return is_mac(neighbour.remote_port)
+    forwards for others by a name or number. Telephones that CDP tells of are called by three letters and theirs."""
+    return is_mac(neighbour.remote_port) or _TELEPHONE.fullmatch(neighbour.remote_name) is not None
 
 
 def is_mac(text: str) -> bool:
@@ -259,6 +260,7 @@ def is_mac(text: str) -> bool:
 
 
 _HEX = frozenset("0123456789abcdef")
+_TELEPHONE = re.compile(r"[A-Z]{3}[0-9A-F]{12}", re.IGNORECASE)
 
 
 def _heard_twice(neighbours: Iterable[Neighbor]) -> set[Key]:

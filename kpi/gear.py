@@ -98,6 +98,9 @@ WIRELESS = (
 )  # fmt: skip
 """The kinds of the poll document's ``wireless``."""
 
+PER_CLIENT = (Kind.CLIENT_RSSI, Kind.CLIENT_SNR)
+"""Each reading is of one client."""
+
 SENSORS = (
     Kind.TEMPERATURE, Kind.VOLTAGE, Kind.CURRENT, Kind.POWER, Kind.FAN_SPEED, Kind.HUMIDITY, Kind.BATTERY_CHARGE,
     Kind.BATTERY_RUNTIME, Kind.LOAD,
@@ -118,6 +121,9 @@ class Reading:
     """What the device itself says must not be exceeded, in the unit of the kind."""
     port: int | None = None
     """ifIndex of the interface it belongs to."""
+    client: str = ""
+    """Of one client's signal: the client's MAC address, or what else tells its clients apart. It does not leave the
+    box."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@
       .maintenance   tuple[MaintenanceSettings]  devices, start, end, reason
       .mqtt          MqttSettings        enabled, host, port, transport, protocol, username, password, tls, ...
       .traps         TrapsSettings       enabled, host, port
+      .radio         RadioSettings       enabled, scan
+      .privacy       PrivacySettings     clients
       .http          HttpSettings        enabled, host, port, access_code, cert, key, plain_http, hosts
       .store         StoreSettings       path, max_bytes, ballast_bytes, keep_...
       .log           LogSettings         level
@@ -150,6 +152,32 @@ class TrapsSettings(Section):
     enabled: Flag = Field(False, description="Whether the agent listens for them.")
     host: ListenAddress = Field("0.0.0.0", description="Address to listen on; `::` takes IPv4 and IPv6.")  # noqa: S104 - devices speak from the LAN
     port: Port = Field(162, description="UDP port. Below 1024 it takes systemd, or a privilege the agent does not ask.")
+
+
+class RadioSettings(Section):
+    """The probe's own Wi-Fi, where the box has one: how well it hears its access point, and what else is in the air.
+
+    It is read by `iw`, or out of /proc/net/wireless where `iw` is not installed."""
+
+    enabled: Flag = Field(True, description="Whether it is read.")
+    scan: Flag = Field(
+        False,
+        description="Whether the agent makes a scan every five minutes to hear all networks around. It takes air time "
+        "and CAP_NET_ADMIN, which the unit does not give; without it those are listed that the system heard by itself.",
+    )
+
+
+ClientNames = Literal["hash", "none"]
+
+
+class PrivacySettings(Section):
+    """What leaves the box of the people who use the network."""
+
+    clients: ClientNames = Field(
+        "hash",
+        description="What stands for a client's MAC address in the API, on the page and in messages: `hash`, a keyed "
+        "hash of 12 digits whose key stays beside the database; `none`, nothing, and single clients are not told of.",
+    )
 
 
 def _number_as_text(value: Any) -> Any:
@@ -343,6 +371,8 @@ class Settings(Section):
     echo: EchoSettings = EchoSettings()
     snmp: SnmpSettings = SnmpSettings()
     traps: TrapsSettings = TrapsSettings()
+    radio: RadioSettings = RadioSettings()
+    privacy: PrivacySettings = PrivacySettings()
     credentials: tuple[CredentialSettings, ...] = Field((), alias="credential")
     devices: tuple[DeviceSettings, ...] = Field((), alias="device")
     maintenance: tuple[MaintenanceSettings, ...] = ()

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from agent.monitor import snmp_id
+from agent.privacy import Privacy
 from agent.settings import load
 from agent.settings.models import CredentialSettings
 from agent.site import SitePlan, SnmpPlan
@@ -35,6 +36,7 @@ async def test_what_a_device_does_in_its_maintenance_is_shown_as_that_and_degrad
             incidents=world.core.incidents,
             figures=world.core.summaries,
             topology=world.core.topology,
+            privacy=Privacy(bytes(32), lambda: settings.privacy.clients),
             history=cast("Any", None),
             settings=lambda: settings,
             plan=lambda: world.core.plan,

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from agent.monitor import snmp_id
+from agent.privacy import Privacy
 from agent.settings import load
 from agent.settings.models import CredentialSettings, PortsSettings
 from agent.site import SitePlan, SnmpPlan, Watchable
@@ -40,6 +41,7 @@ def view_of(world: World, folder: Path, links: Sequence[Link] = ()) -> View:
         incidents=world.core.incidents,
         figures=world.core.summaries,
         topology=world.core.topology,
+        privacy=Privacy(bytes(32), lambda: settings.privacy.clients),
         history=cast("Any", None),
         settings=lambda: settings,
         plan=lambda: world.core.plan,

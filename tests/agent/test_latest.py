@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.latest import Latest, public_name
+from agent.latest import Client, Latest
 from kpi.gear import Bridge, Facts, Forwarding, Inventory, Kind, Neighbor, Reading, Readings, Station
 
 PHONE = Neighbor("lldp", "ge4", "SEP001122334455", "00:11:22:33:44:55", "00:11:22:33:44:55", remote_end="x")
@@ -59,39 +59,29 @@ def test_what_is_older_than_two_periods_is_not_shown(read_at: tuple[float, ...],
     assert not values(latest, holds_until + 1)
 
 
-def test_of_single_clients_the_median_alone_is_kept_and_no_address() -> None:
+def test_of_single_clients_the_readings_show_the_median() -> None:
     latest = Latest()
-    rows = [reading(Kind.CLIENT_RSSI, dbm, f"stations.5.0.17.34.51.68.{n}", f"00:11:22:33:44:0{n}")
+    rows = [replace(reading(Kind.CLIENT_RSSI, dbm, f"stations.5.{n}"), client=f"00:11:22:33:44:0{n}")
             for n, dbm in enumerate((-50.0, -60.0, -80.0))]  # fmt: skip
-    latest.take(0.0, readings(*rows, reading(Kind.DOT11_RETRIES, 9, "dot11.4.1")))
-    (seen,) = latest.readings(0.0)
-    assert (seen.reading.kind, seen.reading.value, seen.reading.name) == (Kind.CLIENT_RSSI, -60.0, "")
-    assert "0.17.34" not in seen.reading.instance
+    snr = replace(reading(Kind.CLIENT_SNR, 35.0, "stations.6.1"), client="00:11:22:33:44:01")
+    latest.take(0.0, readings(*rows, snr, reading(Kind.DOT11_RETRIES, 9, "dot11.4.1")))
+    assert [(s.reading.kind, s.reading.value, s.reading.name) for s in latest.readings(0.0)] == [
+        (Kind.CLIENT_RSSI, -60.0, ""), (Kind.CLIENT_SNR, 35.0, ""),
+    ]  # fmt: skip
+    assert "00:11" not in repr(latest.readings(0.0))
+    assert latest.clients(0.0) == [
+        Client("00:11:22:33:44:00", -50.0, None, 0.0),
+        Client("00:11:22:33:44:01", -60.0, 35.0, 0.0),
+        Client("00:11:22:33:44:02", -80.0, None, 0.0),
+    ]
+    assert latest.clients(7201.0) == []
 
 
-@pytest.mark.parametrize(
-    ("name", "shown"),
-    [
-        ("wlan0", "wlan0"), ("Link to 00:11:22:aa:bb:CC", "Link to …bb:CC"), ("0011.22aa.bbcc", "…bbcc"),
-        ("00-11-22-33-44-55", "…44-55"), ("ap-001122334455", "ap-…4455"), ("SEP001122334455", "SEP…4455"), ("0.17.34.51.68.85", ""), ("1.2", "1.2"),
-        ("192.0.2.17", "192.0.2.17"), ("Battery 12.5 V", "Battery 12.5 V"),
-    ],
-)  # fmt: skip
-def test_no_name_tells_a_whole_mac_address(name: str, shown: str) -> None:
-    assert public_name(name) == shown
-    latest = Latest()
-    latest.take(0.0, readings(reading(Kind.RSSI, -60, "links.5.1", name)))
-    assert latest.readings(0.0)[0].reading.name == shown
-
-
-def test_neighbours_are_kept_whole_telephones_by_name_alone() -> None:
+def test_neighbours_are_those_of_the_last_whole_walk() -> None:
     latest = Latest()
     latest.take(0.0, Facts("neighbors", (PHONE, SWITCH), complete=True))
     latest.take(9.0, Facts("neighbors", (), complete=False))
-    phone, switch = latest.neighbors
-    assert (phone.remote_name, phone.remote_chassis, phone.remote_port) == ("SEP…4455", "", "")
-    assert phone.remote_end == ""
-    assert (switch.remote_chassis, switch.remote_port) == (SWITCH.remote_chassis, "ge24")
+    assert latest.neighbors == [PHONE, SWITCH]
     latest.take(20.0, Facts("neighbors", (), complete=True))
     assert latest.neighbors == []
 

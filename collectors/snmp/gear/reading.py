@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from collectors.snmp import oid
 from collectors.snmp.ber import VarBind
 from collectors.snmp.errors import DecodeError
-from collectors.snmp.gear.model import Reduce, Source, System, Table, ValueSpec
+from collectors.snmp.gear.model import Part, Reduce, Source, System, Table, ValueSpec
 from collectors.snmp.gear.values import Row, holds, number_of, parts_of, text_of
-from kpi.gear import SORTS, Fact, Kind, Reading
+from kpi.gear import PER_CLIENT, SORTS, Fact, Kind, Reading
 
 Binds = Mapping[str, VarBind]
 NAME_LIMIT = 80
@@ -79,7 +79,14 @@ def _reading(table: Table, spec: ValueSpec, row: Row, instance: str) -> Reading 
         value=value,
         limit=None if spec.limit is None else _scaled(spec, row, number_of(spec.limit, row)),
         port=None if port is None else int(port),
+        client=_client(table, row) if kind in PER_CLIENT else "",
     )
+
+
+def _client(table: Table, row: Row) -> str:
+    """Whose row it is: the MAC address in its index, else the index."""
+    told = next((part for kind, part in zip(table.index, row.parts, strict=False) if kind is Part.MAC), None)
+    return str(told) if told is not None else dotted(row.suffix)
 
 
 def tells(spec: ValueSpec, row: Row) -> bool:
