@@ -4,6 +4,7 @@ What one value may be stands here; what values must be to each other, and what m
 Descriptions go into the JSON schema that editors read (reference.py).
 """
 
+import dataclasses
 import difflib
 import re
 import warnings
@@ -25,7 +26,7 @@ from agent.settings.types import Expects, Flag, quoted, refuse
 from collectors.snmp import oid
 from collectors.snmp.gear.model import Every, Form, Part, Reduce, System
 from collectors.snmp.gear.placed import WRITTEN
-from kpi.gear import SORTS, Kind
+from kpi.gear import SORTS, UNITS, Kind
 
 
 class OneOrMore:
@@ -79,11 +80,16 @@ def _regex(text: str) -> str:
 _COLUMN = re.compile(r"[0-9]{1,10}(\.[0-9]{1,10}){0,15}")
 
 
+_INTERNET = "1.3.6.1."
+
+
 def _column(value: Any) -> Any:
     """Text; a whole number is taken as its digits."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if isinstance(text, str) and not _COLUMN.fullmatch(text):
         refuse(f'found {quoted(text)}, expected the number of a column, such as 5 or "1.5"')
+    if isinstance(text, str) and text.startswith(_INTERNET):
+        refuse(f"found {quoted(text)}, which is a whole OID", "Write what comes after entry, or oid instead of column.")
     return text
 
 
@@ -129,11 +135,18 @@ ProfileName = Annotated[str, AfterValidator(_name), Expects("the name of a profi
 Sort = Annotated[
     str, AfterValidator(_sort), Field(json_schema_extra={"enum": list(SORTS)}), Expects(" or ".join(SORTS))
 ]
-KindName = Annotated[Kind, Expects('the name of a kind, such as "temperature"')]
-FormName = Annotated[Form, Expects('the name of a form, such as "mac"')]
+KindName = Annotated[Kind, Expects("the name of a kind (config/README.md lists them with their units)")]
 Text = Annotated[str, Field(min_length=1), Expects("text in quotes, not empty")]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Whole = Annotated[int, Strict()]
+
+
+_UNITS_SAID = "; ".join(
+    f"{unit}: {', '.join(kind for kind in UNITS if UNITS[kind] == unit)}" for unit in dict.fromkeys(UNITS.values())
+)
+_FIELDS_SAID = "; ".join(
+    f"{sort}: {', '.join(one.name for one in dataclasses.fields(kind))}" for sort, kind in SORTS.items()
+)
 
 
 class _Table(BaseModel):
@@ -159,8 +172,10 @@ class SourceModel(_Table):
     at: Annotated[tuple["SourceModel", ...], OneOrMore()] = Field(
         (), description="For `oid`: the index there. Default: this row's own."
     )
-    form: FormName | None = Field(None, description="What the octets are read as.")
-    pattern: Regex | None = Field(None, description="Searched for; group 1, or the whole match, is the value.")
+    form: Form | None = Field(None, description="What the octets are read as.")
+    pattern: Regex | None = Field(
+        None, description="A regular expression, searched for; group 1, or the whole match, is the value."
+    )
     template: Text | None = Field(None, description="{1} {2}: the groups of `pattern`, or the parts of `join`.")
     map: dict[str, str] | None = Field(
         None, description='By the value\'s text; others are no value, unless "*" is listed.'
@@ -168,7 +183,7 @@ class SourceModel(_Table):
 
 
 Sources = Annotated[tuple[SourceModel, ...], OneOrMore()]
-Words = Annotated[tuple[Word, ...], Field(min_length=1)]
+Words = Annotated[tuple[Word, ...], Field(min_length=1), OneOrMore()]
 
 
 class ConditionModel(SourceModel):
@@ -184,9 +199,7 @@ Conditions = Annotated[tuple[ConditionModel, ...], OneOrMore()]
 class ValueModel(SourceModel):
     """One reading a row: (number + plus) x scale x scale_by / divide_by / 10^decimals_by + offset, in its unit."""
 
-    kind: Annotated[Kind, Expects('the name of a kind, such as "temperature"')] | None = Field(
-        None, description="What it measures, which also fixes the unit."
-    )
+    kind: KindName | None = Field(None, description=f"What it measures, in the unit of the kind. {_UNITS_SAID}")
     kind_by: SourceModel | None = Field(None, description="Instead of `kind`: a source whose text is the kind.")
     scale: Number = Field(1.0, description="The number is multiplied by it.")
     plus: Sources = Field((), description="The numbers of these are added before scaling, of those that have one.")
@@ -219,7 +232,10 @@ class TableModel(_Table):
         None, description="OID of the entry; columns are below it. {sysObjectID:10}.1: its first ten arcs, then 1."
     )
     scalar: Flag = Field(False, description="Columns have the instance 0; the table is one row.")
-    index: Annotated[tuple[Part, ...], OneOrMore()] = Field((), description="How the index is made.")
+    index: Annotated[tuple[Part, ...], OneOrMore()] = Field(
+        (),
+        description="The index, part by part; a row whose index is not made like that is left out. Default: numbers.",
+    )
     every: Every = Field(Every.COUNTERS, description="status: 60 s, counters: 300 s, static: 1 h.")
     volatile: Flag = Field(False, description="Rows come and go: walked at each reading.")
     changed: OwnOid | None = Field(None, description="With `volatile`: a scalar that moves when rows changed.")
@@ -231,7 +247,7 @@ class TableModel(_Table):
     witness: OwnOid | None = Field(None, description="A count of 0 is believed when something lies below it.")
     value: tuple[ValueModel, ...] = Field((), description="One reading a row.")
     sort: Sort | None = Field(None, description="What each row becomes, instead of readings.")
-    field: dict[str, Sources] | None = Field(None, description="Of that sort, by its field names.")
+    field: dict[str, Sources] | None = Field(None, description=f"By the names of the sort's fields. {_FIELDS_SAID}")
 
 
 class MatchModel(_Table):
@@ -264,7 +280,7 @@ class ProfileModel(_Table):
     without: Annotated[tuple[TableName, ...], OneOrMore()] = Field(
         (), description="Inherited or standard tables that it does not want."
     )
-    priority: Whole = Field(0, description="Breaks ties between profiles that match as well.")
+    priority: Whole = Field(0, description="Of profiles that match equally well the higher one counts.")
     match: tuple[MatchModel, ...] = Field((), description="Ways to recognise a device.")
     identity: IdentityModel = Field(IdentityModel(), description="Who the device is.")
     table: tuple[TableModel, ...] = Field((), description="What is read.")

@@ -127,6 +127,8 @@ def _wrong_table(key: Key, info: FieldInfo, value: object) -> tuple[str, str]:
     if name == "identity":
         return f"found {found(value)}, expected a section [identity]", ""
     example = '{ text = "..." }' if key[0] == "identity" else "{ column = 5 }"
+    if key[-1] == "join":
+        return f"found {found(value)}, expected a list of sources such as [{example}, {example}]", ""
     more = ", or a list of them" if is_list(info) else ""
     return f"found {found(value)}, expected a source such as {example}{more}", ""
 
@@ -155,8 +157,7 @@ def _suggest(key: Key) -> str:
         return f'Did you mean "{near[0]}"?'
     if elsewhere := [where for where, other in _PLACES.items() if name in fields(other)]:
         return f"It belongs {' or '.join(elsewhere)}."
-    near = difflib.get_close_matches(name.lower(), here, n=1)
-    return f'Did you mean "{near[0]}"?' if near else f"Known here: {', '.join(here)}."
+    return f"Known here: {', '.join(here)}."
 
 
 _PLACES: Mapping[str, type[BaseModel]] = {
