@@ -12,7 +12,7 @@ from agent.cli.targets import Given, settings_of, target_of
 from agent.cli.terminal import ConfigOption, JsonOption, aside, complain, out, print_json, progress
 
 if TYPE_CHECKING:
-    from collectors.snmp.document import PollTarget
+    from collectors.snmp.document import PollTarget, Remarks
     from collectors.snmp.gear.library import Library
 
 
@@ -44,7 +44,8 @@ def poll(
         typer.Option(metavar="N", min=1, max=65535, help="UDP port of targets that name none.", show_default="161"),
     ] = None,
     profile: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Read every target by this profile, to try it.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Read every target by this profile, to try it, and say what it did not get."),
     ] = None,
     cost: Annotated[bool, typer.Option("--cost", help="Also what watching it costs, by eight polls in a row.")] = False,
     config: ConfigOption = None,
@@ -60,28 +61,30 @@ def poll(
     settings = settings_of(config, needed=credential is not None)
     asked = [target_of(label, given, settings, port) for label in dict.fromkeys(targets)]
     waiting = {"timeout_s": timeout, "retries": retries, "deadline_s": deadline}
-    missed = asyncio.run(_poll(asked, _library(profile), waiting, cost=cost, json=json))
+    library, remarks = _library(profile)
+    missed = asyncio.run(_poll(asked, library, {**waiting, "remarks": remarks, "cost": cost}, json=json))
     raise typer.Exit(Exit.WRONG if missed else Exit.OK)
 
 
-def _library(profile: Path | None) -> "Library":
-    """The profiles, or one alone."""
+def _library(profile: Path | None) -> tuple["Library", "Remarks | None"]:
+    """The profiles; or one alone, and what tells of it what it did not get."""
+    from functools import partial
+
     from agent.profiles import OneProfile, load_library, load_profile
+    from agent.profiles.unread import unread
     from agent.settings import SettingsError
 
     library = load_library()
     if profile is None:
-        return library
+        return library, None
     try:
-        return OneProfile(load_profile(profile, library), library)
+        return OneProfile(load_profile(profile, library), library), partial(unread, profile)
     except SettingsError as error:
         complain(error.faults)
         raise typer.Exit(Exit.CONFIGURATION) from None
 
 
-async def _poll(
-    targets: Sequence["PollTarget"], library: "Library", waiting: dict[str, Any], *, cost: bool, json: bool
-) -> int:
+async def _poll(targets: Sequence["PollTarget"], library: "Library", how: dict[str, Any], *, json: bool) -> int:
     """Polls and prints. How many did not answer."""
     from collectors.clock import SystemClock
     from collectors.snmp.client import SnmpClient
@@ -90,9 +93,7 @@ async def _poll(
     clock, missed = SystemClock(), 0
     with progress("Polling", len(targets)) as bar:
         async with SnmpClient(clock) as client:
-            documents: AsyncIterator[dict[str, Any]] = poll_documents(
-                client, clock, targets, library, cost=cost, **waiting
-            )
+            documents: AsyncIterator[dict[str, Any]] = poll_documents(client, clock, targets, library, **how)
             async for document in documents:
                 missed += not document["answered"]
                 with aside(bar):

@@ -31,9 +31,10 @@ def tables(document: dict[str, Any]) -> Iterator[RenderableType]:
         yield from gear(document)
         if document.get("cost"):
             yield cost(document["cost"])
-    for error in document["errors"]:
-        yield Text(f"! {printable(error)}", style="yellow")
-    if document["errors"] or not document["interfaces"]:
+    wrong = (*document["errors"], *document.get("remarks", ()))
+    for sentence in wrong:
+        yield Text(f"! {printable(sentence)}", style="yellow")
+    if wrong or not document["interfaces"]:
         yield ""  # below the table its own box leaves a line
 
 

@@ -7,7 +7,7 @@ import asyncio
 import dataclasses
 import ipaddress
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,8 @@ from collectors.snmp.widths import PAIRS, best
 from kpi.gear import SENSORS, UNITS, WIRELESS, Bridge, Facts, Inventory, Reading, Readings
 
 Document = dict[str, Any]
+Remarks = Callable[[Gear], Sequence[str]]
+"""What is to be said of how a device was read, a sentence each."""
 
 TOGETHER = 16
 """Devices polled at a time."""
@@ -85,15 +87,23 @@ async def poll_documents(
     deadline_s: float = 60.0,
     together: int = TOGETHER,
     cost: bool = False,
+    remarks: Remarks | None = None,
 ) -> AsyncIterator[Document]:
     """A document for each target as it is finished, at most ``together`` at a time; with ``cost`` also what watching
-    it takes (collectors/snmp/cost.py), under "cost"."""
+    it takes (collectors/snmp/cost.py), under "cost", with ``remarks`` what those say, under "remarks"."""
     gate = asyncio.Semaphore(together)
 
     async def one(target: PollTarget) -> Document:
         async with gate:
             found = await poll_document(
-                client, clock, target, library, timeout_s=timeout_s, retries=retries, deadline_s=deadline_s
+                client,
+                clock,
+                target,
+                library,
+                timeout_s=timeout_s,
+                retries=retries,
+                deadline_s=deadline_s,
+                remarks=remarks,
             )
             if cost and found["answered"]:
                 settings = DeviceSettings(target.credential, target.port, timeout_s, retries)
@@ -121,10 +131,11 @@ async def poll_document(
     timeout_s: float = 2.0,
     retries: int = 1,
     deadline_s: float = 60.0,
+    remarks: Remarks | None = None,
 ) -> Document:
     """One poll of one device. Expected failures stand in ``errors`` as sentences."""
     began = clock.monotonic()
-    reader = _Reader(library)
+    reader = _Reader(library, remarks)
     try:
         peer = Peer(await resolve(target.host), target.port, target.credential)
     except (OSError, ValueError) as error:
@@ -154,8 +165,9 @@ async def resolve(host: str) -> str:
 class _Reader:
     """Reads a device part by part, so that what was had stays when a later part fails."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, remarks: Remarks | None) -> None:
         self.errors: list[str] = []
+        self._remarks = remarks
         self._scalars: dict[str, VarBind] = {}
         self._rows: Mapping[int, Row] = {}
         self._gear = Gear(library)
@@ -194,6 +206,7 @@ class _Reader:
             "identity": dataclasses.asdict(self._gear.inventory or Inventory()),
             "interfaces": [_interface(index, self._rows[index]) for index in sorted(self._rows)],
             **_gear(*self._gear.first(found.uptime_cs)),
+            **({} if self._remarks is None else {"remarks": list(self._remarks(self._gear))}),
         }
 
 

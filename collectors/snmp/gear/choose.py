@@ -24,10 +24,10 @@ async def choose(asker: Asker, library: Library, known: Mapping[System, str]) ->
     ranked: list[tuple[tuple[int, int, int, str], Match]] = []
     for entry in library.entries():
         for match in entry.matches:
-            fit = _fit(match, known)
-            if fit is not None:
+            arcs = fit(match, known)
+            if arcs is not None:
                 own = placed(match, known.get(System.OBJECT_ID, ""))
-                ranked.append(((fit, _conditions(match), entry.priority, entry.name), own))
+                ranked.append(((arcs, _conditions(match), entry.priority, entry.name), own))
     ranked.sort(key=lambda item: (item[0][0], item[0][1], item[0][2], item[0][3]), reverse=True)
     there = await present(asker, [match.present for _, match in ranked if match.present is not None])
     for (_, _, _, name), match in ranked:
@@ -38,7 +38,7 @@ async def choose(asker: Asker, library: Library, known: Mapping[System, str]) ->
     return None
 
 
-def _fit(match: Match, known: Mapping[System, str]) -> int | None:
+def fit(match: Match, known: Mapping[System, str]) -> int | None:
     """The arcs of the longest sysObjectID of the match that the device's begins with, 0 where it names none; None
     where it does not fit."""
     descr = known.get(System.DESCR, "")
