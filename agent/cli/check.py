@@ -60,6 +60,8 @@ def _print(examined: "Examined") -> None:
 
 
 def _print_profiles(profiles: "Checked") -> None:
+    from agent.profiles import SHIPPED
+
     console = out()
     for fault in (*profiles.faults, *profiles.warnings):
         flow(console, fault)
@@ -67,7 +69,9 @@ def _print_profiles(profiles: "Checked") -> None:
         count = _count(len(profiles.faults), "fault")
         flow(console, f"{count} in your profiles. The agent does without the files that have one.")
     elif profiles.files:
-        flow(console, f"{_count(len(profiles.files), 'profile')} of your own.")
+        flow(console, f"{_count(len(profiles.files), 'profile')} of your own in {profiles.directory}.")
+    if replacing := [file.name for file in profiles.files if (SHIPPED / file.name).exists()]:
+        flow(console, f"In the place of shipped ones: {', '.join(replacing)}.")
 
 
 def _count(number: int, noun: str) -> str:

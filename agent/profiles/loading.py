@@ -15,11 +15,13 @@ log = logging.getLogger("sonda.profiles")
 
 SHIPPED = Path(__file__).resolve().parents[2] / "config" / "profiles"
 OWN = Path("/etc/sonda/profiles")
+NAMED_BY = "SONDA_PROFILES"
+"""The environment variable that names another directory instead of OWN."""
 
 
 def own_directory() -> Path:
-    """Where users write their own: $SONDA_PROFILES, else OWN. One of a shipped one's name takes its place."""
-    return Path(os.environ.get("SONDA_PROFILES") or OWN)
+    """Where users write their own: what NAMED_BY names, else OWN. One of a shipped one's name takes its place."""
+    return Path(os.environ.get(NAMED_BY) or OWN)
 
 
 def load_library(*directories: Path) -> Library:
@@ -48,8 +50,9 @@ def examine_library(*directories: Path, thorough: bool = True) -> Library:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The user's own profiles: their files, and what is wrong with them."""
+    """The user's own profiles: where they lie, their files, and what is wrong with them."""
 
+    directory: Path
     files: tuple[Path, ...]
     faults: tuple[Fault, ...]
     warnings: tuple[Fault, ...]
@@ -62,7 +65,7 @@ def check_own() -> Checked:
     found = examine_library(SHIPPED, own, thorough=False)
     faults = tuple(fault for fault in found.faults if fault.severity is Severity.FAULT)
     warnings = tuple(fault for fault in found.faults if fault.severity is Severity.WARNING)
-    return Checked(tuple(files), faults, warnings)
+    return Checked(own, tuple(files), faults, warnings)
 
 
 def load_profile(file: Path, library: Library) -> Profile:
@@ -82,6 +85,9 @@ def _files(directory: Path, faults: list[Fault]) -> list[Path]:
     try:
         return sorted(file for file in directory.iterdir() if file.suffix == ".toml" and file.name[0] != ".")
     except FileNotFoundError:
+        if str(directory) == os.environ.get(NAMED_BY):
+            said = f"there is no such directory, and {NAMED_BY} names it"
+            faults.append(Fault("", said, place=Place(directory), severity=Severity.WARNING))
         return []
     except OSError as error:
         faults.append(Fault("", f"cannot be read: {error.strerror or error}", place=Place(directory)))

@@ -1,5 +1,6 @@
 """One profile's file: read whole with every fault, or only as far as it says how to recognise a device."""
 
+import difflib
 import re
 import tomllib
 from dataclasses import dataclass
@@ -56,7 +57,11 @@ def examine(file: Path) -> Document:
 
 
 def _examine(file: Path) -> Document:
+    if not file.exists():
+        return Document(file, None, Tree(files=[file]), (_not_there(file),))
     tree, faults = read_one(file)
+    if faults and not file.is_file():
+        return Document(file, None, tree, tuple(faults))
     if not is_name(file.stem):
         what = "a profile's name is its file's: expected small letters, digits and hyphens"
         faults.append(Fault("", what, place=Place(file)))
@@ -73,6 +78,12 @@ def _examine(file: Path) -> Document:
         faults += [rule_fault(rule, tree) for rule in broken(model) if hears(rule, faulty, tree)]
     ordered = in_order(faults, [file])
     return Document(file, None if ordered else model, tree, ordered)
+
+
+def _not_there(file: Path) -> Fault:
+    """The shipped ones are not looked through: what is meant lies beside it, or the name is wrong."""
+    near = difflib.get_close_matches(file.name, [other.name for other in file.parent.glob("*.toml")], n=1)
+    return Fault("", "there is no such file", f"Did you mean {file.parent / near[0]}?" if near else "", Place(file))
 
 
 def quick_head(file: Path) -> Head | None:

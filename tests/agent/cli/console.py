@@ -19,7 +19,7 @@ class Ended(NamedTuple):
 def sonda(
     *arguments: object, env: Mapping[str, str] | None = None, cwd: Path | None = None, ahead: Sequence[str] = ()
 ) -> Ended:
-    """Runs it to its end, in pipes, with no configuration of this machine; ``ahead`` starts it."""
+    """Runs it to its end, in pipes, with no configuration or profile of this machine; ``ahead`` starts it."""
     done = subprocess.run(
         [*ahead, str(SONDA), *map(str, arguments)],
         capture_output=True,
@@ -30,7 +30,7 @@ def sonda(
         env={
             **os.environ,
             "SONDA_CONFIG": "/nonexistent/sonda.toml",
-            "SONDA_PROFILES": "/nonexistent/profiles",
+            "SONDA_PROFILES": str(Path(__file__).parent),
             "COLUMNS": "80",
             **(env or {}),
         },

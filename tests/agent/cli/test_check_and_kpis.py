@@ -93,7 +93,7 @@ def test_own_profiles_are_checked_too(tmp_path: Path) -> None:
     good = sonda("check", "--config", write(tmp_path), env={"SONDA_PROFILES": str(own)})
     assert (good.code, good.err) == (0, "")
     assert f"{own}/mine.toml:1: warning: without: no inherited or standard table" in good.out
-    assert good.out.endswith("1 profile of your own.\n")
+    assert f"1 profile of your own in {own}." in " ".join(good.out.split())
     assert sonda("check", "--strict", "--config", write(tmp_path), env={"SONDA_PROFILES": str(own)}).code == 1
 
     (own / "other.toml").write_text("base = true\nalways = true\n")
@@ -105,6 +105,17 @@ def test_own_profiles_are_checked_too(tmp_path: Path) -> None:
     assert (said["ok"], said["faults"]) == (False, [])
     assert said["profiles"]["files"] == [str(own / "mine.toml"), str(own / "other.toml")]
     assert [(fault["line"], fault["setting"]) for fault in said["profiles"]["faults"]] == [(1, "base")]
+
+
+def test_own_profiles_that_hide_others_or_are_not_there_are_said(tmp_path: Path) -> None:
+    own = tmp_path / "profiles"
+    missing = sonda("check", "--config", write(tmp_path), env={"SONDA_PROFILES": str(own)})
+    assert f"{own}: warning: there is no such directory, and SONDA_PROFILES names it.\n" in missing.out
+    own.mkdir()
+    (own / "standard-ups.toml").write_text('[[match]]\ndescr = "x"\n')
+    found = sonda("check", "--config", write(tmp_path), env={"SONDA_PROFILES": str(own)})
+    assert (missing.code, found.code) == (0, 0)
+    assert found.out.endswith("In the place of shipped ones: standard-ups.toml.\n")
 
 
 def test_the_environment_names_the_file_too(tmp_path: Path) -> None:
