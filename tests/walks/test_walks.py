@@ -2,8 +2,11 @@
 
 NAME.snmprec is a walk (`sonda profile record`), NAME.json the parts of the poll document that it must give, readings as
 [kind, name, value]. The walks here are made up after the MIBs, not taken from anybody's device.
+
+`python -m tests.walks.test_walks` writes what new walks give, to be read before it is committed.
 """
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ HERE = Path(__file__).parent
 WALKS = sorted(path.stem for path in HERE.glob("*.snmprec"))
 IP_ADDRESS = 0x40
 _READINGS = frozenset({"wireless", "sensors", "other"})
+_PARTS = ("identity", "wireless", "sensors", "other", "neighbors", "bgp_peers", "ospf_neighbors", "stp")
 
 
 def agent_of(file: Path) -> ScriptedAgent:
@@ -56,11 +60,35 @@ def test_there_are_walks() -> None:
     assert len(WALKS) >= 3
 
 
+async def polled(file: Path) -> dict[str, Any]:
+    """The poll document of a device that says what the walk says."""
+    async with serving(agent_of(file)) as agent, SnmpClient(SystemClock()) as client:
+        target = PollTarget(file.stem, "127.0.0.1", agent.port, Community("2c", b"public"))
+        return await poll_document(client, SystemClock(), target, load_library())
+
+
 @pytest.mark.parametrize("name", WALKS)
 async def test_a_walk_gives_what_stands_beside_it(name: str) -> None:
-    expected = json.loads((HERE / f"{name}.json").read_text())
-    async with serving(agent_of(HERE / f"{name}.snmprec")) as agent, SnmpClient(SystemClock()) as client:
-        target = PollTarget(name, "127.0.0.1", agent.port, Community("2c", b"public"))
-        document = await poll_document(client, SystemClock(), target, load_library())
+    beside = HERE / f"{name}.json"
+    assert beside.exists(), "what must come of it is missing: python -m tests.walks.test_walks writes what comes of it"
+    expected = json.loads(beside.read_text())
+    document = await polled(HERE / f"{name}.snmprec")
     assert document["errors"] == []
     assert {part: told(document, part) for part in expected} == expected
+
+
+def expectation(document: dict[str, Any]) -> str:
+    """All that the device has, a row a line."""
+    parts = []
+    for part in _PARTS:
+        if said := told(document, part):
+            rows = [json.dumps(row) for row in said] if isinstance(said, list) else []
+            parts.append(f'  "{part}": ' + ("[\n    " + ",\n    ".join(rows) + "\n  ]" if rows else json.dumps(said)))
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+if __name__ == "__main__":
+    for missing in (HERE / f"{name}.json" for name in WALKS):
+        if not missing.exists():
+            missing.write_text(expectation(asyncio.run(polled(missing.with_suffix(".snmprec")))))
+            print(f"{missing}\n{missing.read_text()}", end="")
