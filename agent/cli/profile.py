@@ -39,7 +39,8 @@ def record(
     """Walk a device and write down what it said, for the test of a profile.
 
     Written: what the standard MIBs and the make's own say. The community and the names that people gave (device,
-    contact, place, ports, neighbours) are replaced by "name" wherever they stand; serial numbers and addresses stay.
+    contact, place, ports, neighbours) are replaced by "name" wherever they stand, if a standard MIB tells them; what
+    only the make's own tables tell stays, as do serial numbers and addresses.
     Exit 1: the device did not answer, or fell silent.
     """
     import asyncio
@@ -56,7 +57,10 @@ def record(
     if json:
         print_json({"file": str(out), "instances": len(found.lines), "trouble": found.trouble})
     else:
-        say(f"{len(found.lines)} values in {out}. Serial numbers, MAC and IP addresses are in it: look through it.")
+        say(
+            f"{len(found.lines)} values in {out}. "
+            "Serial numbers, addresses and names of the make's own tables are in it: look through it."
+        )
         if found.trouble:
             say(f"It ends early: {found.trouble}.")
     raise typer.Exit(Exit.WRONG if found.trouble else Exit.OK)
