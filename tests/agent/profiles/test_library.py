@@ -12,7 +12,7 @@ from agent.profiles.reference import json_schema
 from agent.settings import SettingsError, Severity
 from collectors.snmp.gear.library import Library as WhatTheEngineNeeds
 from collectors.snmp.gear.model import Profile, Source
-from kpi.gear import Kind
+from kpi.gear import UNITS, Kind
 
 SCHEMA = SHIPPED / "schema.json"
 
@@ -276,7 +276,7 @@ mask = 255
 drop = [0, 65535]
 least = -110
 most = 0.5
-where = { column = 9, within = ["x"] }
+where = { column = 9, within = "x" }
 name = { join = [{ text = "a" }, { index = 1 }], template = "{1}-{2}" }
 port = { index = 1 }
 limit = { column = 6 }
@@ -400,5 +400,32 @@ def test_the_example_of_the_page_is_sound(tmp_path: Path) -> None:
     own = written(tmp_path / "own", example=page.split("```toml\n#:schema", 1)[1].split("\n", 1)[1].split("```")[0])
     library = examine_library(SHIPPED, own, thorough=False)
     assert library.faults == ()
-    first, *inherited = [table.name for table in library.profile("example").tables]
-    assert first == "room" and any(name.startswith("ups-") for name in inherited)
+    first, second, *inherited = [table.name for table in library.profile("example").tables]
+    assert (first, second) == ("room", "neighbours")
+    assert any(name.startswith("ups-") for name in inherited)
+
+
+def test_the_page_lists_each_kind_with_its_unit() -> None:
+    page = (SHIPPED.parent / "README.md").read_text().partition("| unit | kinds |\n|---|---|\n")[2].partition("\n\n")[0]
+    units = {"a number; of states 0 or 1": "1", "°C": "Cel"}
+    listed = {
+        Kind(kind): units.get(unit, unit)
+        for unit, kinds in (row.strip("| ").split(" | ") for row in page.splitlines())
+        for kind in kinds.replace("`", "").split(", ")
+    }
+    assert listed == UNITS
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("upps.toml", "{own}/upps.toml: there is no such file. Did you mean {own}/ups.toml?"),
+        ("", "{own}: a directory, expected a TOML file. Name the file itself."),
+        ("elsewhere/x.toml", "{own}/elsewhere/x.toml: there is no such file."),
+    ],
+)
+def test_a_file_to_try_that_is_none(tmp_path: Path, name: str, said: str) -> None:
+    own = written(tmp_path / "own", ups='[[match]]\ndescr = "x"\n')
+    with pytest.raises(SettingsError) as raised:
+        load_profile(own / name, load_library(own))
+    assert [str(fault) for fault in raised.value.faults] == [said.format(own=own)]
