@@ -56,7 +56,8 @@ def _print(running: "Running") -> None:
     flow(
         console,
         "Events and states reach page and broker at once; summaries come as their windows close, every five minutes by "
-        "the clock. In the first two minutes the access point in the garden loses its power and comes back, and a "
-        "loose cable makes a link flap (switch on the first floor, port 14).",
+        "the clock. In the first two minutes the access point in the garden loses its power and comes back, a loose "
+        "cable makes a link flap (switch on the first floor, port 14), and the guests' Wi-Fi fills up; after three "
+        "and a half the mains fails, and the UPS takes over.",
     )
     flow(console, "Stop it with Ctrl-C; it leaves nothing behind.")

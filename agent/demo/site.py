@@ -2,7 +2,8 @@
 
 Within the first two minutes: from 8 s on a cable at port 14 of the upper switch comes loose again and again; from 30 s
 to 70 s the access point in the garden has no power (and its port no link), then it has restarted; Wi-Fi fills up; at
-150 s, and every quarter of an hour, the gateway has a hiccup.
+150 s, and every quarter of an hour, the gateway has a hiccup. From 210 s to 255 s, and every twenty minutes, the mains
+is away and the UPS runs on its battery.
 """
 
 from dataclasses import dataclass
@@ -13,10 +14,12 @@ from kpi.model import Role
 DAY_S = 86400.0
 ETHERNET, RADIO, LOOPBACK, OTHER = 6, 71, 24, 1
 """ifType (IANAifType-MIB)."""
+WITH_MAC = frozenset({ETHERNET, RADIO})
 
 QUIET = Traffic(0.0)
 LOOSE_CABLE = Cycle(first_s=8.0, every_s=24.0, lasts_s=11.0)
 NO_POWER = Cycle(first_s=30.0, every_s=600.0, lasts_s=40.0)
+MAINS_AWAY = Cycle(first_s=210.0, every_s=1200.0, lasts_s=45.0)
 HICCUP = Cycle(first_s=150.0, every_s=900.0, lasts_s=5.0)
 WIFI_S = 240.0
 """Guests come and go."""
@@ -54,6 +57,18 @@ class Port:
     down: Cycle | None = None
     error_share: float = 0.0
     """Of the packets that come in."""
+    far: tuple[str, int] | None = None
+    """Device and port at the other end of its cable; told at one end."""
+    poe_w: float = 0.0
+    """Power that it gives while it has a link."""
+
+    @property
+    def has_mac(self) -> bool:
+        return self.kind in WITH_MAC
+
+    def has_link(self, t: float) -> bool:
+        """Whether it is up at ``t``."""
+        return self.linked and self.enabled and not (self.down is not None and self.down.active(t))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +79,35 @@ class Radio:
     ssid: str
     channel: int
     most_clients: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sensor:
+    """A thermometer ("celsius") or a fan ("rpm"), and how it breathes."""
+
+    name: str
+    unit: str
+    mean: float
+    share: float = 0.03
+    period_s: float = 240.0
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """Something that fills: a disk, or "Physical memory"."""
+
+    name: str
+    size_gib: float
+    used: float
+    """Share, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """Toner."""
+
+    name: str
+    left_pct: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +134,11 @@ class Simulated:
     page: bool = False
     number: int = 0
     """Makes MAC addresses and the like differ."""
+    sensors: tuple[Sensor, ...] = ()
+    disks: tuple[Disk, ...] = ()
+    poe_w: int = 0
+    """What it can give over Ethernet at most; 0: it gives none."""
+    supplies: tuple[Supply, ...] = ()
 
     def booted_s(self, t: float) -> float:
         """When it last started."""
@@ -110,14 +159,19 @@ def _switch_port(index: int, number: int, uses: dict[int, Port]) -> Port:
         return Port(index, name, descr, linked=False, enabled=index % 11 != 0)
     share = 40_000.0 * 1.3 ** ((index * 5 + number) % 17)
     inward, outward = Traffic(share, day(index / 17)), Traffic(share * 4, day(index / 17 + 0.05))
-    return Port(index, name, descr, f"Desk {index}", ETHERNET, 1_000_000_000, inward, outward)
+    phone_w = 2.6 if index % 2 else 0.0
+    return Port(index, name, descr, f"Desk {index}", ETHERNET, 1_000_000_000, inward, outward, poe_w=phone_w)
 
 
-def _towards(index: int, other: Simulated, port: int, *, down: Cycle | None = None) -> Port:
+def _towards(index: int, other: Simulated, port: int, *, down: Cycle | None = None, poe_w: float = 0.0) -> Port:
     """A port whose cable ends at that port of ``other``: what goes out here comes in there."""
     there = next(p for p in other.ports if p.index == port)
     name, descr = f"ge{index}", f"Ethernet port {index}"
-    return Port(index, name, descr, other.name, ETHERNET, there.speed_bps, there.outward, there.inward, down=down)
+    far = other.id, port
+    return Port(
+        index, name, descr, other.name, ETHERNET, there.speed_bps, there.outward, there.inward, down=down, far=far,
+        poe_w=poe_w,
+    )  # fmt: skip
 
 
 def _switch(number: int, ports: int, uses: list[Port]) -> tuple[Port, ...]:
@@ -136,7 +190,7 @@ def _access_point(number: int, name: str, where: str, most: int, away: Cycle | N
         id=slug_of(name), name=name, role=Role.ACCESS_POINT, address=f"127.20.0.{number}", number=number,
         location=where,
         line=Line(1.1, 0.35, loss=0.0005, spike=0.02, waves=crowd),
-        model="XA-2", descr="Example Networks XA-2 access point, 2 radios", firmware="6.2.1",
+        model="XA-2", descr="Example Networks XA-2 access point, 2 radios", firmware="23.05.3",
         serial=f"XA2{number:05d}", up_s=31 * DAY_S, ports=ports, away=away, snmp=True, page=True,
         radios=(Radio(2, "guests", 6, most // 3), Radio(3, "guests", 44, most - most // 3)),
     )  # fmt: skip
@@ -157,7 +211,8 @@ def _internet(number: int, median_ms: float) -> Simulated:
 GATEWAY = Simulated(
     id="gateway", name="Gateway", role=Role.GATEWAY, address="127.20.0.1", number=1, location="Cellar, rack",
     line=Line(0.7, 0.25, hiccup=HICCUP), model="XR-1", descr="Example Networks XR-1 router", firmware="22.3.4",
-    serial="XR100017", up_s=48 * DAY_S, snmp=True, page=True,
+    serial="XR100017", up_s=48 * DAY_S, snmp=True, page=True, sensors=(Sensor("Processor", "celsius", 58.0),),
+    disks=(Disk("Physical memory", 1.0, 0.46), Disk("Flash", 4.0, 0.21)),
     ports=(
         Port(1, "wan", "Fibre to the provider", "Internet 300/100", ETHERNET, 10**9,
              Traffic(38e6, day(0.1)), Traffic(7e6, day(0.1))),
@@ -172,6 +227,9 @@ SERVER = Simulated(
     id="file-server", name="File server", role=Role.SERVER, address="127.20.0.20", number=20, location="Cellar, rack",
     line=Line(0.4, 0.35), model="XT-4", descr="Example file server, 4 disks", firmware="12.7", serial="XT400003",
     up_s=19 * DAY_S, snmp=True, page=True,
+    sensors=(Sensor("Air inlet", "celsius", 24.0), Sensor("Processor", "celsius", 47.0, 0.08, 110.0),
+             Sensor("Disk 1", "celsius", 36.0), Sensor("Disk 2", "celsius", 37.5), Sensor("Fan", "rpm", 1450.0)),
+    disks=(Disk("Physical memory", 16.0, 0.61), Disk("/", 64.0, 0.34), Disk("/data", 3600.0, 0.81)),
     ports=(
         Port(1, "lo", "Loopback", "", LOOPBACK, 0),
         Port(2, "eth0", "Ethernet", "", ETHERNET, 10**9, Traffic(21e6, day(0.33)), Traffic(5e6, day(0.33))),
@@ -189,6 +247,8 @@ PRINTER = Simulated(
     id="printer", name="Printer", role=Role.PRINTER, address="127.20.0.40", number=40, location="First floor, office",
     line=Line(1.7, 0.4, loss=0.0005, spike=0.02), model="XP-7", descr="Example Printing XP-7", firmware="1.18",
     serial="XP700123", up_s=3 * DAY_S, snmp=True, page=True,
+    supplies=(Supply("Black toner", 62.0), Supply("Cyan toner", 12.0), Supply("Magenta toner", 47.0),
+              Supply("Yellow toner", 71.0)),
     ports=(Port(1, "eth0", "Ethernet", "", ETHERNET, 10**8, Traffic(3e4, day(0.7)), Traffic(8e3, day(0.7))),),
 )  # fmt: skip
 
@@ -207,7 +267,8 @@ BETWEEN = Traffic(9e6, day(0.3)), Traffic(12e6, day(0.3))
 UPPER = Simulated(
     id="switch-first-floor", name="Switch first floor", role=Role.SWITCH, address="127.20.0.3", number=3,
     location="First floor, corridor", line=Line(0.6, 0.3), model="XS-24", firmware="9.1.0", serial="XS240007",
-    descr="Example Networks XS-24 switch, 24 ports", up_s=203 * DAY_S, snmp=True, page=True,
+    descr="Example Networks XS-24 switch, 24 ports", up_s=203 * DAY_S, snmp=True, page=True, poe_w=190,
+    sensors=(Sensor("Air inlet", "celsius", 26.0), Sensor("Processor", "celsius", 55.0)),
     ports=_switch(3, 24, [
         Port(1, "ge1", "Ethernet port 1", "Switch ground floor", ETHERNET, 10**9, BETWEEN[1], BETWEEN[0]),
         _towards(4, PRINTER, 1),
@@ -219,11 +280,14 @@ UPPER = Simulated(
 LOWER = Simulated(
     id="switch-ground-floor", name="Switch ground floor", role=Role.SWITCH, address="127.20.0.2", number=2,
     location="Cellar, rack", line=Line(0.5, 0.3), model="XS-48", descr="Example Networks XS-48 switch, 48 ports",
-    firmware="9.1.0", serial="XS480042", up_s=203 * DAY_S, snmp=True, page=True,
+    firmware="9.1.0", serial="XS480042", up_s=203 * DAY_S, snmp=True, page=True, poe_w=370,
+    sensors=(Sensor("Air inlet", "celsius", 23.0), Sensor("Processor", "celsius", 51.0), Sensor("Fan 1", "rpm", 4200.0),
+             Sensor("Fan 2", "rpm", 4150.0)),
     ports=_switch(2, 48, [
-        _towards(1, GATEWAY, 2), _towards(2, UPPER, 1), _towards(3, SERVER, 2), _towards(5, RECEPTION, 1),
-        _towards(6, HALL, 1), _towards(7, GARDEN, 1, down=NO_POWER), _towards(8, UPS, 1),
-        Port(9, "ge9", "Ethernet port 9", "Camera entrance", ETHERNET, 10**8, Traffic(4e6, day(0.6)), Traffic(2e4)),
+        _towards(1, GATEWAY, 2), _towards(2, UPPER, 1), _towards(3, SERVER, 2), _towards(5, RECEPTION, 1, poe_w=9.5),
+        _towards(6, HALL, 1, poe_w=13.0), _towards(7, GARDEN, 1, down=NO_POWER, poe_w=11.0), _towards(8, UPS, 1),
+        Port(9, "ge9", "Ethernet port 9", "Camera entrance", ETHERNET, 10**8, Traffic(4e6, day(0.6)), Traffic(2e4),
+             poe_w=6.2),
     ]),
 )  # fmt: skip
 

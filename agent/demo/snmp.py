@@ -10,8 +10,9 @@ from pysnmp.entity import config, engine
 from pysnmp.entity.rfc3413 import cmdrsp, context
 from pysnmp.proto import rfc1902, rfc1905
 
-from agent.demo.mib import Kind, Value, View, view_of
+from agent.demo.mib import View, view_of
 from agent.demo.site import Simulated
+from agent.demo.values import Kind, Value
 
 TYPES: dict[Kind, Any] = {
     Kind.INTEGER: rfc1902.Integer32,

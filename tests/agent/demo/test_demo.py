@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from agent.demo.site import GARDEN, NO_POWER, SITE
+from agent.demo.site import GARDEN, HALL, LOWER, NO_POWER, RECEPTION, SITE
 from tests.lab.agent import SONDA
 from tests.lab.daemon import free_port, wait_until
 from tests.programs import find, need
@@ -109,6 +109,7 @@ def test_a_site_is_alive_and_nothing_is_left_of_it(start: Callable[..., Demo], t
         assert {d["id"]: d["snmp"]["ports"] for d in devices if d["snmp"]} == {
             d.id: len(d.ports) for d in SITE if d.snmp
         }
+        demo.wait("what the devices tell beyond their ports", lambda: told_of(demo), 15)
         site = demo.json("/api/v1/site")
         assert "simulated" in site["notice"]["en"]
         assert "simulat" in site["notice"]["it"]
@@ -160,6 +161,20 @@ def retained(port: int, topics: str) -> list[str]:
     """What a subscriber of one second gets of the past, topic by topic; others have subscribed to more."""
     argv = [find("mosquitto_sub") or "", "-p", str(port), "-t", topics, "-W", "1", "-F", "%t"]
     return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.split()
+
+
+def told_of(demo: Demo) -> bool:
+    """Each device has said who it is; the access points of their guests, the UPS of its battery, a switch of who is
+    beside it."""
+    devices = {d["id"]: d for d in demo.json("/api/v1/devices")}
+    models = {d.id: d.model for d in SITE if d.snmp}
+    switch = demo.json(f"/api/v1/devices/{LOWER.id}")
+    return (
+        {device: (devices[device]["inventory"] or {}).get("model") for device in models} == models
+        and all((devices[ap.id]["gear"] or {}).get("wifi_clients") is not None for ap in (HALL, RECEPTION))
+        and (devices["ups"]["gear"] or {}).get("on_battery") is False
+        and {n["remote_name"] for n in switch["neighbors"]} >= {"gateway", HALL.id}
+    )
 
 
 @contextlib.contextmanager

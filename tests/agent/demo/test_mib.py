@@ -4,15 +4,19 @@ import itertools
 
 import pytest
 
-from agent.demo.mib import Kind, View, clients, view_of
+from agent.demo.mib import View, view_of
+from agent.demo.mib_gear import charge_pct, clients
+from agent.demo.mib_lldp import chassis
 from agent.demo.run import CONFIG
-from agent.demo.site import GARDEN, HALL, LOWER, NO_POWER, SITE, UPPER, UPS, Simulated
+from agent.demo.site import GARDEN, HALL, LOWER, MAINS_AWAY, NO_POWER, PRINTER, SITE, UPPER, UPS, Simulated
+from agent.demo.values import Kind
 from agent.settings import Surroundings, examine
 
 POLLED = [device for device in SITE if device.snmp]
 UPTIME = (1, 3, 6, 1, 2, 1, 1, 3, 0)
 IF = (1, 3, 6, 1, 2, 1, 2, 2, 1)
 IF_X = (1, 3, 6, 1, 2, 1, 31, 1, 1, 1)
+LLDP_REMOTE = (1, 0, 8802, 1, 1, 2, 1, 4, 1, 1)
 FDB_PORT = (1, 3, 6, 1, 2, 1, 17, 4, 3, 1, 2)
 OPER, LAST_CHANGE, IN_OCTETS = 8, 9, 10
 MOMENTS = [0.0, 1.0, 7.0, 9.0, 18.0, 20.0, 29.0, 31.0, 69.0, 71.0, 130.0, 300.0, 629.0, 631.0, 675.0, 1200.0]
@@ -116,12 +120,53 @@ def test_both_ends_of_a_cable_count_the_same() -> None:
     assert out_of_switch == pytest.approx(into_hall, abs=2)
 
 
-def test_the_ups_and_the_chassis_say_who_they_are() -> None:
-    view = view_of(UPS)
-    charge = number(view, (1, 3, 6, 1, 2, 1, 33, 1, 2, 4, 0), 5.0)
-    assert charge == 100
+def test_every_chassis_says_who_it_is() -> None:
     serials = [view_of(d).get((1, 3, 6, 1, 2, 1, 47, 1, 1, 1, 1, 11, 1), 0.0) for d in POLLED]
     assert len({s.value for s in serials if s is not None and s.value}) == len(POLLED)
+
+
+def test_the_battery_is_used_while_the_mains_is_away_and_charged_again() -> None:
+    began, ended = MAINS_AWAY.first_s, MAINS_AWAY.first_s + MAINS_AWAY.lasts_s
+    view = view_of(UPS)
+    ups = (1, 3, 6, 1, 2, 1, 33, 1)
+    source, seconds, bads, charge = (*ups, 4, 1, 0), (*ups, 2, 2, 0), (*ups, 3, 1, 0), (*ups, 2, 4, 0)
+    assert [number(view, source, t) for t in (0, began + 1, ended + 1)] == [3, 5, 3]
+    assert [number(view, seconds, t) for t in (0, began + 20, ended + 1)] == [0, 20, 0]
+    assert number(view, bads, ended) - number(view, bads, 0) == 1
+    assert 97 <= number(view, charge, began - 1) <= 100
+    low = number(view, charge, ended - 1)
+    assert 80 < low < 93
+    assert low < number(view, charge, ended + 120) < number(view, charge, MAINS_AWAY.every_s)
+    for t in range(0, 4000, 7):
+        assert 0 < charge_pct(float(t)) <= 100
+
+
+def test_power_over_ethernet_is_given_to_what_has_a_link() -> None:
+    used = (1, 3, 6, 1, 2, 1, 105, 1, 3, 1, 1, 4, 1)
+    before, without = number(view_of(LOWER), used, NO_POWER.first_s - 1), number(view_of(LOWER), used, NO_POWER.first_s)
+    assert 9 <= before - without <= 13
+    assert before < LOWER.poe_w
+
+
+def test_both_ends_of_a_cable_name_each_other_and_a_dead_end_is_forgotten() -> None:
+    def names(device: Simulated, t: float) -> set[str]:
+        found = whole(view_of(device), t)
+        return {v.decode() for name, _, v in found if name[:11] == (*LLDP_REMOTE, 9) and isinstance(v, bytes)}
+
+    assert names(LOWER, 0) == {"gateway", UPPER.id, "file-server", "access-point-reception", HALL.id, GARDEN.id}
+    assert names(UPPER, 0) == names(HALL, 0) == {LOWER.id}
+    assert names(LOWER, NO_POWER.first_s + 1) == names(LOWER, 0) - {GARDEN.id}
+    moved = (1, 0, 8802, 1, 1, 2, 1, 2, 1, 0)
+    assert number(view_of(LOWER), moved, 0) < number(view_of(LOWER), moved, NO_POWER.first_s + 1)
+
+
+def test_the_upper_switch_has_learnt_the_printer_at_its_port_and_the_rest_behind_the_lower_one() -> None:
+    prefix = FDB_PORT
+    at = {n[len(prefix) :]: v for n, _, v in whole(view_of(UPPER), 0) if n[: len(prefix)] == prefix}
+    ports = {d.id: at.pop(tuple(chassis(d))) for d in SITE if d.ports and d is not UPPER}
+    assert not at
+    assert ports.pop(PRINTER.id) == next(p.index for p in UPPER.ports if p.alias == PRINTER.name)
+    assert set(ports.values()) == {1}
 
 
 def test_the_configuration_names_the_devices_that_there_are() -> None:
