@@ -1,11 +1,12 @@
-"""The device's page: what it tells beyond its ports, in sections of groups, each group with values and a state."""
+"""What a device tells beyond its ports, on its page. A section has groups (a radio, a battery), each with values and a
+state; where each thing has one value alone (sensors, disks), it has cells."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from agent.live import DeviceDetail
+from agent.live import DeviceDetail, PortNow
 from agent.live_gear import BgpPeerNow, InventoryNow, NeighborNow, OspfNeighborNow, ReadingNow
 from agent.page.gear_words import JUDGED, LABELS, NAMES, STATUS, TEXT, YES_NO
 from agent.page.say import DASH, NB, Say
@@ -13,7 +14,7 @@ from kpi.gear import Kind
 from kpi.model import Status
 from kpi.sentence import bare_name
 
-MOST_GROUPS = 12
+MOST_SHOWN = 12
 """More of them are behind a tap, the worst and the fullest first."""
 TONES = {Status.GOOD: "good", Status.WARN: "attention", Status.BAD: "problem", Status.NONE: ""}
 _RANKS = {Status.BAD: 0, Status.WARN: 1, Status.GOOD: 2, Status.NONE: 2}
@@ -29,6 +30,8 @@ _SECTIONS: Mapping[str, frozenset[Kind]] = {
 }  # fmt: skip
 """Every other kind is wireless."""
 SECTIONS = ("wireless", *_SECTIONS)
+_CELLS = frozenset({"sensors", "resources"})
+_ORDER = {kind: place for place, kind in enumerate(LABELS)}
 _ELECTRIC = frozenset({Kind.VOLTAGE, Kind.CURRENT, Kind.POWER, Kind.TEMPERATURE})
 _SUPPLY = frozenset({Kind.BATTERY_CHARGE, Kind.BATTERY_RUNTIME, Kind.ON_BATTERY, Kind.LOAD})
 _NUMBERED = re.compile(r"(.*?)( ?\d*)")
@@ -39,12 +42,14 @@ _UNITS = {"1": "", "Cel": "°C"}
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """``lead``: what is to be known of it at once, "" for nothing; ``more``: groups behind a tap."""
+    """``lead``: what is to be known of it at once, "" for nothing; ``shown`` are groups, or cells, ``more`` those
+    behind a tap."""
 
     id: str
     title: str
     lead: str
-    groups: Sequence[dict[str, Any]]
+    cells: bool
+    shown: Sequence[dict[str, Any]]
     more: Sequence[dict[str, Any]]
     more_says: str
 
@@ -154,23 +159,34 @@ def _section_of(reading: ReadingNow, electric: frozenset[str]) -> str:
 
 
 def _section(name: str, readings: Sequence[ReadingNow], detail: DeviceDetail, say: Say) -> Section:
-    by_name: dict[str, list[ReadingNow]] = {}
-    for reading in readings:
-        if reading.kind != Kind.ON_BATTERY_SECONDS or reading.value > 0:
-            by_name.setdefault(reading.name, []).append(reading)
-    aliases = {port.index: port.alias for port in detail.ports if port.alias}
-    groups = [_group(own, rows, aliases, say) for own, rows in by_name.items()]
-    if len(groups) > MOST_GROUPS:
-        groups.sort(key=lambda group: group["rank"])
-    more = groups[MOST_GROUPS:]
+    if name in _CELLS:
+        shown = [_cell(reading, say) for reading in readings]
+    else:
+        shown = [_group(own, rows, detail.ports, say) for own, rows in _grouped(readings).items()]
+    if len(shown) > MOST_SHOWN:
+        shown.sort(key=lambda one: one["rank"])
+    more = shown[MOST_SHOWN:]
     return Section(
         id=name,
         title=say.of(TEXT[name]),
         lead=_lead(name, detail, say),
-        groups=groups[:MOST_GROUPS],
+        cells=name in _CELLS,
+        shown=shown[:MOST_SHOWN],
         more=more,
         more_says=say.of(TEXT["more"]).format(n=len(more)) if more else "",
     )
+
+
+def _grouped(readings: Sequence[ReadingNow]) -> dict[str, list[ReadingNow]]:
+    """By name, in the order of the device. "Output" and "Output 1" are one where there is no second."""
+    names = {reading.name for reading in readings}
+    groups: dict[str, list[ReadingNow]] = {}
+    for reading in readings:
+        if reading.kind == Kind.ON_BATTERY_SECONDS and reading.value == 0:
+            continue
+        alone = reading.name.removesuffix(" 1")
+        groups.setdefault(reading.name if f"{alone} 2" in names else alone, []).append(reading)
+    return groups
 
 
 def _lead(section: str, detail: DeviceDetail, say: Say) -> str:
@@ -189,23 +205,70 @@ def _lead(section: str, detail: DeviceDetail, say: Say) -> str:
     return ""
 
 
-def _group(name: str, readings: Sequence[ReadingNow], aliases: Mapping[int, str], say: Say) -> dict[str, Any]:
+def _cell(reading: ReadingNow, say: Say) -> dict[str, Any]:
+    status = Status(reading.status)
+    row = _value_row(reading, None, say)
+    beside = row["label"] if reading.kind in _SECTIONS["resources"] else row["limit"]
+    word = row["word"] or (say.of(STATUS[status]) if status is not Status.NONE else "")
+    return {
+        "name": _name(reading.name, say),
+        "value": row["value"],
+        "beside": beside,
+        "tone": TONES[status],
+        "word": word[:1].upper() + word[1:],
+        "rank": (_RANKS[status], -reading.value),
+    }
+
+
+def _group(name: str, readings: Sequence[ReadingNow], ports: Sequence[PortNow], say: Say) -> dict[str, Any]:
     worst = min((Status(r.status) for r in readings), key=lambda s: _RANKS[s])
     judged = any(Status(r.status) is not Status.NONE for r in readings)
-    port = next((r.port for r in readings if r.port is not None), None)
-    budget = next((r for r in readings if r.kind == Kind.POE_NOMINAL), None)
-    most = max((r.value for r in readings if r.kind == Kind.CLIENTS), default=0.0)
     state = (Status.GOOD if judged else Status.NONE) if worst in {Status.GOOD, Status.NONE} else worst
+    most = max((r.value for r in readings if r.kind == Kind.CLIENTS), default=0.0)
+    budget = next((r for r in readings if r.kind == Kind.POE_NOMINAL), None)
+    band = _band(readings, say)
+    beside = [band, next((bare_name(p.alias) for p in ports if _is_at(p, name, readings) and p.alias != p.name), "")]
     return {
         "name": _name(name, say),
-        "also": " · ".join(x for x in (_band(readings, say), bare_name(aliases.get(port, "")) if port else "") if x),
+        "also": " · ".join(part for part in beside if part),
         "tone": TONES[state],
         "word": say.of(STATUS[state]) if state is not Status.NONE else "",
         "rank": (_RANKS[worst], -most),
         "values": [
-            _value_row(r, budget, say) for r in readings if budget is None or r is not budget or len(readings) == 1
+            _value_row(r, budget, say)
+            for r in sorted(_as_channels(readings) if band else readings, key=lambda r: _ORDER[Kind(r.kind)])
+            if r is not budget or len(readings) == 1
         ],
     }
+
+
+def _is_at(port: PortNow, name: str, readings: Sequence[ReadingNow]) -> bool:
+    return port.name == name or any(r.port == port.index for r in readings)
+
+
+def _as_channels(readings: Sequence[ReadingNow]) -> list[ReadingNow]:
+    """Of a radio with clients: its channel, as people know it, and not also its frequency."""
+    if all(r.kind != Kind.CLIENTS for r in readings):
+        return list(readings)
+    known = any(r.kind == Kind.CHANNEL for r in readings)
+    found = []
+    for reading in readings:
+        if reading.kind == Kind.FREQUENCY:
+            channel = _channel_of(reading.value)
+            if known or channel is None:
+                continue
+            found.append(replace(reading, kind=Kind.CHANNEL.value, unit="1", value=channel))
+        else:
+            found.append(reading)
+    return found
+
+
+def _channel_of(mhz: float) -> int | None:
+    """IEEE 802.11-2020 17.3.8.4.2 and 15.4.4.3, annex E for 6 GHz: the channel with this centre."""
+    if mhz == 2484:
+        return 14
+    start = 2407 if mhz < 5000 else 5000 if mhz < 5925 else 5950
+    return round((mhz - start) / 5) if (mhz - start) % 5 == 0 else None
 
 
 def _name(name: str, say: Say) -> str:
