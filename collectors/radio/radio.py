@@ -10,7 +10,7 @@ from pathlib import Path
 
 from collectors.clock import Clock
 from collectors.radio import iw
-from collectors.radio.child import SCAN_S, TIMEOUT_S, Said, run_iw
+from collectors.radio.child import SCAN_S, TIMEOUT_S, Said, Trouble, run_iw
 from collectors.radio.model import Interface, Link, Network, Peer, Quality, Survey, channel_of
 from collectors.radio.wireless import qualities
 from kpi.gear import Kind, Reading, Readings
@@ -54,7 +54,7 @@ class Radio:
     noise_dbm: float | None = None
     use: Use | None = None
     """Only where the channels were surveyed in this reading."""
-    trouble: str | None = None
+    trouble: Trouble | None = None
 
     @property
     def signal_dbm(self) -> float | None:
@@ -128,7 +128,7 @@ class RadioCollector:
         ]
         return Seen(tuple(radios), self._channels, self._still_heard())
 
-    async def _radio(self, interface: Interface, trouble: str | None, *, wide: bool, scan: bool) -> Radio:
+    async def _radio(self, interface: Interface, trouble: Trouble | None, *, wide: bool, scan: bool) -> Radio:
         name, at = interface.name, self._clock.monotonic()
         quality = self._qualities().get(name)
         if trouble is not None:
@@ -154,7 +154,9 @@ class RadioCollector:
             trouble=next((reason for reason in troubles if reason is not None), None),
         )
 
-    async def _look_around(self, name: str, tuned: float | None, *, scan: bool) -> tuple[Use | None, list[str | None]]:
+    async def _look_around(
+        self, name: str, tuned: float | None, *, scan: bool
+    ) -> tuple[Use | None, list[Trouble | None]]:
         """Channels and networks; how the channel in use was used, and what went wrong."""
         surveyed = await self._ask(name, "survey", "dump")
         scanned = await self._ask(name, "scan", timeout_s=SCAN_S) if scan else None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from collectors.radio import child
-from collectors.radio.child import run_iw
+from collectors.radio.child import Trouble, run_iw
 
 
 @pytest.fixture
@@ -39,26 +39,26 @@ async def test_what_it_says_comes_back_whole(iw: Path) -> None:
 
 @pytest.mark.usefixtures("iw")
 async def test_a_box_without_it_says_so() -> None:
-    assert (await run_iw(["dev"])).reason == "iw is not installed"
+    assert (await run_iw(["dev"])).reason == Trouble.NOT_INSTALLED
 
 
 async def test_a_program_that_cannot_be_started_is_a_reason(iw: Path) -> None:
     write(iw, "", by="/nowhere/at/all")
-    assert (await run_iw(["dev"])).reason == "iw cannot be started (No such file or directory)"
+    assert (await run_iw(["dev"])).reason == Trouble.NOT_STARTED
 
 
 @pytest.mark.parametrize(
     ("complaint", "reason"),
     [
-        ("command failed: Operation not supported (-95)", "this driver does not tell"),
-        ("command failed: No such device (-19)", "there is no such interface"),
-        ("command failed: Operation not permitted (-1)", "not permitted: a scan takes CAP_NET_ADMIN"),
-        ("nl80211 not found.", "the kernel has no nl80211"),
-        ("command failed: Unknown error (-529)", "iw failed (-529)"),
-        ("02:00:5e:aa:00:01 is odd", "iw failed (237)"),
+        ("command failed: Operation not supported (-95)", Trouble.UNSUPPORTED),
+        ("command failed: No such device (-19)", Trouble.NO_INTERFACE),
+        ("command failed: Operation not permitted (-1)", Trouble.NOT_PERMITTED),
+        ("nl80211 not found.", Trouble.NO_NL80211),
+        ("command failed: Unknown error (-529)", Trouble.FAILED),
+        ("02:00:5e:aa:00:01 is odd", Trouble.FAILED),
     ],
 )
-async def test_its_complaints_are_said_in_our_words(iw: Path, complaint: str, reason: str) -> None:
+async def test_its_complaints_are_read(iw: Path, complaint: str, reason: Trouble) -> None:
     write(iw, f'echo "{complaint}" >&2; exit 237')
     assert (await run_iw(["dev"])).reason == reason
 
@@ -66,7 +66,7 @@ async def test_its_complaints_are_said_in_our_words(iw: Path, complaint: str, re
 async def test_one_that_hangs_is_ended(iw: Path) -> None:
     write(iw, f"echo $$ > {iw}.pid; exec sleep 60")
     said = await run_iw(["dev"], 0.5)
-    assert (said.text, said.reason) == ("", "iw gave no answer within 0.5 s")
+    assert (said.text, said.reason) == ("", Trouble.TIMEOUT)
     assert not alive(Path(f"{iw}.pid"))
 
 
@@ -74,7 +74,7 @@ async def test_one_that_talks_without_end_is_ended(iw: Path, monkeypatch: pytest
     monkeypatch.setattr(child, "LIMIT", 100_000)
     write(iw, "exec yes")
     said = await run_iw(["dev"])
-    assert (len(said.text), said.reason) == (100_000, "iw said too much")
+    assert (len(said.text), said.reason) == (100_000, Trouble.TOO_MUCH)
 
 
 async def test_a_call_that_is_given_up_leaves_nothing_behind(iw: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from collectors.radio.child import Said
+from collectors.radio.child import Said, Trouble
 from collectors.radio.model import Interface, Link, Network, Survey
 from collectors.radio.radio import Heard, Radio, RadioCollector, Seen, Use, foreign, readings_of, use_between
 from kpi.gear import Kind
@@ -76,10 +76,10 @@ async def test_channels_and_networks_are_dumped_and_a_scan_is_made_only_where_as
 
 
 async def test_where_a_scan_is_refused_what_is_known_is_dumped(tmp_path: Path) -> None:
-    run = Iw(answers={"dev wlan0 scan": Said("", "not permitted: a scan takes CAP_NET_ADMIN")})
+    run = Iw(answers={"dev wlan0 scan": Said("", Trouble.NOT_PERMITTED)})
     seen = await collector(tmp_path, ManualClock(), run, "wlan0").read(wide=True, scan=True)
     assert len(seen.heard) == 3
-    assert seen.radios[0].trouble == "not permitted: a scan takes CAP_NET_ADMIN"
+    assert seen.radios[0].trouble == Trouble.NOT_PERMITTED
 
 
 async def test_a_survey_is_the_difference_to_the_one_before(tmp_path: Path) -> None:
@@ -153,12 +153,12 @@ async def test_networks_are_remembered_for_an_hour_after_they_were_heard(tmp_pat
 
 
 async def test_without_iw_the_old_table_tells_the_signal(tmp_path: Path) -> None:
-    run = Iw(answers={"dev": Said("", "iw is not installed")})
+    run = Iw(answers={"dev": Said("", Trouble.NOT_INSTALLED)})
     reader = collector(tmp_path, ManualClock(), run, wireless=(SAMPLES / "wireless.txt").read_text())
     seen = await reader.read(wide=True)
     assert run.asked == ["dev"]
     assert [(r.interface.name, r.signal_dbm, r.noise_dbm, r.trouble) for r in seen.radios] == [
-        ("wlan0", -56, None, "iw is not installed"), ("wlan1", -56, -95, "iw is not installed"),
+        ("wlan0", -56, None, Trouble.NOT_INSTALLED), ("wlan1", -56, -95, Trouble.NOT_INSTALLED),
     ]  # fmt: skip
     assert values(seen.radios[1]) == {Kind.NOISE_FLOOR: -95, Kind.RSSI: -56, Kind.CLIENT_RSSI: -56, Kind.SNR: 39}
 
