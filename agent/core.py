@@ -11,6 +11,7 @@ from agent.history import StateHistory
 from agent.incidents import KIND_DOWN, KIND_FAULT, KIND_LINK, PROBE, Incidents
 from agent.messages import MessageDraft
 from agent.monitor import Monitor
+from agent.own import COUNTERS as OWN_COUNTERS
 from agent.polled import PollOutcome
 from agent.recorder import Recorder
 from agent.site import SitePlan
@@ -134,7 +135,12 @@ class Core:
             if window.kind == ECHO and window.start_utc is not None and window.start_utc >= five.label:
                 by_device.setdefault(window.entity, []).append(EchoCounts.from_plain(window.plain))
         self.windows.resume(by_device)
+        self._resume_counters(counters, offset)
+
+    def _resume_counters(self, counters: Sequence[CountersRow], offset: float) -> None:
         for reading in counters:
+            if reading.entity == OWN_COUNTERS and reading.utc_at is not None:
+                self.monitor.own.resume(GearMemory.from_plain(reading.plain["gear"]).moved(reading.utc_at - offset))
             track = self.monitor.tracks.get(reading.entity)
             if track is not None and track.polled is not None and reading.utc_at is not None:
                 at = reading.utc_at - offset

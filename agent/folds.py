@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from agent.memory import give_back
 from agent.messages import MessageDraft
+from agent.own import OWN
 from agent.recorder import Recorder
 from agent.store.model import DAY, FIVE_MINUTES, HOUR, MINUTE, MONTH, Batch, StateRow, WindowRow
 from agent.store.packing import compact
@@ -204,10 +205,10 @@ class Folds:
                 if plain is not None:
                     plains[kind] = plain
             yield entity, plains
-        if NETWORK not in whole:  # a site without internet targets has wireless clients all the same
-            clients = await self._one(NETWORK, GEAR, from_s, start, end)
-            if clients is not None:
-                yield NETWORK, {GEAR: clients}
+        for entity in (NETWORK, OWN):  # clients of a site without internet targets; the probe's own radio
+            gear = await self._one(entity, GEAR, from_s, start, end) if entity not in whole else None
+            if gear is not None:
+                yield entity, {GEAR: gear}
 
     async def _one(self, entity: str, kind: str, from_s: int, start: int, end: int, *, bins: bool = True) -> Any | None:
         """The windows of one kind of one entity as one; None where there is none."""

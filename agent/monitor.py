@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from agent.own import Own
 from agent.polled import Notices, Polled
 from agent.site import SitePlan, Watchable
 from agent.watch import Watch
@@ -80,6 +81,8 @@ class Monitor:
         self._ask_again = ask_again
         self._notices = notices
         self._five = (clock.monotonic(), clock.monotonic() + 300.0)
+        self.own = Own(*self._five)
+        """The probe itself."""
         self._tracks: dict[str, Track] = {}
         self._by_target: dict[str, Track] = {}
         self._minute_end = float("inf")
@@ -141,6 +144,7 @@ class Monitor:
     def open_five(self, start: float, end: float) -> None:
         """The open five-minute window, for ports that are seen for the first time."""
         self._five = (start, end)
+        self.own.open_five(start, end)
 
     def open_minute(self, start: float, end: float, over: Callable[[], None]) -> None:
         """The open echo window is [start, end), monotonic; ``over()`` is called when a sample lies beyond it."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from agent.messages import MessageDraft
+from agent.own import OWN
 from agent.polled import PollOutcome
 from agent.site import SitePlan, Watchable
 from agent.statuses import Statuses
@@ -18,7 +19,7 @@ from agent.store.packing import compact
 from agent.windows import ECHO, FABRIC, FIVE_S, GEAR, NETWORK, PORTS, RESTARTS, STATE, Five
 from kpi.echo import EchoCounts
 from kpi.fabric_counts import FabricCounts
-from kpi.gear_counts import GearCounts
+from kpi.gear_counts import GearCounts, merge_gear
 from kpi.gear_figures import port_used_pct
 from kpi.gear_site import site_clients
 from kpi.merge import DeviceWindow, merge_device, merge_optional
@@ -27,7 +28,7 @@ from kpi.port_counts import ports_window_from_plain, ports_window_to_plain
 from kpi.port_summary import port_figures, ports_to_plain
 from kpi.reboots import RestartCounts
 from kpi.states import StateSeconds, merge_states
-from kpi.summary import SITE, device_summary, link_flap_of, site_summary, summary_to_plain
+from kpi.summary import SITE, device_summary, link_flap_of, own_summary, site_summary, summary_to_plain
 
 SITE_SCHEMA = "sonda.summary.site.v1"
 DEVICE_SCHEMA = "sonda.summary.device.v1"
@@ -62,7 +63,7 @@ class Summaries:
         ``written``: by device, the window of its ports as it goes into the store."""
         window = Window(five.label, FIVE_S)
         drafts = []
-        self._forget(five.devices)
+        self._forget(five)
         if written is None or (self._piece is not None and self._piece.label == five.label):
             written = {}  # what is written of this piece is not the whole
         revision, five = self._revised(five)
@@ -76,6 +77,10 @@ class Summaries:
             if changed:
                 figures = self.port_figures(replace(device, ports=changed), window, polls)
                 drafts += _ports_messages(device.device, window, figures)
+        if five.own is not None:
+            own = replace(self.own(five.own, window), revision=revision, final=five.final)
+            self.latest[OWN] = own
+            drafts.append(_device_message(own))
         clients = site_clients(five.devices.values())
         site = self.site(five.devices.values(), five.network, window, clients)
         self.latest[SITE] = site = replace(site, revision=revision, final=five.final)
@@ -93,7 +98,9 @@ class Summaries:
                 name: merge_device(before.devices[name], device) if name in before.devices else device
                 for name, device in five.devices.items()
             }
-            five = replace(five, devices=devices, network=merge_optional(merge_states, before.network, five.network))
+            network = merge_optional(merge_states, before.network, five.network)
+            own = merge_optional(merge_gear, before.own, five.own)
+            five = replace(five, devices=devices, network=network, own=own)
         if five.dated:
             self._revisions[five.label] = revision
             if len(self._revisions) > REVISIONS_KEPT:
@@ -126,6 +133,11 @@ class Summaries:
         )
         return replace(summary, figures=self.statuses.judged(device.device, "", window, summary.figures))
 
+    def own(self, gear: GearCounts, window: Window) -> Summary:
+        """As ``device``, of the probe itself."""
+        summary = own_summary(OWN, gear, window, history=self.statuses.history(OWN, "", window))
+        return replace(summary, figures=self.statuses.judged(OWN, "", window, summary.figures))
+
     def site(
         self,
         devices: Iterable[DeviceWindow],
@@ -152,9 +164,10 @@ class Summaries:
         found = port_figures(ports, window, history=history, unanswered=unanswered)
         return {key: self.statuses.judged(name, key, window, figures) for key, figures in found.items()}
 
-    def _forget(self, devices: Mapping[str, DeviceWindow]) -> None:
+    def _forget(self, five: Five) -> None:
         """Devices that are watched no more."""
-        for device in self.latest.keys() - devices.keys() - {SITE}:
+        own = {OWN} if five.own is not None else set()
+        for device in self.latest.keys() - five.devices.keys() - {SITE} - own:
             del self.latest[device]
             self._ports_now.pop(device, None)
             self.statuses.forget(device)
@@ -193,9 +206,12 @@ class FoldedWindow:
         if entity == NETWORK:
             self._network = StateSeconds.from_plain(plains[STATE]) if STATE in plains else None
             self._clients = GearCounts.from_plain(plains[GEAR]) if GEAR in plains else None
+        summaries, window = self._summaries, self._window
+        if entity == OWN and OWN not in self._plan and plains.keys() == {GEAR}:
+            own = summaries.own(GearCounts.from_plain(plains[GEAR]), window)
+            return [_device_message(replace(own, revision=self._revision))] if window.length_s == FIVE_S else []
         if entity not in self._plan:
             return []
-        summaries, window = self._summaries, self._window
         device = _device_window(plains, self._plan[entity])
         summary = replace(summaries.device(device, window, self._polls), revision=self._revision)
         drafts = [_device_message(summary)] if window.length_s == FIVE_S else []

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from agent.history import KEEP_S, StateHistory
 from agent.monitor import Monitor, Track
+from agent.own import COUNTERS as OWN_COUNTERS
+from agent.own import OWN
 from agent.recorder import Recorder
 from agent.site import SitePlan
 from agent.store.model import Batch, CountersRow, WindowRow
@@ -18,6 +20,7 @@ from agent.timeline import ClockEvent, Span, Timeline
 from collectors.clock import Clock
 from kpi.duplex import Verdict
 from kpi.echo import EchoCounts, merge_echo
+from kpi.gear_counts import GearCounts
 from kpi.gear_site import site_clients
 from kpi.merge import DeviceWindow
 from kpi.model import SystemReading
@@ -51,6 +54,8 @@ class Five:
     flags: tuple[str, ...] = ()
     final: bool = True
     """False for a piece that the clock's jump has cut off, when more of the same five minutes is to come."""
+    own: GearCounts | None = None
+    """What the probe measured of itself."""
 
 
 @dataclass(slots=True)
@@ -191,6 +196,7 @@ class Windows:
             maintenance = self._maintenance(plan, track.id)
             found = verdicts.get(track.id, {})
             devices[track.id] = self._device_five(track, block, end, next_end, maintenance=maintenance, verdicts=found)
+        own = self._monitor.own.close(end, next_end)
         five = Five(
             label=block.label,
             dated=block.dated,
@@ -201,6 +207,7 @@ class Windows:
             plan=plan,
             flags=tuple(sorted(block.flags)),
             final=label != block.label,
+            own=own if OWN not in devices else None,
         )
         self._block = _Block(label, self._minute.dated, end)
         self._monitor.open_five(end, next_end)
@@ -255,6 +262,8 @@ class Windows:
         clients = site_clients(five.devices.values())
         if clients is not None:
             rows.append(self._row(NETWORK, GEAR, span, clients.to_plain()))
+        if five.own is not None:
+            rows.append(self._row(OWN, GEAR, span, five.own.to_plain()))
         return Batch(windows=rows, counters=self._counters())
 
     def _row(self, entity: str, kind: str, span: Span, plain: object) -> WindowRow:
@@ -268,6 +277,9 @@ class Windows:
         at = self._clock.monotonic()
         utc = self._timeline.utc(at) if self._timeline.dated else None
         rows = [self._alive()]
+        own = self._monitor.own.memory()
+        if own is not None:
+            rows.append(CountersRow(OWN_COUNTERS, self._boot, at, utc, {"gear": own.moved(-at).to_plain()}))
         for track in self._monitor:
             if track.polled is None:
                 continue

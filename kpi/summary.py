@@ -29,6 +29,8 @@ from kpi.worst import beside_worst, worst_of
 History = Mapping[str, Sequence[Reading]]
 """By figure name, the windows of the same length before this one, oldest first."""
 SITE = "site"
+OWN_PERIOD_S = 60.0
+"""How often the probe reads its own radio."""
 _ECHO_FIGURES: Sequence[tuple[Callable[[EchoCounts | None], Figure], str, str]] = (
     (figures.rtt_ms, "worst_p95_ms", "p95_ms"),
     (figures.loss_ratio, "worst_pct", "value"),
@@ -69,6 +71,25 @@ def device_summary(
             for figure in found
         ),
         sketches=_sketches({"rtt_ms": device.echo}) | _wire(signal_sketches(device.gear)),
+    )
+
+
+def own_summary(entity: str, gear: GearCounts, window: Window, *, history: History | None = None) -> Summary:
+    """The probe's own radio, which is no device: it has figures and no state."""
+    coverage = min(1.0, gear.polls * OWN_PERIOD_S / window.length_s)
+    found = []
+    for figure in gear_figures(gear, Role.ENDPOINT):
+        known = known_s(gear, figure.kpi)
+        share = coverage if known is None else min(coverage, known / window.length_s)
+        found.append(judged(figure, window, coverage=share, history=history))
+    return Summary(
+        entity=entity,
+        window=window,
+        revision=0,
+        final=True,
+        coverage=coverage,
+        figures=tuple(found),
+        sketches=_wire(signal_sketches(gear)),
     )
 
 
