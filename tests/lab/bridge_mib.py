@@ -46,7 +46,7 @@ def values(name: str, changes: Changes, *, frozen: bool) -> dict[Oid, Told]:
     device = Path("/sys/class/net", name)
     bridge = device / "bridge"
     ports = dict(_ports(device))
-    told = {
+    told: dict[Oid, Told] = {
         (1, 1, 0): octets(_mac(device)),
         (1, 2, 0): whole(len(ports)),
         (1, 3, 0): whole(2),  # transparent-only

@@ -57,6 +57,7 @@ class Polling:
         self._batches: list[Batch] = []
         self._recorder = Recorder(self, self.clock, lambda: None)
         self._every_s = every_s
+        self._one_at_a_time = asyncio.Lock()
         self._role = role
         plan = SnmpPlan(CredentialSettings(name="c", version="2c"), 161, every_s, every_s, 1.0, 1)
         self._devices = tuple(
@@ -104,8 +105,9 @@ class Polling:
         await self._stack.aclose()
 
     async def poll(self) -> None:
-        """One poll of every device, all at once."""
-        await asyncio.gather(*map(self._poll, self._devices))
+        """One poll of every device, all at once; it begins when the one before has ended."""
+        async with self._one_at_a_time:
+            await asyncio.gather(*map(self._poll, self._devices))
 
     async def _poll(self, device: Watchable) -> None:
         id_ = device.device.id
