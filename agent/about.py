@@ -7,6 +7,7 @@ from typing import Any
 
 from agent.boundary import Boundary
 from agent.live import AgentNow
+from agent.live_radio import RadioNow
 from agent.messages import Backlog
 from agent.monitor import Monitor
 from agent.notify import STALL_S
@@ -52,6 +53,7 @@ class About:
         publisher: Callable[[], PublisherState | None],
         rejected: Callable[[], str | None],
         traps: Callable[[], Mapping[str, Any]],
+        radio: Callable[[], RadioNow | None],
     ) -> None:
         """``publisher()`` is None where nothing is published; ``rejected()`` says why the settings read last are not
         in force."""
@@ -70,6 +72,7 @@ class About:
         self._publisher = publisher
         self._rejected = rejected
         self._traps = traps
+        self._radio = radio
 
     def lacking(self) -> str | None:
         """What keeps the agent from being ready, as a sentence; None while all is well."""
@@ -136,6 +139,7 @@ class About:
             vitals=asdict(self._vitals.read()),
             settings={"reload_faults": self._rejected()},
             traps=self._traps(),
+            radio=self._radio(),
         )
 
 

@@ -92,6 +92,7 @@ class Agent:
             "folds": parts.folds.run(int(parts.clock.utc()) if parts.timeline.dated else None),
             "resolver": parts.planning.resolver.run(),
             "traps": parts.traps.run(),
+            "radio": parts.radio.run(),
             "topology": parts.follow_topology(),
             "routes": parts.planning.follow_routes(parts.publishing.network_changed),
             "first date": parts.follow_first_date(),

@@ -19,6 +19,7 @@ from agent.live_gear import (
     ReadingNow,
     StpNow,
 )
+from agent.live_radio import RadioNow
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +196,8 @@ class AgentNow:
     vitals: Mapping[str, Any]
     settings: Mapping[str, Any]
     traps: Mapping[str, Any]
+    radio: RadioNow | None = None
+    """The probe's own radio; null where it has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,15 @@ from agent.api.server import Server, listen
 from agent.boundary import Boundary
 from agent.core import TOPOLOGY, Core
 from agent.folds import Folds
+from agent.live_radio import RadioNow
 from agent.measuring import Measuring
+from agent.own import OWN
 from agent.planning import Planning
 from agent.privacy import Privacy, load_key
 from agent.profiles import load_library
 from agent.publishing import Publishing
+from agent.radio import MIXED, RadioWatch
+from agent.radio_view import radio_now
 from agent.recorder import Recorder
 from agent.restating import Restating
 from agent.scheduler import Scheduler
@@ -32,12 +36,13 @@ from agent.store.store import Store
 from agent.timeline import Timeline
 from agent.topology import LOOK_S
 from agent.traps import Traps
-from agent.view import View
+from agent.view import View, rfc3339
 from agent.vitals import VitalsReader, who_listens
 from agent.windows import ALIVE, ECHO, FIVE_S, MINUTE_S
 from collectors.clock import Clock, SystemClock, clock_trust
 from collectors.icmp import EchoEngine, EchoSink, EchoTarget, IcmpEngine
 from collectors.link import Links, read_surroundings
+from collectors.radio.radio import RadioCollector
 from collectors.snmp.client import SnmpClient
 from collectors.snmp.collector import SnmpCollector
 
@@ -95,6 +100,8 @@ class Parts:
                 event=lambda kind, **told: core.event(kind, **self.privacy.trap(told)),
             )
         )
+        own, collector = core.monitor.own, RadioCollector(clock)
+        self.radio = RadioWatch(collector, clock, self.boundary, own, lambda: self.planning.settings.radio)
         self.engine = stack.enter_context(self._make_engine(clock, core.monitor))
         self.measuring = Measuring(
             clock=clock,
@@ -208,7 +215,12 @@ class Parts:
             publisher=lambda: self.publishing.state,
             rejected=lambda: self.planning.rejected,
             traps=self.traps.now,
+            radio=self._radio_now,
         )
+
+    def _radio_now(self) -> RadioNow | None:
+        trouble = MIXED if OWN in self.core.plan.by_id() else None
+        return radio_now(self.radio.latest, lambda at: rfc3339(self.timeline.utc(at)), self.privacy, trouble)
 
     def _make_view(self) -> View:
         return View(

@@ -7,6 +7,7 @@ from agent.history_view import Overview
 from agent.live import AgentNow, DeviceDetail, DeviceNow, FigureNow, PortNow
 from agent.page.gear import model_facts
 from agent.page.now import TONES, detail_says
+from agent.page.radio import radio_groups
 from agent.page.say import DASH, Say
 from agent.page.words import ROLES, STATES
 from collectors.clock import ClockTrust
@@ -87,6 +88,7 @@ def agent_groups(agent: AgentNow, past: Overview, say: Say) -> list[tuple[str, l
         (say("gb_store"), _store(agent.store, say)),
         (say("gb_broker"), _broker(agent.broker, say)),
         (say("gb_box"), _box(agent.vitals, say)),
+        *radio_groups(agent.radio, say),
     ]
 
 
