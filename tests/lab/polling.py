@@ -58,6 +58,7 @@ class Polling:
         self._recorder = Recorder(self, self.clock, lambda: None)
         self._every_s = every_s
         self._one_at_a_time = asyncio.Lock()
+        self._going_on: asyncio.Task[None] | None = None
         self._role = role
         plan = SnmpPlan(CredentialSettings(name="c", version="2c"), 161, every_s, every_s, 1.0, 1)
         self._devices = tuple(
@@ -127,12 +128,11 @@ class Polling:
                 due = max(due + every_s, time.monotonic())
                 await asyncio.sleep(due - time.monotonic())
 
-        task = asyncio.create_task(run())
+        self._going_on = asyncio.create_task(run())
         try:
             yield
-            assert not task.done(), "polling has ended"
         finally:
-            await _ended(task)
+            await _ended(self._going_on)
 
     def polled(self, device: str) -> Polled:
         """All that is known of a device."""
@@ -181,6 +181,8 @@ class Polling:
         """Waits while polls go on. Gives the seconds it took; NotReadyError names ``what``."""
         began = time.monotonic()
         while not condition():
+            if self._going_on is not None and self._going_on.done():
+                self._going_on.result()  # what a poll has raised
             if time.monotonic() - began > timeout_s:
                 raise NotReadyError(f"{what}: not within {timeout_s} s")
             await asyncio.sleep(0.02)
