@@ -1,0 +1,140 @@
+"""The probe's own figures: windows, summary and statuses like a device's, and no device."""
+
+import asyncio
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from agent.folds import Folds
+from agent.own import COUNTERS, OWN
+from agent.recorder import Recorder
+from agent.site import SitePlan
+from agent.store import Store, StoreSettings
+from agent.store.model import HOUR, Batch
+from agent.windows import GEAR
+from collectors.radio.radio import readings_of
+from kpi.model import Window
+from tests.agent.radios import seen
+from tests.agent.world import MIDNIGHT, World, running, watchable
+from tests.doubles import ManualClock
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(monotonic=1000.0, utc=MIDNIGHT + 0.5)
+
+
+async def read(world: World, minutes: int, *, signal: float = -52.0) -> None:
+    """The radio, once a minute."""
+    for minute in range(minutes):
+        at = world.clock.monotonic()
+        world.core.monitor.own.take(at, readings_of(seen(at, signal=signal, wide=minute % 5 == 0).radios))
+        await world.clock.advance(60)
+
+
+async def test_five_minutes_give_a_window_and_a_summary(clock: ManualClock) -> None:
+    async with running(clock) as world:
+        world.watch(gw=())
+        await read(world, 5)
+        await clock.advance(10)
+    (row,) = world.disk.windows(GEAR, 300, OWN)
+    assert row.start_utc == MIDNIGHT
+    (told,) = world.disk.messages(f"summary/device/{OWN}")
+    assert told["entity"] == OWN
+    assert {name: figure["v"] for name, figure in told["figures"].items()} == {
+        "wifi_signal_dbm": pytest.approx(-52, rel=0.01), "wifi_snr_db": pytest.approx(43, rel=0.01),
+        "wifi_link_drop_db": None, "wifi_interference_pct": 20, "wifi_noise_dbm": -95,
+    }  # fmt: skip
+    assert told["coverage"] == 1
+    assert told["figures"]["wifi_interference_pct"]["total_pct"] == 50
+    assert told["sketch"].keys() == {"wifi_signal_dbm", "wifi_snr_db"}
+
+
+async def test_it_is_no_device_and_changes_nothing_of_the_site(clock: ManualClock) -> None:
+    async with running(clock) as world:
+        world.watch(gw=())
+        await read(world, 5)
+        await clock.advance(10)
+        assert set(world.core.monitor.tracks) == {"gw"}
+        assert OWN in world.core.summaries.latest
+    (site,) = world.disk.messages("summary/site")
+    assert not {name for name in site["figures"] if name.startswith("wifi")}
+    assert not world.disk.windows("state", 300, OWN)
+
+
+async def test_a_box_without_a_radio_says_nothing(clock: ManualClock) -> None:
+    async with running(clock) as world:
+        world.watch(gw=())
+        await clock.advance(310)
+    assert not world.disk.windows(GEAR, 300, OWN)
+    assert not world.disk.messages(f"summary/device/{OWN}")
+    assert not [c for b in world.disk.batches for c in b.counters if c.entity == COUNTERS]
+
+
+async def test_a_device_of_the_same_id_keeps_its_figures_to_itself(clock: ManualClock) -> None:
+    async with running(clock) as world:
+        world.core.apply(SitePlan((watchable(OWN, ()),), None, (), ()))
+        await read(world, 5)
+        await clock.advance(10)
+    assert not world.disk.windows(GEAR, 300, OWN)
+    (told,) = world.disk.messages(f"summary/device/{OWN}")
+    assert "wifi_signal_dbm" not in told["figures"]
+
+
+async def test_what_a_jump_cuts_is_said_again_as_a_whole(clock: ManualClock) -> None:
+    async with running(clock) as world:
+        world.watch(gw=())
+        await read(world, 2)
+        clock.step_wall(20.0)
+        await read(world, 3)
+        await clock.advance(10)
+    piece, whole = world.disk.messages(f"summary/device/{OWN}")
+    assert (piece["final"], whole["final"], whole["revision"]) == (False, True, piece["revision"] + 1)
+    counts = [message["figures"]["wifi_signal_dbm"]["n"] for message in (piece, whole)]
+    assert counts[0] < counts[1]
+    assert sum(row.plain["polls"] for row in world.disk.windows(GEAR, 300, OWN)) == counts[1]
+
+
+async def test_what_is_usual_survives_a_restart(clock: ManualClock) -> None:
+    async with running(clock) as world:
+        world.watch(gw=())
+        await read(world, 5)
+        await clock.advance(10)
+        kept = [c for b in world.disk.batches for c in b.counters if c.entity == COUNTERS][-1]
+    async with running(clock) as again:
+        again.watch(gw=())
+        again.core.resume([], [], [kept])
+        memory = again.core.monitor.own.memory()
+        assert memory is not None
+        assert memory.links.to_plain().keys() == {"radio.rssi.wlan0"}
+
+
+async def test_hours_are_folded_and_judged(clock: ManualClock, tmp_path: Path) -> None:
+    async with running(clock) as world:
+        world.watch(gw=())
+        await read(world, 60, signal=-80.0)
+        await clock.advance(10)
+        rows = [row for row in world.disk.windows(GEAR, 300, OWN) if (row.start_utc or 0) < MIDNIGHT + HOUR]
+        assert len(rows) == 12
+        async with Store.open(
+            tmp_path / "sonda.db", StoreSettings(), clock, probe_id="p", boot_id="b", synchronised=lambda: True
+        ) as store:
+            recorder = Recorder(store, clock, lambda: None)
+            task = asyncio.create_task(recorder.run())
+            states = [row for row in world.disk.windows("state", 300, "gw") if (row.start_utc or 0) < MIDNIGHT + HOUR]
+            recorder.put(Batch(windows=[*rows, *states]))
+            folds = Folds(store, recorder, zone=lambda: ZoneInfo("UTC"), folded=world.core.window_folded)
+            await folds.hour(int(MIDNIGHT))
+            await recorder.settled()
+            (hour,) = await store.windows(OWN, GEAR, HOUR, int(MIDNIGHT), int(MIDNIGHT) + HOUR)
+            recorder.stop()
+            await task
+    assert hour.plain["polls"] == 60
+    figures = world.core.summaries.latest[OWN].figures
+    in_force = world.core.summaries.statuses.in_force(OWN, "", figures)
+    assert {f.kpi: f.status.value for f in in_force}["wifi_signal_dbm"] == "bad"
+    (crossed,) = [m for m in world.disk.messages("event/threshold") if m["kpi"] == "wifi_signal_dbm"]
+    assert (crossed["entity"], crossed["status"]) == (OWN, "bad")
+    again = world.core.window_folded(Window(int(MIDNIGHT), 300), 3).take(OWN, {GEAR: rows[0].plain})
+    assert [(d.topic, d.body["revision"]) for d in again] == [(f"summary/device/{OWN}", 3)]
