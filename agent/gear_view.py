@@ -55,7 +55,7 @@ def gear_now(track: Track, now: float, stamp: Stamp) -> GearNow | None:
     if polled is None or polled.latest.at is None:
         return None
     told = polled.latest.told
-    kinds = _by_kind(polled.latest.readings(now)) if answers(track) else {}
+    kinds = _by_kind(polled.latest.first_screen(now)) if answers(track) else {}
     battery, clients = battery_levels_of(kinds), clients_of(kinds).get("clients")
     supply = bool(kinds.keys() & _SUPPLY)
     since = polled.gear.on_battery_since if supply and polled.gear is not None else None
@@ -118,10 +118,10 @@ def answers(track: Track) -> bool:
     return last is not None and last.outcome is Outcome.OK and track.reach.state is not State.DOWN
 
 
-def _by_kind(readings: Iterable[Seen]) -> ByKind:
+def _by_kind(readings: Iterable[Reading]) -> ByKind:
     kinds: dict[Kind, list[Reading]] = {}
-    for seen in readings:
-        kinds.setdefault(seen.reading.kind, []).append(seen.reading)
+    for reading in readings:
+        kinds.setdefault(reading.kind, []).append(reading)
     return kinds
 
 

@@ -32,6 +32,10 @@ MOST_FACTS = 4096
 INTERVALS = 2
 SHOWN = frozenset({"neighbors", "bgp_peers", "ospf_neighbors", "bridge"})
 """Sorts of facts that are kept. Those that name clients (stations, forwarding tables) are not among them."""
+FIRST_SCREEN = frozenset({
+    Kind.CLIENTS, Kind.ON_BATTERY, Kind.ON_BATTERY_SECONDS, Kind.BATTERY_LOW, Kind.BATTERY_RUNTIME, Kind.BATTERY_CHARGE,
+})  # fmt: skip
+"""Kinds that are asked for every two seconds while a page is open."""
 COUNTERS = frozenset({
     Kind.DOT11_RETRIES, Kind.DOT11_TRANSMITTED, Kind.DOT11_FAILED, Kind.DOT11_FCS_ERRORS, Kind.DOT11_RECEIVED,
     Kind.LINE_BADS,
@@ -66,6 +70,8 @@ class _Table:
     at: float
     rows: tuple[Seen, ...]
     intervals: tuple[float, ...] = ()
+    glance: tuple[Reading, ...] = ()
+    """Those of FIRST_SCREEN."""
 
     def valid_at(self, now: float) -> bool:
         """Whether it is not older than two of its periods."""
@@ -121,6 +127,10 @@ class Latest:
             for identity, kinds in found.items()
         ]
 
+    def first_screen(self, now: float) -> list[Reading]:
+        """The same of the kinds in FIRST_SCREEN alone."""
+        return [r for table in self._tables.values() if table.glance and table.valid_at(now) for r in table.glance]
+
     @property
     def neighbors(self) -> Sequence[Neighbor]:
         """As they were told last."""
@@ -151,13 +161,12 @@ class Latest:
         for name, rows in told.items():
             before = self._tables.get(name)
             found = tuple(Seen(row, at) for row in rows)
-            if before is None:
-                self._tables[name] = _Table(at, found)
-                continue
-            if name in readings.missed:  # not read to its end: what it said before may still hold
+            if before is not None and name in readings.missed:  # not read to its end: what was there may still hold
                 new = {seen.reading.instance for seen in found}
                 found += tuple(seen for seen in before.rows if seen.reading.instance not in new)
-            self._tables[name] = _Table(at, found, (*before.intervals, at - before.at)[-INTERVALS:])
+            intervals = (*before.intervals, at - before.at)[-INTERVALS:] if before is not None else ()
+            glance = tuple(seen.reading for seen in found if seen.reading.kind in FIRST_SCREEN)
+            self._tables[name] = _Table(at, found, intervals, glance)
 
 
 def table_of(reading: Reading) -> str:

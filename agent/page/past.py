@@ -15,7 +15,7 @@ from kpi.entry import Scope
 from kpi.sketch import Sketch
 from kpi.tiles import PART_NAMES, Part, Tone
 
-FEWEST_AMOUNTS = 3
+FEWEST_AMOUNTS = 2
 """Fewer windows are no line yet: until then the tile shows response times."""
 _SPANS = (600, HOUR, 6 * HOUR, DAY_S)
 _STATE_TONES = {"up": Tone.GOOD, "down": Tone.PROBLEM, "maintenance": Tone.MAINTENANCE}
