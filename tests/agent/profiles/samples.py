@@ -17,6 +17,8 @@ _CLASSES = {
     "CATEGORY_WORD": r"\w",
     "CATEGORY_NOT_WORD": r"\W",
 }
+_CASES = (str, str.upper, str.lower, str.title)
+"""Where a pattern cares for case, the last three may not fit; then they are not given."""
 _MORE = 3
 """Repeats beyond the fewest."""
 
@@ -25,8 +27,8 @@ def texts(pattern: re.Pattern[str], tries: int = 40) -> Iterator[str]:
     """Texts in which ``pattern`` is found, plain ones first; the same ones at each call."""
     chance = random.Random(pattern.pattern)
     tree = _parser.parse(pattern.pattern, pattern.flags & ~re.UNICODE)
-    for _ in range(tries):
-        made = _Maker(chance).sequence(tree)
+    for at in range(tries):
+        made = _CASES[at % len(_CASES)](_Maker(chance).sequence(tree))
         if pattern.search(made):
             yield made
 
