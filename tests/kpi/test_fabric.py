@@ -154,6 +154,8 @@ def test_telephones_count_but_are_no_infrastructure() -> None:
     switch = Switch()
     phone = Neighbor("lldp", "Gi0/5", "phone", "00:00:5e:00:53:99", "192.0.2.9")
     assert is_end_station(phone)
+    assert is_end_station(Neighbor("cdp", "Gi0/6", "SEP00005E005399", "SEP00005E005399", "Port 1"))
+    assert not is_end_station(Neighbor("cdp", "Gi0/7", "AP0000.5E00.5399", "AP0000.5E00.5399", "GigabitEthernet0"))
     assert not is_end_station(neighbour("Gi0/1", remote_port="aa:bb"))
     switch.take(10.0, "neighbors", neighbour("Gi0/1"))
     assert switch.take(70.0, "neighbors", neighbour("Gi0/1"), phone) == [], "its MAC address is nobody's business"

@@ -30,6 +30,7 @@ _ANY_ENGINE = bytes(5)
 UPTIME, TRAP_OID = "1.3.6.1.2.1.1.3.0", "1.3.6.1.6.3.1.1.4.1.0"
 _OF_EVERY_TRAP = {UPTIME, TRAP_OID, "1.3.6.1.6.3.1.1.4.3.0", "1.3.6.1.6.3.18.1.3.0", "1.3.6.1.6.3.18.1.4.0"}
 """sysUpTime, snmpTrapOID, snmpTrapEnterprise, snmpTrapAddress, and snmpTrapCommunity, which is a secret."""
+ADDRESS_OCTETS = 6
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 _IF_TABLE = "1.3.6.1.2.1.2.2.1."
 _IF_INDEX = f"{_IF_TABLE}1."
@@ -196,9 +197,15 @@ def _value(value: Any) -> int | str:
 
 
 def _text(octets: bytes) -> str:
-    """Clean text where it is text (UTF-8, or Latin-1 that is mostly ASCII); other octets as hexadecimal digits."""
+    """Clean text where it is text (UTF-8, or Latin-1 that is mostly ASCII); other octets as hexadecimal digits. Six
+    octets of which one is no printable ASCII are an address: as text it would be neither readable nor recognised."""
     content = octets.rstrip(b"\0")
-    if not _CONTROLS.search(content) and (_is_utf8(content) or 2 * sum(o < 0x80 for o in content) >= len(content)):
+    address = len(octets) == ADDRESS_OCTETS and not all(0x20 <= octet < 0x7F for octet in octets)
+    if (
+        not address
+        and not _CONTROLS.search(content)
+        and (_is_utf8(content) or 2 * sum(o < 0x80 for o in content) >= len(content))
+    ):
         return clean_text(octets, TEXT_MAX)
     shown = octets[: TEXT_MAX // 2].hex()
     return shown if len(octets) <= TEXT_MAX // 2 else shown[:-1] + CUT
