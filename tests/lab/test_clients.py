@@ -170,6 +170,7 @@ def test_no_address_of_a_client_leaves(site: Site) -> None:
     assert [v["value"] for v in told["varbinds"]] == [site.hash(TRAPPED), f"client {site.hash(TRAPPED)} left"]
     assert told["varbinds"][0]["oid"].startswith("1.3.6.1.2.1.17.4.3.1.")
 
+    assert sonda.json("/api/v1/agent")["radio"] is None, "this box has none"
     sonda.reload(sonda.config.read_text() + '\n[privacy]\nclients = "none"\n')
     wait_until(lambda: site.detail("ap")["clients"] == [], "clients are left out")
     assert [n["remote_name"] for n in site.detail("ap")["neighbors"]] == ["core", "another"]
