@@ -205,7 +205,7 @@ class _Reader:
             },
             "identity": dataclasses.asdict(self._gear.inventory or Inventory()),
             "interfaces": [_interface(index, self._rows[index]) for index in sorted(self._rows)],
-            **_gear(*self._gear.first(found.uptime_cs)),
+            **_gear(*self._gear.so_far(found.uptime_cs)),
             **({} if self._remarks is None else {"remarks": list(self._remarks(self._gear))}),
         }
 

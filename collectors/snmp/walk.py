@@ -152,10 +152,15 @@ class Walk(Generic[K]):
         if index is None:
             contact.tally.odd["odd_instance"] += 1
         elif index in self.rows or len(self.rows) < ROWS_MAX:
-            if isinstance(bind.value, bytes) and len(bind.value) > VALUE_OCTETS_MAX:
-                bind = VarBind(bind.oid, bind.tag, bind.value[:VALUE_OCTETS_MAX])
-            self.rows.setdefault(index, {})[cursor.name] = bind
+            self.rows.setdefault(index, {})[cursor.name] = bounded(bind)
         return True
+
+
+def bounded(bind: VarBind) -> VarBind:
+    """The instance with no more of its value than VALUE_OCTETS_MAX."""
+    if isinstance(bind.value, bytes) and len(bind.value) > VALUE_OCTETS_MAX:
+        return VarBind(bind.oid, bind.tag, bind.value[:VALUE_OCTETS_MAX])
+    return bind
 
 
 def walk_ports(columns: Iterable[Column]) -> Walk[int]:

@@ -1,10 +1,12 @@
 """What one device has beyond its ports: found at first contact by its profile, then asked again poll by poll."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar, cast
 
+from collectors.clock import Clock
 from collectors.snmp import ber, entity, oid
-from collectors.snmp.batch import Asker, Batch, Group, batches
+from collectors.snmp.batch import Answer, Asker, Batch, Group, batches
 from collectors.snmp.ber import Value, VarBind
 from collectors.snmp.contact import DeadlineReached
 from collectors.snmp.errors import SnmpError
@@ -12,13 +14,28 @@ from collectors.snmp.gear.choose import choose, inventory, present
 from collectors.snmp.gear.library import Library
 from collectors.snmp.gear.model import Every, Profile, System
 from collectors.snmp.gear.placed import placed
-from collectors.snmp.gear.tables import TableState, fetch, settled
+from collectors.snmp.gear.reading import at_once
+from collectors.snmp.gear.tables import STALE_S, TableState, fetch, settled
 from collectors.snmp.interfaces import is_present
+from collectors.snmp.walk import bounded
 from kpi.gear import Fact, Facts, Inventory, Reading, Readings
 from kpi.model import SystemReading
 
+_GONE = "no_such_name"
+"""In v1 the only way to say that an instance is not there (RFC 1157 section 4.1.2)."""
 _MARKERS = -1
 """The key of the group with the scalars that tell whether a table changed."""
+T = TypeVar("T")
+Said = tuple[Readings, list[Facts]]
+"""What one poll says."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The GETs of a poll, and the tables of which something is not asked because it spoils answers, with the reason."""
+
+    batches: tuple[Batch, ...]
+    spoilt: Mapping[int, str]
 
 
 @dataclass(slots=True)
@@ -36,7 +53,9 @@ class Gear:
     """Tables of the last poll that could not be read to their end, with the reason."""
     _todo: list[TableState] | None = None
     """What first contact has still to read; None before it began."""
-    _plans: dict[frozenset[Every], tuple[Batch, ...]] = field(default_factory=dict)
+    _paused_at: float = 0.0
+    """When ``_todo`` was left, in seconds of the monotonic clock."""
+    _plans: dict[frozenset[Every], _Plan] = field(default_factory=dict)
     _planned: tuple[int, int] = (0, 0)
     _markers: dict[bytes, Value] = field(default_factory=dict)
     """What the scalars of ``Table.changed`` said last."""
@@ -47,8 +66,10 @@ class Gear:
 
     async def learn(self, asker: Asker, system: SystemReading) -> None:
         """Find the profile and read all its tables once. Raises as Asker.ask and DeadlineReached; called again it
-        goes on where it stopped."""
-        if self._todo is None:
+        goes on where it stopped, or begins anew where that is long ago."""
+        clock = asker.contact.clock
+        if self._todo is None or clock.monotonic() - self._paused_at > STALE_S:
+            self._todo = None
             self.known = await _known(asker, system)
             profile = self.library.profile(await choose(asker, self.library, self.known))
             self.profile = placed(profile, self.known.get(System.OBJECT_ID, ""))
@@ -56,12 +77,15 @@ class Gear:
             tables = await self._those_present(asker, self.profile)
             await self._mark(asker, tables)
             self._todo, self.tables = list(tables), tables
-        while self._todo:
-            await self._todo[0].learn(asker)
-            self._todo.pop(0)
+        try:
+            while self._todo:
+                await self._todo[0].learn(asker)
+                self._todo.pop(0)
+        finally:
+            self._paused_at = clock.monotonic()
         self.tables = settled(self.tables, self.known)
         for state in self.tables:
-            state.plan(self.known)
+            await _by_and_by(state.plan(self.known), clock)
         self.learnt, self._plans = True, {}
 
     @staticmethod
@@ -86,84 +110,126 @@ class Gear:
 
     # -- the steady state ---------------------------------------------------------------------------------------
 
-    async def read(self, asker: Asker, due: frozenset[Every], uptime_cs: int | None) -> tuple[Readings, list[Facts]]:
+    async def read(self, asker: Asker, due: frozenset[Every], uptime_cs: int | None) -> Said:
         """Ask again for the tables that are ``due``. What could not be had is left out and named in ``missed``; where
         the device's time is used up or it fell silent, the rest is."""
         states = [state for state in self.tables if state.table.every in due]
         self.missed = {}
         read: set[str] = set()
         try:
-            await self._ask(asker, due)
-            read = {state.table.name for state in states if not state.table.volatile}
+            await self._ask(asker, due, read)
             for state in states:
                 if state.table.volatile and self._moved(state):
                     await state.learn(asker)
+                    if not state.cut:
+                        state.marker = self._marker_of(state)
                     read.add(state.table.name)
         except (DeadlineReached, SnmpError) as error:
-            reason = "deadline" if isinstance(error, DeadlineReached) else error.reason
+            reason = _reason(error)
             self.missed |= {state.table.name: reason for state in states if state.table.name not in read}
             if not isinstance(error, DeadlineReached) and not asker.contact.replies:
                 raise
-        return self._said([state for state in states if state.table.name in read], uptime_cs)
+        steps = self._said([state for state in states if state.table.name in read], uptime_cs)
+        return await _by_and_by(steps, asker.contact.clock)
 
-    async def _ask(self, asker: Asker, due: frozenset[Every]) -> None:
-        """GETs of the known instances, all tables together."""
+    async def _ask(self, asker: Asker, due: frozenset[Every], read: set[str]) -> None:
+        """GETs of the known instances, all tables together; ``read`` gets the names of those of which anything was
+        had. Nothing old is left where nothing new came."""
+        plan = self._plan(asker, due)
+        asked = {key: state for key, state in enumerate(self.tables) if state.table.every in due}
+        for key, state in asked.items():
+            if not state.table.volatile:
+                state.lacking = plan.spoilt.get(key)
+                for group in state.groups(key):
+                    for name in group.oids:
+                        state.forget(name)
+        had: set[int] = set()
+        try:
+            for done, batch in enumerate(plan.batches):
+                try:
+                    answer = await asker.ask(batch)
+                except (DeadlineReached, SnmpError) as error:
+                    self._lack((group.key for left in plan.batches[done:] for group in left.groups), _reason(error))
+                    raise
+                for group, start in zip(batch.groups, batch.starts, strict=True):
+                    for at, name in enumerate(group.oids, start):
+                        self._take(group.key, name, answer, at)
+                    if any(answer.tags[start : start + len(group.oids)]):
+                        had.add(group.key)
+        finally:
+            read |= {
+                state.table.name
+                for key, state in asked.items()
+                if not state.table.volatile and (state.lacking is None or key in had)
+            }
+            self.missed |= {s.table.name: s.lacking for s in asked.values() if s.lacking is not None}
+
+    def _plan(self, asker: Asker, due: frozenset[Every]) -> _Plan:
         fits = (asker.size.limit, asker.poisons.changes)
         if self._planned != fits:
             self._plans, self._planned = {}, fits
         if due not in self._plans:
-            self._plans[due] = batches(
-                asker.contact.version, self._groups(asker, due), asker.size.limit, with_uptime=False
-            )
-        for batch in self._plans[due]:
-            for group in batch.groups:
-                for name in group.oids if group.key != _MARKERS else ():
-                    self.tables[group.key].forget(name)
-        for batch in self._plans[due]:
-            answer = await asker.ask(batch)
-            for group, start in zip(batch.groups, batch.starts, strict=True):
-                for at, name in enumerate(group.oids, start):
-                    self._take(group.key, name, answer.tags[at], answer.values[at])
+            spoilt: dict[int, str] = {}
+            groups = self._groups(asker, due, spoilt)
+            made = batches(asker.contact.version, groups, asker.size.limit, with_uptime=False)
+            self._plans[due] = _Plan(made, spoilt)
+        return self._plans[due]
 
-    def _groups(self, asker: Asker, due: frozenset[Every]) -> list[Group]:
+    def _groups(self, asker: Asker, due: frozenset[Every], spoilt: dict[int, str]) -> list[Group]:
         now = asker.contact.clock.monotonic()
         found: list[Group] = []
         markers: dict[bytes, None] = {}
         for key, state in enumerate(self.tables):
             if state.table.every not in due:
                 continue
-            if not state.table.volatile:
-                found += (
-                    Group(key, kept)
-                    for group in state.groups(key)
-                    if (kept := tuple(name for name in group.oids if not asker.poisons.holds(name, now)))
-                )
-            elif state.table.changed is not None:
+            for group in () if state.table.volatile else state.groups(key):
+                kept = tuple(name for name in group.oids if not asker.poisons.holds(name, now))
+                for name in group.oids if len(kept) < len(group.oids) else ():
+                    if name not in kept and (reason := asker.poisons.by_oid[name].reason) != _GONE:
+                        spoilt[key] = reason
+                if kept:
+                    found.append(Group(key, kept))
+            if state.table.volatile and state.table.changed is not None:
                 markers[oid.parse(state.table.changed)] = None
         return [*(Group(_MARKERS, (name,)) for name in markers), *found]
 
-    def _take(self, key: int, name: bytes, tag: int, value: Value) -> None:
-        bind = VarBind(name, tag, value)
+    def _take(self, key: int, name: bytes, answer: Answer, at: int) -> None:
+        bind = VarBind(name, answer.tags[at], answer.values[at])
         if key == _MARKERS:
-            self._markers[name] = value if is_present(bind) else None
-        elif tag != ber.MISSING and is_present(bind):
-            self.tables[key].take(name, bind)
+            self._markers[name] = bind.value if is_present(bind) else None
+        elif bind.tag == ber.MISSING:
+            reason = answer.missing.get(at, "missing")
+            if reason != _GONE:
+                self._lack((key,), reason)
+        elif is_present(bind):
+            self.tables[key].take(name, bounded(bind))
+
+    def _lack(self, keys: Iterable[int], reason: str) -> None:
+        for key in keys:
+            if key != _MARKERS:
+                self.tables[key].lacking = reason
 
     def _moved(self, state: TableState) -> bool:
-        """Whether a volatile table is to be walked: always, or where its marker says so."""
-        if state.table.changed is None:
-            return True
-        marker = self._markers.get(oid.parse(state.table.changed))
-        if state.walked and (marker is None or marker == state.marker):
-            return False  # an agent that has no marker is walked with the static tables
-        state.marker = marker
-        return True
+        """Whether a volatile table is to be walked: always, or where its marker says so; an agent that has no marker is
+        walked with the static tables."""
+        marker = self._marker_of(state)
+        return state.table.changed is None or not state.walked or marker not in {None, state.marker}
 
-    def first(self, uptime_cs: int | None) -> tuple[Readings, list[Facts]]:
+    def _marker_of(self, state: TableState) -> Value:
+        return self._markers.get(oid.parse(state.table.changed)) if state.table.changed is not None else None
+
+    async def first(self, uptime_cs: int | None, clock: Clock) -> Said:
         """What first contact found, as ``read`` gives it."""
-        return self._said(self.tables, uptime_cs)
+        self.missed = {}
+        return await _by_and_by(self._said(self.tables, uptime_cs), clock)
 
-    def _said(self, states: Iterable[TableState], uptime_cs: int | None) -> tuple[Readings, list[Facts]]:
+    def so_far(self, uptime_cs: int | None) -> Said:
+        """As ``first``, also where first contact broke off."""
+        walked = [state for state in self.tables if state.walked]
+        self.missed = {state.table.name: "unread" for state in self.tables if not state.walked}
+        return at_once(self._said(settled(walked, self.known), uptime_cs))
+
+    def _said(self, states: Sequence[TableState], uptime_cs: int | None) -> Generator[None, None, Said]:
         readings: list[Reading] = []
         facts: dict[str, list[Fact]] = {}
         broken: set[str] = set()
@@ -175,14 +241,28 @@ class Gear:
             if state.cut:
                 self.missed[state.table.name] = next(iter(state.cut.values()))
             if state.table.sort is None:
-                readings += state.readings(self.known)
+                readings += yield from state.readings(self.known)
             else:
-                facts.setdefault(state.table.sort, []).extend(state.facts(self.known))
+                facts.setdefault(state.table.sort, []).extend((yield from state.facts(self.known)))
                 broken |= {state.table.sort} if state.table.name in self.missed else set()
         return (
             Readings(uptime_cs, tuple(readings), dict(self.missed)),
             [Facts(sort, tuple(dict.fromkeys(rows)), sort not in broken, uptime_cs) for sort, rows in facts.items()],
         )
+
+
+async def _by_and_by(steps: Generator[None, None, T], clock: Clock) -> T:
+    """What the steps give; the loop has its turn after each."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast("T", end.value)
+        await clock.sleep(0)
+
+
+def _reason(error: DeadlineReached | SnmpError) -> str:
+    return "deadline" if isinstance(error, DeadlineReached) else error.reason
 
 
 async def _known(asker: Asker, system: SystemReading) -> dict[System, str]:

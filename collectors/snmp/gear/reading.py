@@ -4,16 +4,19 @@ import dataclasses
 import statistics
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 
-from collectors.snmp import oid
+from collectors.snmp import ber, oid
 from collectors.snmp.ber import VarBind
 from collectors.snmp.errors import DecodeError
 from collectors.snmp.gear.model import Part, Reduce, Source, System, Table, ValueSpec
-from collectors.snmp.gear.values import Row, holds, number_of, parts_of, text_of
+from collectors.snmp.gear.values import NUMBER_MOST, Row, holds, number_of, parts_of, text_of
 from kpi.gear import PER_CLIENT, SORTS, Fact, Kind, Reading
 
 Binds = Mapping[str, VarBind]
+T = typing.TypeVar("T")
+ROWS_AT_ONCE = 64
+"""Rows read before the loop gets its turn: some 4 ms (measured)."""
 NAME_LIMIT = 80
 """Characters kept of a reading's name."""
 _DECIMALS_MOST = 18
@@ -44,18 +47,38 @@ def first_text(sources: Sequence[Source], row: Row) -> str | None:
 def readings_of(table: Table, rows: Sequence[Row], *, witnessed: bool, whole: bool) -> list[Reading]:
     """The table's readings. ``witnessed`` tells that a count of no rows is to be believed, ``whole`` that no row is
     missing: sums and counts of some rows alone are none."""
+    return at_once(readings_by_and_by(table, rows, witnessed=witnessed, whole=whole))
+
+
+def readings_by_and_by(
+    table: Table, rows: Sequence[Row], *, witnessed: bool, whole: bool
+) -> Generator[None, None, list[Reading]]:
+    """As readings_of, a step for ROWS_AT_ONCE."""
     found: list[Reading] = []
     for at, spec in enumerate(table.values):
         tag = spec.source.column or (spec.source.oid or "").rpartition(".")[2] or str(at)
-        if spec.reduce is None:
+        if spec.reduce is not None:
+            if whole:
+                found += _reduced(table, spec, rows, f"{table.name}.{tag}", witnessed=witnessed)
+            yield
+            continue
+        for start in range(0, len(rows), ROWS_AT_ONCE):
             found += (
                 reading
-                for row in rows
+                for row in rows[start : start + ROWS_AT_ONCE]
                 if (reading := _reading(table, spec, row, f"{table.name}.{tag}.{dotted(row.suffix)}"))
             )
-        elif whole:
-            found += _reduced(table, spec, rows, f"{table.name}.{tag}", witnessed=witnessed)
+            yield
     return found
+
+
+def at_once(steps: Generator[None, None, T]) -> T:
+    """All the steps without a pause, and what they give."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return typing.cast("T", end.value)
 
 
 def dotted(suffix: bytes) -> str:
@@ -149,7 +172,7 @@ def _scaled(spec: ValueSpec, row: Row, raw: float | None) -> float | None:
     value += spec.offset
     if spec.negate:
         value = -value
-    return round(abs(value) if spec.absolute else value, 6)
+    return round(abs(value) if spec.absolute else value, 6) if abs(value) <= NUMBER_MOST else None
 
 
 def _share(spec: ValueSpec, row: Row, raw: float) -> float | None:
@@ -188,9 +211,15 @@ def _reduced(
             )
 
 
+def _is_gone(source: Source, row: Row) -> bool:
+    """Whether the row was there, and its instance is not any more."""
+    bind = row.binds.get(source.column) if source.column is not None else None
+    return bind is not None and bind.tag == ber.MISSING
+
+
 def _together(spec: ValueSpec, rows: Sequence[Row]) -> float | None:
     if spec.reduce is Reduce.COUNT:
-        return float(len(rows))
+        return float(sum(not _is_gone(spec.source, row) for row in rows))
     values = [value for row in rows if (value := _value(spec, row)) is not None]
     if not values:
         return None
@@ -229,6 +258,15 @@ _FIELDS = {name: _fields(sort) for name, sort in SORTS.items()}
 _YES = frozenset({"true", "1", "up", "yes"})
 
 
+def facts_by_and_by(table: Table, rows: Sequence[Row]) -> Generator[None, None, list[Fact]]:
+    """As facts_of, a step for ROWS_AT_ONCE."""
+    found: list[Fact] = []
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        found += facts_of(table, rows[start : start + ROWS_AT_ONCE])
+        yield
+    return found
+
+
 def facts_of(table: Table, rows: Sequence[Row]) -> list[Fact]:
     """Each row as one fact of the table's sort; a row without a required field is none."""
     assert table.sort is not None
@@ -253,4 +291,6 @@ def _field(field: _Field, sources: Sequence[Source], row: Row) -> str | float | 
     number = next((found for source in sources if (found := number_of(source, row)) is not None), None)
     if number is None or field.kind is float:
         return number
+    if number < -_WORD // 2:
+        return None
     return int(number) if number >= 0 else int(number) + _WORD  # what is counted or numbered: 32 bits read as signed

@@ -45,7 +45,7 @@ class Rounds:
         if not self.gear.learnt:
             await self.gear.learn(Asker(asker.contact, self.learning, asker.poisons), system)
             self.static_at = now + self.static_s
-            readings, facts = self.gear.first(system.uptime_cs)
+            readings, facts = await self.gear.first(system.uptime_cs, asker.contact.clock)
             if self.gear.inventory is not None and self.gear.inventory != self.told:
                 self.told = self.gear.inventory
                 said.append((Metric.INVENTORY, self.gear.inventory))

@@ -1,22 +1,31 @@
 """The tables of one device between polls: which rows they have, and how those are asked again."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from collectors.snmp import ber, oid
 from collectors.snmp.batch import Asker, Group, batches
 from collectors.snmp.ber import VarBind
 from collectors.snmp.gear.model import Source, System, Table
-from collectors.snmp.gear.reading import facts_of, readings_of, rows_of, tells
+from collectors.snmp.gear.reading import (
+    ROWS_AT_ONCE,
+    at_once,
+    facts_by_and_by,
+    readings_by_and_by,
+    rows_of,
+    tells,
+)
 from collectors.snmp.gear.sources import changing, wanted, within
 from collectors.snmp.gear.values import Row, instance_of, parts_of
 from collectors.snmp.interfaces import Column, is_present
-from collectors.snmp.walk import Walk, row_of
+from collectors.snmp.walk import Walk, bounded, row_of
 from kpi.gear import Fact, Reading
 
 SCALAR_ROW = b"\0"
 """The one row of a scalar group: the instance 0."""
 _NOTHING = VarBind(b"", ber.MISSING, None)
+STALE_S = 900.0
+"""What was left half read for so long is begun anew: nothing so old is told beside what is new."""
 _NESTED = 3
 """So often may the index of one lookup come from another."""
 
@@ -32,7 +41,11 @@ class TableState:
     """What its lookups found, by instance."""
     cut: dict[str, str] = field(default_factory=dict)
     """Columns that were not read to their end, with the reason."""
+    lacking: str | None = None
+    """Why some of what was asked again in the last poll could not be had: sums of the rest are none."""
     walked: bool = False
+    paused_at: float = 0.0
+    """When ``walk`` was left, in seconds of the monotonic clock."""
     walk: Walk[bytes] | None = None
     marker: int | bytes | None = None
     """What ``Table.changed`` said when the rows were walked."""
@@ -58,24 +71,37 @@ class TableState:
             own = {names[name]: bind for name, bind in found.items()}
             self.rows, self.cut = ({SCALAR_ROW: own} if own else {}), missing
         else:
-            self.walk = self.walk or Walk(self._columns, row_of)
-            await self.walk.run(asker.contact)
+            if self.walk is None or asker.contact.clock.monotonic() - self.paused_at > STALE_S:
+                self.walk = Walk(self._columns, row_of)
+            try:
+                await self.walk.run(asker.contact)
+            finally:
+                self.paused_at = asker.contact.clock.monotonic()
             self.rows, self.cut, self.walk = self.walk.rows, dict(self.walk.cut), None
         await self._look_up(asker)
         self.walked = True
 
     async def _look_up(self, asker: Asker) -> None:
-        """Ask for what the rows point to in other tables, and for what that points to; what is known is not asked
-        again."""
+        """Ask for what the rows point to in other tables, and for what that points to. What is known is not asked
+        again, but for numbers, which may move; what no row points to any more is forgotten."""
         if not self._foreign:
             return
-        asked = set(self.foreign)
+        known = self.foreign
+        self.foreign = {}
+        asked: set[bytes] = set()
         for _ in range(_NESTED):
-            names = {name for row in self._all_rows({}) for name in self._pointed(row, self._foreign)} - asked
+            names: set[bytes] = set()
+            for at, row in enumerate(self._all_rows({})):
+                names.update(self._pointed(row, self._foreign))
+                if at % ROWS_AT_ONCE == 0:
+                    await asker.contact.clock.sleep(0)
+            names -= asked
             if not names:
                 return
+            kept = {name: known[name] for name in names if name in known and not isinstance(known[name].value, int)}
+            self.foreign |= kept
             asked |= names
-            found, _missing = await fetch(asker, dict.fromkeys(names, ""))
+            found, _missing = await fetch(asker, dict.fromkeys(names - kept.keys(), ""))
             self.foreign |= found
 
     def _all_rows(self, known: Mapping[System, str]) -> Iterator[Row]:
@@ -87,14 +113,22 @@ class TableState:
     @staticmethod
     def _pointed(row: Row, sources: Iterable[Source]) -> Iterator[bytes]:
         for source in sources:
-            name = instance_of(source, row, oid.parse)
+            name = instance_of(source, row)
             if name is not None:
                 yield name
 
-    def plan(self, known: Mapping[System, str]) -> None:
-        """Decide what is asked again, of each row that says anything: of its values those that told something, and the
-        states that its conditions look at. What told nothing is looked at when rows are looked for anew."""
-        self._asked = tuple(asked for row in self.passing(known) if (asked := self._asked_of(row)))
+    def plan(self, known: Mapping[System, str]) -> Generator[None, None, None]:
+        """Decide step by step what is asked again, of each row that says anything: of its values those that told
+        something, and the states that its conditions look at. What told nothing is looked at when rows are looked for
+        anew."""
+        found: list[tuple[bytes, ...]] = []
+        rows = yield from self._passing(known)
+        for at, row in enumerate(rows):
+            if asked := self._asked_of(row):
+                found.append(asked)
+            if at % ROWS_AT_ONCE == 0:
+                yield
+        self._asked = tuple(found)
 
     def _asked_of(self, row: Row) -> tuple[bytes, ...]:
         told = [spec for spec in self.table.values if tells(spec, row)]
@@ -132,15 +166,30 @@ class TableState:
 
     def passing(self, known: Mapping[System, str]) -> list[Row]:
         """The rows that the table's conditions let through."""
-        return rows_of(self.table, self.rows, self.foreign, known)
+        return at_once(self._passing(known))
 
-    def readings(self, known: Mapping[System, str]) -> list[Reading]:
-        """What the rows say now."""
-        return readings_of(self.table, self.passing(known), witnessed=self.witnessed, whole=not self.cut)
+    def _passing(self, known: Mapping[System, str]) -> Generator[None, None, list[Row]]:
+        found: list[Row] = []
+        every = list(self.rows.items())
+        for start in range(0, len(every), ROWS_AT_ONCE):
+            found += rows_of(self.table, dict(every[start : start + ROWS_AT_ONCE]), self.foreign, known)
+            yield
+        return found
 
-    def facts(self, known: Mapping[System, str]) -> list[Fact]:
+    def readings(self, known: Mapping[System, str]) -> Generator[None, None, list[Reading]]:
+        """What the rows say now, step by step."""
+        rows = yield from self._passing(known)
+        whole = not self.cut and self.lacking is None
+        return (yield from readings_by_and_by(self.table, rows, witnessed=self.witnessed, whole=whole))
+
+    def facts(self, known: Mapping[System, str]) -> Generator[None, None, list[Fact]]:
         """The same for a table of facts."""
-        return facts_of(self.table, self.passing(known))
+        rows = yield from self._passing(known)
+        return (yield from facts_by_and_by(self.table, rows))
+
+    def tells_something(self, known: Mapping[System, str]) -> bool:
+        """Whether there is a reading or a fact."""
+        return bool(at_once(self.readings(known)) if self.table.sort is None else at_once(self.facts(known)))
 
 
 async def fetch(asker: Asker, names: Mapping[bytes, str]) -> tuple[dict[bytes, VarBind], dict[str, str]]:
@@ -154,7 +203,7 @@ async def fetch(asker: Asker, names: Mapping[bytes, str]) -> tuple[dict[bytes, V
         for at, (name, tag, value) in enumerate(zip(batch.request.oids, answer.tags, answer.values, strict=True)):
             bind = VarBind(name, tag, value)
             if tag != ber.MISSING and is_present(bind):
-                found[name] = bind
+                found[name] = bounded(bind)
             elif (reason := answer.missing.get(at)) is not None and reason != "no_such_name":
                 missing[names[name]] = reason
     return found, missing
@@ -169,7 +218,7 @@ def settled(states: Sequence[TableState], known: Mapping[System, str]) -> list[T
         if word is not None:
             if word in taken:
                 continue
-            if state.readings(known) if state.table.sort is None else state.facts(known):
+            if state.tells_something(known):
                 taken.add(word)
             else:
                 continue

@@ -1,10 +1,12 @@
 """From what the wire says to text and numbers, by a profile's sources."""
 
 import ipaddress
+import math
 import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from collectors.snmp import ber, oid
 from collectors.snmp.ber import VarBind
@@ -20,6 +22,13 @@ _FLOATS = {0x78: ">f", 0x79: ">d"}
 _INET_OCTETS = {1: 4, 2: 16, 3: 8, 4: 20}
 """Octets of an InetAddress by its InetAddressType (RFC 4001): ipv4, ipv6, and both with a zone index."""
 _ANY = "*"
+NUMBER_MOST = 1e18
+"""What is larger is no number of any kind; further on, sums and hundredths of it would be none either."""
+PATTERN_LIMIT = 256
+"""Characters of a value in a table that a pattern sees: DisplayString has 255. The slowest pattern needs 2 ms for them,
+and 37 ms for the 1,024 that sysDescr may have (measured)."""
+prefix_of = lru_cache(4096)(oid.parse)
+"""Octets of an OID that a profile names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +106,16 @@ def _inet(arcs: tuple[int, ...]) -> tuple[str, tuple[int, ...]] | None:
 
 
 def address_text(raw: bytes) -> str | None:
-    """4 or 16 octets (with or without four of a zone index) as an address, else one that is written out."""
-    if len(raw) in {4, 16}:
+    """4 or 16 octets (with or without four of a zone index) as an address, else one that is written out: "10.0.0.1" has
+    8 octets, too."""
+    if len(raw) == 4:
         return str(ipaddress.ip_address(raw))
-    if len(raw) in {8, 20}:
-        return str(ipaddress.ip_address(raw[:-4]))
+    written = raw.decode("latin-1").strip("\0 ").partition("%")[0]  # a zone index may be any text
     try:
-        return str(ipaddress.ip_address(raw.decode("ascii").strip()))
+        return str(ipaddress.ip_address(written))
     except ValueError:
-        return None
+        own = {8: 4, 16: 16, 20: 16}.get(len(raw))
+        return str(ipaddress.ip_address(raw[:own])) if own is not None else None
 
 
 def text_of(source: Source, row: Row) -> str | None:
@@ -115,7 +125,10 @@ def text_of(source: Source, row: Row) -> str | None:
         if None in said:
             return None
         return _mapped(source, _filled(source.template, [str(part) for part in said]))
-    return shaped(source, _raw(source, row))
+    raw = _raw(source, row)
+    if raw is not None and source.pattern is not None and source.system is None:
+        raw = raw[:PATTERN_LIMIT]
+    return shaped(source, raw)
 
 
 def shaped(source: Source, raw: str | None) -> str | None:
@@ -137,10 +150,11 @@ def number_of(source: Source, row: Row) -> float | None:
     if source.pattern is None and source.map is None and source.form is None:
         bind = _bind(source, row)
         if bind is not None and (found := _number(bind)) is not None:
-            return found
+            return found if abs(found) <= NUMBER_MOST else None
     said = text_of(source, row)
     digits = _NUMBER.search(said) if said is not None else None
-    return float(digits[0]) if digits is not None else None
+    found = float(digits[0]) if digits is not None else None
+    return found if found is not None and abs(found) <= NUMBER_MOST else None
 
 
 def _number(bind: VarBind) -> float | None:
@@ -154,7 +168,7 @@ def _number(bind: VarBind) -> float | None:
 def _opaque_float(raw: bytes) -> float | None:
     if len(raw) >= 3 and raw[0] == 0x9F and (layout := _FLOATS.get(raw[1])) and len(raw) - 3 == struct.calcsize(layout):
         found = float(struct.unpack(layout, raw[3:])[0])
-        return found if found == found and abs(found) != float("inf") else None  # noqa: PLR0124 (NaN)
+        return found if math.isfinite(found) else None
     whole = number(VarBind(b"", ber.OPAQUE, raw))
     return None if whole is None else float(whole)
 
@@ -166,21 +180,24 @@ def holds(condition: Condition, row: Row) -> bool:
         return False
     if condition.outside is not None and said in condition.outside:
         return False
-    return condition.pattern is None or (said is not None and condition.pattern.search(said) is not None)
+    if condition.pattern is None or said is None:
+        return condition.pattern is None
+    seen = said if condition.source.system is not None else said[:PATTERN_LIMIT]
+    return condition.pattern.search(seen) is not None
 
 
-def instance_of(source: Source, row: Row, prefix: Callable[[str], bytes]) -> bytes | None:
+def instance_of(source: Source, row: Row) -> bytes | None:
     """The instance of another table that an ``oid`` source means in this row."""
     assert source.oid is not None
     if not source.at:
-        return prefix(source.oid) + row.suffix
+        return prefix_of(source.oid) + row.suffix
     behind = b""
     for at in source.at:
         arcs = _arcs(at, row)
         if arcs is None:
             return None
         behind += arcs
-    return prefix(source.oid) + behind
+    return prefix_of(source.oid) + behind
 
 
 def _arcs(source: Source, row: Row) -> bytes | None:
@@ -198,7 +215,7 @@ def _bind(source: Source, row: Row) -> VarBind | None:
     if source.column is not None:
         return row.binds.get(source.column)
     if source.oid is not None:
-        instance = instance_of(source, row, oid.parse)
+        instance = instance_of(source, row)
         return None if instance is None else row.foreign.get(instance)
     return None
 
