@@ -84,7 +84,7 @@ def test_who_may_not_know_the_holder_names_the_port(tmp_path: Path) -> None:
     with listener("127.0.0.1", port):
         ended = run_to_end(tmp_path, LOOPBACK + page, *UNPRIVILEGED)
         assert ended.code == 5
-        assert f"Port {port} on 127.0.0.1 is in use. Stop that, or choose another" in ended.said
+        assert f"Port {port} on 127.0.0.1 is in use by another program. Stop that, or choose another" in ended.said
 
 
 def test_an_address_that_is_not_ours(tmp_path: Path) -> None:
