@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 import pytest
 
 from agent.boundary import Boundary
+from agent.live import AgentNow
 from agent.own import Own
 from agent.page.radio import MOST_NETWORKS, TEXT, TROUBLES, radio_groups
 from agent.page.say import Say
@@ -18,6 +19,7 @@ from agent.settings.models import RadioSettings
 from collectors.radio.child import Trouble
 from collectors.radio.model import Interface
 from collectors.radio.radio import Radio, Seen
+from tests.agent.api.test_api import AGENT, Known, client
 from tests.agent.macs import notations
 from tests.agent.page.test_say import ROME
 from tests.agent.radios import FAR, OWN_AP, STRANGER, seen
@@ -211,6 +213,21 @@ def test_a_radio_that_is_not_connected_and_one_that_cannot_be_read_say_so() -> N
         "il programma iw non è installato: si legge solo il segnale"
     )
     assert dict(groups("en", poor, "Give it another id.")[0][1])["Not in the figures"] == "Give it another id."
+
+
+async def test_hostile_names_are_text_on_the_page() -> None:
+    class WithRadio(Known):
+        async def agent(self) -> AgentNow:
+            return replace(AGENT, radio=radio_now(seen(0.0), stamp, PRIVACY, None))
+
+    async with client(WithRadio()) as http:
+        page = (await http.get("/agent?lang=it")).text
+        told = (await http.get("/api/v1/agent")).json()["radio"]
+    assert "Reti ricevute nell&#39;ultima ora: 3" in page
+    assert "gnp.exe &lt;b&gt;" in page
+    assert "<b>" not in page
+    assert told["interfaces"][0]["bssid"] == PRIVACY.client(OWN_AP)
+    assert not any(written.lower() in (page + repr(told)).lower() for written in notations(STRANGER))
 
 
 def test_of_many_networks_the_strongest_are_listed() -> None:
