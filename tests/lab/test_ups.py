@@ -2,17 +2,22 @@
 them (power_events, on_battery_s, ups_runtime_min)."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kpi.gear import Kind
 from kpi.model import Role
+from tests.lab.agent import SondaRun
 from tests.lab.agentx import master
 from tests.lab.daemon import wait_until
+from tests.lab.hosts import HEAD, ROOT, bodies, sonda_ahead, until_five_end
+from tests.lab.mosquitto import Mosquitto
 from tests.lab.network import Namespace, Network
 from tests.lab.nut import DummyUps
 from tests.lab.polling import Polling
@@ -23,6 +28,8 @@ pytestmark = pytest.mark.lab
 
 ADDRESS = "10.1.0.1"
 EVERY_S = 0.5
+POLL_S = 10
+"""Of the whole agent: the shortest that settings allow."""
 STEP_S = 1.0
 """upsSecondsOnBattery is in whole seconds."""
 
@@ -101,3 +108,50 @@ async def test_an_extend_of_nut_tells_levels_alone(lab: Lab) -> None:
         assert figures["ups_runtime_min"].value == 15
         assert figures["on_battery_s"].value is None
         assert await polling.events("power.battery") == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(200)
+def test_the_agent_tells_of_40_seconds_on_battery(lab: Lab, tmp_path: Path) -> None:
+    """`sonda run` with the shortest period there is: what it says by MQTT at once, and in the summary of the five
+    minutes."""
+    need_lab("mosquitto", "mosquitto_sub")
+    lab.probe.ping_group_range()
+    with ExitStack() as stack:
+        broker = stack.enter_context(Mosquitto(tmp_path, place=lab.probe))
+        recorder = stack.enter_context(broker.recorder(f"{ROOT}/#"))
+        text = HEAD + (
+            f'[network]\ngateway = "none"\n[snmp]\nstatus_s = {POLL_S}\ncounters_s = {POLL_S}\n'
+            '[[credential]]\nname = "c"\nversion = "2c"\ncommunity = { env = "C" }\n'
+            f'[[device]]\nname = "UPS"\nrole = "ups"\naddress = "{ADDRESS}"\nsnmp = "c"\n'
+            f'[mqtt]\nhost = "127.0.0.1"\nport = {broker.port}\n'
+        )
+        command = sonda_ahead(until_five_end(90), tmp_path / "sonda.toml")
+        sonda = stack.enter_context(SondaRun(tmp_path, text, place=lab.probe, command=command, env={"C": "public"}))
+
+        def gear() -> Any:
+            return sonda.json("/api/v1/devices/ups")["device"]["gear"] or {}
+
+        wait_until(lambda: gear().get("battery_runtime_min") == 30, "the UPS is known", 30)
+        assert gear()["on_battery"] is False
+        time.sleep(POLL_S)  # a counter takes two readings
+        began = lab.ups.set(status="OB DISCHRG", runtime_s=1500, charge=90)
+        wait_until(lambda: gear()["on_battery"], "it is on battery", POLL_S + 3)
+        time.sleep(began + 20 - time.monotonic())
+        lab.ups.set(status="OB DISCHRG", runtime_s=720, charge=50)
+        time.sleep(began + 40 - time.monotonic())
+        truly_s = lab.ups.set(status="OL CHRG", runtime_s=800, charge=52) - began
+        wait_until(lambda: gear()["on_battery"] is False, "it is on mains", POLL_S + 3)
+        recorder.wait_for(lambda _: bodies(recorder, "summary/device/ups"), "the five minutes are closed", 60)
+        away, back = bodies(recorder, "event/power.battery")
+        assert (away["state"], back["state"]) == ("battery", "mains")
+        assert away["seconds"] <= POLL_S + 1
+        assert truly_s - 1.5 < back["seconds"] < truly_s + POLL_S + 1.5
+        figures = bodies(recorder, "summary/device/ups")[-1]["figures"]
+        print(f"truly {truly_s:.1f} s, said {back['seconds']} s at its end; {figures}")
+        assert figures["power_events"]["v"] == 1
+        assert truly_s - POLL_S - 2.5 < figures["on_battery_s"]["v"] < truly_s + 1.5, "as far as the last poll saw"
+        assert figures["ups_runtime_min"]["v"] == 12
+        assert figures["ups_runtime_min"]["charge_pct"] == 50
+        assert sonda.stop() == 0
+    assert "Traceback" not in sonda.log
