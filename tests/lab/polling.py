@@ -40,6 +40,8 @@ from tests.lab.daemon import NotReadyError
 from tests.lab.network import Namespace
 
 FIVE_S = 300.0
+LIBRARY = load_library()
+"""Read here and not in a test's loop: some 100 ms."""
 
 
 class Polling:
@@ -95,7 +97,7 @@ class Polling:
                 Community("2c", b"public"), timeout_s=1.0, status_s=self._every_s, counters_s=self._every_s
             )
             asked = {snmp_id(device.device.id): settings for device in self._devices}
-            self.collector = SnmpCollector(client, self.clock, asked, load_library())
+            self.collector = SnmpCollector(client, self.clock, asked, LIBRARY)
             self.core.apply(SitePlan(self._devices, None, (), ()))
             self._stack = stack.pop_all()
         return self
