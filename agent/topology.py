@@ -49,7 +49,8 @@ class Topology:
         """When each link was told of last, or could not be because an end was away."""
         self._learnt: dict[str, dict[int, tuple[int, float]]] = defaultdict(dict)
         """By bridge and MAC address: the ifIndex, and when its table said so."""
-        self._scanned: dict[str, tuple[ForwardingTable, frozenset[int]]] = {}
+        self._scanned: dict[str, tuple[ForwardingTable, frozenset[int], float]] = {}
+        """By bridge: its table, the addresses that were looked for in it, and when the table was new."""
         self._macs: frozenset[int] = frozenset()
         self._other: tuple[dict[str, str], float] | None = None
         """Other parents than those in force, and since when."""
@@ -98,11 +99,12 @@ class Topology:
         """Of the known addresses, where this bridge has learnt them."""
         learnt = self._learnt[device]
         scanned = self._scanned.get(device)
+        since = now if scanned is None or scanned[0] is not table else scanned[2]
         if scanned is None or scanned[0] is not table or scanned[1] is not self._macs:
-            self._scanned[device] = table, self._macs
-            learnt.update({mac: (port, now) for mac, port in table if mac in self._macs})
-            for mac in [mac for mac, (_, at) in learnt.items() if now - at > LEARNT_S]:
-                del learnt[mac]
+            self._scanned[device] = table, self._macs, since
+            learnt.update({mac: (port, since) for mac, port in table if mac in self._macs})
+        for mac in [mac for mac, (_, at) in learnt.items() if now - at > LEARNT_S]:
+            del learnt[mac]
         return {mac: port for mac, (port, _) in learnt.items()}
 
     # -- what holds ----------------------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ class FabricAccumulator:
         self.uptime = uptime
         self.duplex = DuplexReadings(uptime)
         self.forwarding = ForwardingTable()
-        """As the last whole walk found it, or the first one as far as it came."""
+        """As the last whole walk found it, or a later one that came as far: tables longer than a walk never end."""
         self._start, self._end = start, end
         self._bgp = Sessions(Bgp(), uptime, start, status_s)
         self._ospf = Sessions(Ospf(), uptime, start, status_s)
@@ -86,8 +86,10 @@ class FabricAccumulator:
             return self._take_bridge(at, facts)
         if facts.sort == "duplex":
             self.duplex.take(at, facts)
-        elif facts.sort == "forwarding" and (facts.complete or not len(self.forwarding)):
-            self.forwarding = ForwardingTable(facts.rows)
+        elif facts.sort == "forwarding":
+            found = ForwardingTable(facts.rows)
+            if facts.complete or len(found) >= len(self.forwarding):
+                self.forwarding = found
         return ()
 
     def answered(self, at: float) -> None:

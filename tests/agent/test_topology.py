@@ -216,6 +216,26 @@ async def test_a_forwarding_table_forgets_sooner_than_we_do(clock: ManualClock) 
         assert "nas" not in {device for link in world.core.topology.links for device in link.devices}
 
 
+async def test_an_old_forwarding_table_is_not_young_again_because_another_address_is_looked_for(
+    clock: ManualClock,
+) -> None:
+    async with running(clock) as world:
+        watch(world)
+        await clock.advance(5)
+        wired(world)
+        assert await look_until_held(world)
+        topology = world.core.topology
+        known = next(iter(topology._learnt["core"].values()))[1]
+        await clock.advance(MISSED_S)
+        port = PortIdentity("ge9", 9, "ge9", "", "", 6, 1500, 10**9, mac("ap", 9))
+        say(world, "ap", Metric.PORT_IDENTITY, port, port.key)
+        await topology.look(AROUND)
+        assert {at for _, at in topology._learnt["core"].values()} == {known}
+        topology._clock = ManualClock(monotonic=known + LEARNT_S + 1)
+        await topology.look(AROUND)
+        assert not topology._learnt["core"]
+
+
 async def test_a_device_that_is_watched_no_more_is_in_no_link(clock: ManualClock) -> None:
     async with running(clock) as world:
         watch(world)

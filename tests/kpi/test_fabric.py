@@ -204,6 +204,13 @@ def test_a_forwarding_table_that_was_not_read_to_its_end_replaces_none() -> None
     assert [port for _, port in switch.fabric.forwarding] == [1, 2]
 
 
+def test_a_forwarding_table_without_an_end_is_the_last_one_that_came_as_far() -> None:
+    switch = Switch()
+    for port in (1, 2):
+        switch.take(10.0 * port, "forwarding", Forwarding("00:00:5e:00:53:01", port), complete=False)
+        assert [found for _, found in switch.fabric.forwarding] == [port]
+
+
 def test_verdicts_on_duplex_go_into_the_window() -> None:
     switch = Switch()
     switch.take(10.0, "duplex", Duplex(1, "half"), Duplex(2, "full"), Duplex(3, None))
