@@ -9,8 +9,10 @@ import pytest
 
 from collectors.snmp import oid
 from collectors.snmp.ber import OPAQUE, VarBind
+from collectors.snmp.gear.gear import Gear
 from collectors.snmp.gear.model import Every, Form, Part, Reduce, Source, Table, ValueSpec
 from collectors.snmp.gear.reading import readings_of, rows_of
+from collectors.snmp.gear.tables import TableState
 from collectors.snmp.gear.values import address_text, formed
 from kpi.gear import BgpPeer, Kind, Neighbor, Readings
 from kpi.model import Metric
@@ -164,6 +166,13 @@ async def test_one_table_that_gets_no_answer_takes_no_other_along(poller: MakePo
         said = probe.of(Metric.READINGS)[""].value
     assert isinstance(said, Readings) and said.missed == {"many": "timeout"}
     assert Kind.ON_BATTERY in readings(probe)
+
+
+def test_a_table_that_was_not_reached_counts_nothing() -> None:
+    """A poll document tells what first contact got before time ran out; stations that were not walked are not 0."""
+    gear = Gear(OneProfile(), tables=[TableState(RADIOS, walked=True), TableState(STATIONS, witnessed=True)])
+    said, _ = gear.so_far(None)
+    assert (said.readings, said.missed) == ((), {"stations": "unread"})
 
 
 TEXTS = [b"1e999", b"-1e400 C", b"9" * 2000, b"1e18446744073709551615", b"nan", b"inf", b"", b"\xff\xfe", b"- 1"]
