@@ -72,7 +72,9 @@ def gear_now(track: Track, now: float, stamp: Stamp) -> GearNow | None:
     )
 
 
-def beyond_ports(track: Track, now: float, stamp: Stamp, links: Iterable[Link], privacy: Privacy) -> Beyond:
+def beyond_ports(
+    track: Track, everybody: Iterable[Track], now: float, *, stamp: Stamp, links: Iterable[Link], privacy: Privacy
+) -> Beyond:
     """All that a device tells, for its own document, with names for clients instead of their addresses."""
     polled = track.polled
     if polled is None:
@@ -108,7 +110,7 @@ def beyond_ports(track: Track, now: float, stamp: Stamp, links: Iterable[Link], 
             BgpPeerNow(p.remote_address, p.remote_as, p.state, p.admin_up, p.established_s) for p in latest.bgp_peers
         ],
         "ospf_neighbors": [OspfNeighborNow(n.router_id, n.address, n.state) for n in latest.ospf_neighbors],
-        "stp": _stp(latest.bridge, polled),
+        "stp": _stp(latest.bridge, everybody),
     }
 
 
@@ -163,14 +165,25 @@ def _at_ports(track: Track, links: Iterable[Link]) -> Mapping[str, str]:
     return {name: next(iter(devices)) for name, devices in found.items() if len(devices) == 1}
 
 
-def _stp(bridge: Bridge | None, polled: Polled) -> StpNow | None:
+def _stp(bridge: Bridge | None, everybody: Iterable[Track]) -> StpNow | None:
     if bridge is None:
         return None
-    own = {(port.identity.mac or "").casefold() for port in polled.ports.values()} - {""}
     since = bridge.since_change_cs
     return StpNow(
         designated_root=bridge.designated_root,
-        is_root=bridge.designated_root.casefold() in own,
+        device=_owner(bridge.designated_root, everybody),
         topology_changes=bridge.topology_changes,
         since_change_s=since / 100 if since is not None else None,
     )
+
+
+def _owner(mac: str, everybody: Iterable[Track]) -> str | None:
+    """The only device that has a port with this address."""
+    wanted = mac.casefold()
+    found = {
+        track.id
+        for track in everybody
+        if track.polled is not None
+        and any((port.identity.mac or "").casefold() == wanted for port in track.polled.ports.values())
+    }
+    return found.pop() if wanted and len(found) == 1 else None

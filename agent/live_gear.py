@@ -111,7 +111,7 @@ class StpNow:
     """The spanning tree as this device sees it."""
 
     designated_root: str
-    is_root: bool
-    """This device is the root itself."""
+    device: str | None
+    """The root's id where it is one of those that are watched; it may be this device itself."""
     topology_changes: int | None
     since_change_s: float | None

@@ -146,7 +146,14 @@ class View:
             window=_window(summary),
             figures=_figures(summary.figures if summary else ()),
             ports=self._ports(device_id, track.polled) if track.polled else [],
-            **beyond_ports(track, self._clock.monotonic(), self._stamp, self._topology.links, self._privacy),
+            **beyond_ports(
+                track,
+                self._monitor,
+                self._clock.monotonic(),
+                stamp=self._stamp,
+                links=self._topology.links,
+                privacy=self._privacy,
+            ),
         )
 
     def topology(self) -> TopologyNow:

@@ -134,7 +134,7 @@ def _deeper(app: FastAPI, pages: _Pages) -> None:
             gear=gear.sections(detail, say),
             neighbours=gear.neighbour_rows(detail.neighbors, names, say),
             sessions=gear.session_rows(detail.bgp_peers, detail.ospf_neighbors, say),
-            tree=gear.stp_facts(detail, say),
+            tree=gear.stp_facts(detail, names, say),
             gear_text={key: say.of(words) for key, words in GEAR_TEXT.items()},
             ended=ended(troubles, names, now, say)[:MOST_ENDED],
         )

@@ -112,12 +112,14 @@ def session_rows(peers: Iterable[BgpPeerNow], neighbors: Iterable[OspfNeighborNo
     return rows
 
 
-def stp_facts(detail: DeviceDetail, say: Say) -> list[tuple[str, str]]:
+def stp_facts(detail: DeviceDetail, names: Mapping[str, str], say: Say) -> list[tuple[str, str]]:
     """The spanning tree, as names and values; nothing where the device takes no part in one."""
     stp = detail.stp
     if stp is None or not stp.designated_root.strip("0:"):
         return []
-    root = say.of(TEXT["stp_self"]) if stp.is_root else stp.designated_root
+    root = bare_name(names.get(stp.device or "", "")) or stp.designated_root
+    if stp.device == detail.device.id:
+        root = say.of(TEXT["stp_self"])
     found = [(say.of(TEXT["stp_root"]), root)]
     if stp.topology_changes is not None:
         once = "times_one" if stp.topology_changes == 1 else "times"
@@ -330,7 +332,7 @@ def value_says(reading: ReadingNow, value: float, say: Say) -> str:
 
 
 def _number(value: float, digits: int, say: Say) -> str:
-    """With at most so many decimals, and none that say nothing; a minus that is as wide as a plus."""
+    """With at most so many decimals, and none that say nothing."""
     rounded = round(value, digits)
     needed = next((n for n in range(digits) if round(rounded, n) == rounded), digits)
-    return say.number(rounded, needed).replace("-", "−")
+    return say.number(rounded, needed)

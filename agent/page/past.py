@@ -1,6 +1,7 @@
 """What the page draws of the past: the lines of the tiles, the ribbons of seven days, one device's chart."""
 
 from collections.abc import Sequence
+from statistics import median
 from typing import Any
 
 from agent.gear_past import Amount
@@ -48,8 +49,9 @@ def tile_lines(past: Overview, say: Say) -> dict[str, Any]:
 
 def _amounts(part: Part, amounts: Sequence[Amount], start: float, end: float, say: Say, *, span: str) -> dict[str, Any]:
     """What the tile's own figure was."""
-    most, least = max(a.value for a in amounts), min(a.value for a in amounts)
-    says = say(f"line_{part.value}", span=span, most=say.number(most), least=say.lasting(60 * least))
+    values = [a.value for a in amounts]
+    usual, least = say.number(median(values)), say.lasting(60 * min(values))
+    says = say(f"line_{part.value}", span=span, usual=usual, least=least)
     return {"line": spark_of(amounts, start, end, FIVE_MINUTES), "caption": says, "says": says}
 
 

@@ -32,8 +32,8 @@ class Say:
         return words.it if self.language == "it" else words.en
 
     def number(self, value: float, digits: int = 0) -> str:
-        """With its decimal and thousands separators."""
-        text = f"{value:,.{digits}f}"
+        """With its decimal and thousands separators, and a minus that is as wide as a plus."""
+        text = f"{value:,.{digits}f}".replace("-", "−")
         return text.translate(str.maketrans(",.", ".,")) if self.language == "it" else text
 
     def ms(self, value: float | None) -> str:

@@ -91,7 +91,7 @@ TEXT: Mapping[str, Words] = {
     "answer": Words("addresses answer", "indirizzi rispondono"),
     "reachable": Words("reachable", "raggiungibili"),
     "router_only": Words("reachable: the router alone is tested", "raggiungibile: si prova solo il router"),
-    "line_wifi": Words("Devices, {span}: at most {most}", "Dispositivi, {span}: al massimo {most}"),
+    "line_wifi": Words("Devices, {span}: mostly {usual}", "Dispositivi, {span}: di solito {usual}"),
     "line_power": Words("Battery, {span}: at least {least}", "Batteria, {span}: almeno {least}"),
     "clients_now": Words("devices connected", "dispositivi collegati"),
     "left_now": Words("of battery left", "di autonomia rimasta"),

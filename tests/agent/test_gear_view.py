@@ -104,7 +104,7 @@ async def test_a_device_tells_who_it_is_what_it_reads_and_who_is_beside_it(clock
         assert [(p.remote_as, p.state) for p in detail.bgp_peers] == [(64512, "idle")]
         assert [o.state for o in detail.ospf_neighbors] == ["full"]
         assert detail.stp is not None
-        assert (detail.stp.is_root, detail.stp.topology_changes, detail.stp.since_change_s) == (True, 4, 15.0)
+        assert (detail.stp.device, detail.stp.topology_changes, detail.stp.since_change_s) == ("sw", 4, 15.0)
         assert CLIENT_MAC not in json.dumps(asdict(detail))
         assert [d.inventory and d.inventory.model for d in view.devices()] == ["XS-24", None]
 

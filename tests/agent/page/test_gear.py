@@ -85,7 +85,7 @@ class Telling(Site):
             neighbors=neighbors if is_switch else (),
             bgp_peers=[BgpPeerNow("192.0.2.1", 64512, "idle", admin_up=True, established_s=0)] if is_switch else (),
             ospf_neighbors=[OspfNeighborNow("192.0.2.2", "192.0.2.3", "full")] if is_switch else (),
-            stp=StpNow("00:00:5e:00:53:01", True, 3, 90_000.0) if is_switch else None,
+            stp=StpNow("00:00:5e:00:53:01", "switch", 3, 90_000.0) if is_switch else None,
         )
 
     @property
@@ -119,7 +119,7 @@ def test_the_tiles_of_wifi_and_power_tell_their_own_figure(browser: Browser) -> 
                 "Internet", "Wi-Fi", "Network", "Servers and services", "Power",
             ]  # fmt: skip
             assert "42 devices connected" in " ".join(text(page, "[data-tile=wifi]").split())
-            assert "Devices, last 24 h: at most 59" in text(page, "[data-tile=wifi]")
+            assert "Devices, last 24 h: mostly 2" in text(page, "[data-tile=wifi]")
             assert "38 min of battery" in " ".join(text(page, "[data-tile=power]").split())
             assert (page.locator("[data-tile=wifi] .line").get_attribute("d") or "").count("M") == 2
             tops = {round(box["y"]) for tile in page.locator(".tile").all() if (box := tile.bounding_box())}

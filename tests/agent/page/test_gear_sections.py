@@ -229,12 +229,15 @@ def test_sessions_have_a_state_by_colour_and_word() -> None:
 
 
 def test_the_spanning_tree_in_words() -> None:
-    one = replace(detail(), stp=StpNow("00:00:5e:00:53:01", is_root=False, topology_changes=1, since_change_s=90_000))
-    assert [shown(value) for _, value in stp_facts(one, EN)] == ["00:00:5e:00:53:01", "once", "1 d 1 h ago"]
-    own = replace(one, stp=StpNow("00:00:5e:00:53:01", is_root=True, topology_changes=0, since_change_s=90_000))
-    assert [value for _, value in stp_facts(own, IT)] == ["questo dispositivo", "0 volte"]
-    assert stp_facts(replace(one, stp=StpNow("00:00:00:00:00:00", False, 3, 1.0)), EN) == []
-    assert stp_facts(detail(), EN) == []
+    mac, names = "00:00:5e:00:53:01", {"d": "D", "core": "Core\u202e"}
+    one = replace(detail(), stp=StpNow(mac, None, topology_changes=1, since_change_s=90_000))
+    assert [shown(value) for _, value in stp_facts(one, names, EN)] == [mac, "once", "1 d 1 h ago"]
+    own = replace(one, stp=StpNow(mac, "d", topology_changes=0, since_change_s=90_000))
+    assert [value for _, value in stp_facts(own, names, IT)] == ["questo dispositivo", "0 volte"]
+    other = replace(one, stp=StpNow(mac, "core", topology_changes=None, since_change_s=None))
+    assert [value for _, value in stp_facts(other, names, EN)] == ["Core"]
+    assert stp_facts(replace(one, stp=StpNow("00:00:00:00:00:00", None, 3, 1.0)), names, EN) == []
+    assert stp_facts(detail(), names, EN) == []
 
 
 def test_a_status_is_never_only_a_colour() -> None:
