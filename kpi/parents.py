@@ -1,31 +1,38 @@
 """What a device is reached through (KPI.md R1), out of the links between devices and the place of the probe.
 
-Seen from the probe, the links make a tree; the device in front is the parent. Where they make a loop there is more than
-one way, and no parent. Of what is not connected with the place of the probe, as far as anybody knows, only those get
-one that are at the end of a single cable: wherever the probe is, that cable is the way to them.
+Links that share a port are one cable as far as anybody can see: an unmanaged switch, or one that shows nothing, stands
+between, and nobody on it is in front of the others. Seen from the probe, devices and cables make a tree; the device in
+front is the parent. Where they make a loop there is more than one way, and no parent. Of what is not connected with the
+place of the probe, as far as anybody knows, only those get one that are at the end of a single cable: wherever the
+probe is, that cable is the way to them.
 """
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from kpi.model import Role
-from kpi.topology import PROBE, Link
+from kpi.topology import PROBE, End, Link
 
 ENDS = frozenset({Role.UPS, Role.PRINTER, Role.CAMERA, Role.ENDPOINT, Role.SERVER, Role.CONTROLLER})
 """Nothing is reached through these, however many cables they have."""
 AT_AN_END = ENDS | {Role.ACCESS_POINT}
 """With one cable these are at its end, also where the place of the probe is not known."""
 
-Neighbours = Mapping[str, frozenset[str]]
+Cable = frozenset[str]
+"""The devices on it, two at least."""
+Place = str | int
+"""A device, or a cable by its number."""
 
 
 def parents_of(roles: Mapping[str, Role], links: Iterable[Link], asked: frozenset[str]) -> dict[str, str]:
     """By device, the one in front of it; devices without one are left out. ``roles`` names the devices that may have a
     parent or be one; ``asked`` those that are asked often enough to prove anything of what is behind them: where the
     device in front is not, it is the next one before it."""
-    beside = _beside(roles, links)
-    front, judged = _from_the_probe(roles, beside) if PROBE in beside else ({}, frozenset())
-    front |= {device: other for device, other in _at_ends(roles, beside).items() if device not in judged}
+    cables = _cables([x for x in links if all(d in roles or d == PROBE for d in x.devices)])
+    placed = any(PROBE in cable for cable in cables)
+    front, judged = _from_the_probe(roles, cables) if placed else ({}, frozenset())
+    at_ends = _at_ends(roles, cables)
+    front |= {device: other for device, other in at_ends.items() if device not in judged}
     found = {}
     for device, other in front.items():
         parent = other
@@ -36,40 +43,64 @@ def parents_of(roles: Mapping[str, Role], links: Iterable[Link], asked: frozense
     return found
 
 
-def _beside(roles: Mapping[str, Role], links: Iterable[Link]) -> Neighbours:
-    found: dict[str, set[str]] = defaultdict(set)
-    for link in links:
-        a, b = link.devices
-        if (a in roles or a == PROBE) and (b in roles or b == PROBE):
-            found[a].add(b)
-            found[b].add(a)
-    return {device: frozenset(others) for device, others in found.items()}
+def _cables(links: Iterable[Link]) -> list[Cable]:
+    """Several cables between the same devices are one. A port that is not known is not that of another link."""
+    joined: dict[tuple[End, int], set[tuple[End, int]]] = defaultdict(set)
+    for number, link in enumerate(links, 1):
+        one, other = ((end, 0 if end.port else number) for end in (link.a, link.b))
+        joined[one].add(other)
+        joined[other].add(one)
+    found: set[Cable] = set()
+    while joined:
+        ends, more = set(), [next(iter(joined))]
+        while more:
+            end = more.pop()
+            ends.add(end)
+            more += joined.pop(end, ())
+        found.add(frozenset(end.device for end, _ in ends))
+    return sorted(found, key=sorted)
 
 
-def _from_the_probe(roles: Mapping[str, Role], beside: Neighbours) -> tuple[dict[str, str], frozenset[str]]:
+def _places(cables: Sequence[Cable]) -> dict[Place, set[Place]]:
+    """What is beside what: cables beside devices."""
+    beside: dict[Place, set[Place]] = {number: set(cable) for number, cable in enumerate(cables)}
+    for number, cable in enumerate(cables):
+        for device in cable:
+            beside.setdefault(device, set()).add(number)
+    return beside
+
+
+def _from_the_probe(roles: Mapping[str, Role], cables: Sequence[Cable]) -> tuple[dict[str, str], frozenset[Place]]:
     """Breadth first: who is in front of whom, and who was judged. An end with several cables has no parent; nor has
     what lies on a loop, though what hangs on it has."""
-    left_out = {d for d, others in beside.items() if roles.get(d) in ENDS and len(others) > 1}
-    front: dict[str, str] = {}
-    depth = {PROBE: 0}
-    queue = deque([PROBE])
+    beside = _places(cables)
+    left_out = {d for d in beside if isinstance(d, str) and roles.get(d) in ENDS and len(beside[d]) > 1}
+    front: dict[Place, Place] = {}
+    depth: dict[Place, int] = {PROBE: 0}
+    queue: deque[Place] = deque([PROBE])
+    looped: set[Place] = set()
     loops = []
     while queue:
-        device = queue.popleft()
-        for other in sorted(beside[device] - left_out):
+        place = queue.popleft()
+        for other in beside[place] - left_out:
             if other not in depth:
-                front[other], depth[other] = device, depth[device] + 1
+                front[other], depth[other] = place, depth[place] + 1
                 queue.append(other)
-            elif other != front.get(device) and device < other:
-                loops.append((device, other))
-    looped = {device for pair in loops for device in _round(*pair, front, depth)}
-    parents = {device: parent for device, parent in front.items() if device not in looped and parent != PROBE}
+            elif other != front.get(place):
+                loops.append((place, other))
+    for one, other in loops:
+        looped |= _round(one, other, front, depth)
+    parents = {}
+    for device, cable in front.items():
+        parent = front.get(cable, PROBE)
+        if isinstance(device, str) and isinstance(parent, str) and parent and looped.isdisjoint({device, cable}):
+            parents[device] = parent
     return parents, frozenset(depth) | left_out
 
 
-def _round(a: str, b: str, front: Mapping[str, str], depth: Mapping[str, int]) -> set[str]:
-    """The devices of the loop that a link between ``a`` and ``b`` closes, up to where the two ways part."""
-    found: set[str] = set()
+def _round(a: Place, b: Place, front: Mapping[Place, Place], depth: Mapping[Place, int]) -> set[Place]:
+    """What lies on the loop that a link between ``a`` and ``b`` closes, up to where the two ways part."""
+    found: set[Place] = set()
     while a != b:
         if depth[a] < depth[b]:
             a, b = b, a
@@ -78,6 +109,13 @@ def _round(a: str, b: str, front: Mapping[str, str], depth: Mapping[str, int]) -
     return found
 
 
-def _at_ends(roles: Mapping[str, Role], beside: Neighbours) -> dict[str, str]:
-    alone = {d: next(iter(o)) for d, o in beside.items() if len(o) == 1 and roles.get(d) in AT_AN_END}
-    return {d: other for d, other in alone.items() if roles.get(other, Role.SERVER) not in ENDS and other not in alone}
+def _at_ends(roles: Mapping[str, Role], cables: Sequence[Cable]) -> dict[str, str]:
+    """Those at the end of their only cable, with the one device on it that leads on."""
+    beside = _places(cables)
+    alone = {d for d in beside if isinstance(d, str) and len(beside[d]) == 1 and roles.get(d) in AT_AN_END}
+    found: dict[str, str] = {}
+    for cable in cables:
+        onward = [d for d in cable if roles.get(d, Role.SERVER) not in ENDS and d not in alone]
+        if len(onward) == 1:
+            found |= dict.fromkeys(cable & alone, onward[0])
+    return found

@@ -247,6 +247,35 @@ def test_a_device_that_is_never_asked_proves_nothing() -> None:
     assert parents(found, asked="bcd") == {"c": "b", "d": "c"}
 
 
+def test_what_is_on_the_same_port_as_the_probe_is_behind_nothing() -> None:
+    """The probe, the router and a switch that shows nothing, all on a's port 1: an unmanaged switch, or m itself."""
+    a = node("a", learnt=[(PROBE_MAC, 1), ("g", 1), ("m", 1), ("p", 3)])
+    others = [node(device, ports=1) for device in "gmp"]
+    found = links([a, *others, Node(PROBE, macs=frozenset({mac_number(PROBE_MAC, 1)}))])
+    named = {"a": Role.SWITCH, "g": Role.GATEWAY, "m": Role.SWITCH, "p": Role.PRINTER}
+    assert parents_of(named, found, frozenset("agmp")) == {"p": "a"}
+
+
+def test_what_shares_a_port_is_behind_that_port_and_not_behind_each_other() -> None:
+    """LLDP passes an unmanaged switch: a, b and c hear each other on one port each."""
+    star = [node(d, *[hears(1, other, 1) for other in "abc" if other != d]) for d in "abc"]
+    star[0] = node("a", *star[0].neighbours, learnt=[(PROBE_MAC, 5)])
+    star[1] = node("b", *star[1].neighbours, hears(4, "d", 1))
+    found = links([*star, node("d"), Node(PROBE, macs=frozenset({mac_number(PROBE_MAC, 1)}))])
+    assert parents(found) == {"b": "a", "c": "a", "d": "b"}
+
+
+def test_two_cables_between_the_same_devices_are_no_loop() -> None:
+    both = [Link(End("a", f"ge{n}"), End("b", f"ge{n}"), "lldp", confirmed=True) for n in (1, 2)]
+    assert parents([*wired("-a", "bc"), *both]) == {"b": "a", "c": "b"}
+
+
+def test_where_the_place_of_the_probe_is_not_known_a_shared_port_has_no_front() -> None:
+    shared = [Link(End("a", "ge1"), End(device, ""), FORWARDING, confirmed=False) for device in "gh"]
+    assert parents(shared, g=Role.GATEWAY, h=Role.PRINTER) == {}
+    assert parents(shared, g=Role.ENDPOINT, h=Role.PRINTER) == {"g": "a", "h": "a"}
+
+
 def test_devices_that_are_not_of_the_site_are_no_way() -> None:
     assert parents_of({"a": Role.SWITCH, "c": Role.SWITCH}, wired("-a", "ab", "bc"), frozenset("ac")) == {}
 
