@@ -16,7 +16,8 @@ from kpi.topology import PROBE, End, Link
 ENDS = frozenset({Role.UPS, Role.PRINTER, Role.CAMERA, Role.ENDPOINT, Role.SERVER, Role.CONTROLLER})
 """Nothing is reached through these, however many cables they have."""
 AT_AN_END = ENDS | {Role.ACCESS_POINT}
-"""With one cable these are at its end, also where the place of the probe is not known."""
+"""With one cable these are at its end, also where the place of the probe is not known. Where it is known, an access
+point without a cable to it may be the far end of a radio link, and in front of what its own cable leads to."""
 
 Cable = frozenset[str]
 """The devices on it, two at least."""
@@ -31,7 +32,7 @@ def parents_of(roles: Mapping[str, Role], links: Iterable[Link], asked: frozense
     cables = _cables([x for x in links if all(d in roles or d == PROBE for d in x.devices)])
     placed = any(PROBE in cable for cable in cables)
     front, judged = _from_the_probe(roles, cables) if placed else ({}, frozenset())
-    at_ends = _at_ends(roles, cables)
+    at_ends = _at_ends(roles, cables, ENDS if placed else AT_AN_END)
     front |= {device: other for device, other in at_ends.items() if device not in judged}
     found = {}
     for device, other in front.items():
@@ -109,7 +110,7 @@ def _round(a: Place, b: Place, front: Mapping[Place, Place], depth: Mapping[Plac
     return found
 
 
-def _at_ends(roles: Mapping[str, Role], cables: Sequence[Cable]) -> dict[str, str]:
+def _at_ends(roles: Mapping[str, Role], cables: Sequence[Cable], ends: frozenset[Role]) -> dict[str, str]:
     """Those at the end of their only cable, with the one device on it that leads on."""
     beside = _places(cables)
     alone = {d for d in beside if isinstance(d, str) and len(beside[d]) == 1 and roles.get(d) in AT_AN_END}
@@ -117,5 +118,5 @@ def _at_ends(roles: Mapping[str, Role], cables: Sequence[Cable]) -> dict[str, st
     for cable in cables:
         onward = [d for d in cable if roles.get(d, Role.SERVER) not in ENDS and d not in alone]
         if len(onward) == 1:
-            found |= dict.fromkeys(cable & alone, onward[0])
+            found |= dict.fromkeys((d for d in cable & alone if roles.get(d) in ends), onward[0])
     return found

@@ -276,6 +276,12 @@ def test_where_the_place_of_the_probe_is_not_known_a_shared_port_has_no_front() 
     assert parents(shared, g=Role.ENDPOINT, h=Role.PRINTER) == {"g": "a", "h": "a"}
 
 
+def test_an_access_point_that_no_cable_connects_with_the_probe_may_be_a_bridge() -> None:
+    """The far end of a radio link, with one cable to the switch behind it."""
+    found = wired("-a", "ab", "gc", "ch")
+    assert parents(found, g=Role.ACCESS_POINT, h=Role.PRINTER) == {"b": "a", "h": "c"}
+
+
 def test_devices_that_are_not_of_the_site_are_no_way() -> None:
     assert parents_of({"a": Role.SWITCH, "c": Role.SWITCH}, wired("-a", "ab", "bc"), frozenset("ac")) == {}
 
