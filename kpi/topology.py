@@ -125,29 +125,44 @@ def _link(one: End, other: End, by: str, *, confirmed: bool) -> Link:
 
 
 def _finder(nodes: Sequence[Node]) -> Callable[[Neighbor], str | None]:
-    """Which device a neighbour is. What several devices share tells none of them."""
+    """Which device a neighbour is. What several devices share tells none of them, nor does a name that neighbours of
+    several chassis have; an address or a name of a device counts only where the chassis is none of somebody else."""
     macs = _unique((mac, node.device) for node in nodes for mac in node.macs)
     addresses = _unique((address, node.device) for node in nodes for address in node.addresses)
     names = _unique((node.name.casefold(), node.device) for node in nodes if node.name)
     short = _unique((_short(node.name), node.device) for node in nodes if node.name)
+    whole = {node.device: node.name.casefold() for node in nodes}
     owned = {node.device: node.macs for node in nodes}
+    chassis_of: dict[str, set[int]] = defaultdict(set)
+    for heard in (neighbour for node in nodes for neighbour in node.neighbours):
+        if (mac := number(heard.remote_chassis)) is not None:
+            chassis_of[_name(heard)].add(mac)
+
+    def by_name(name: str) -> str | None:
+        if len(chassis_of.get(name, ())) > 1:
+            return None
+        device = names.get(name) or short.get(_short(name))
+        alike = device is not None and (whole[device] == name or "." not in name or "." not in whole[device])
+        return device if alike else None  # of another domain
 
     def find(neighbour: Neighbor) -> str | None:
         chassis = number(neighbour.remote_chassis)
         for mac in (chassis, number(neighbour.remote_port)):
             if mac is not None and mac in macs:
                 return macs[mac]
-        for address in (neighbour.remote_address, neighbour.remote_chassis):
-            if address and address in addresses:
-                return addresses[address]
-        name = neighbour.remote_name.partition("(")[0]  # CDP puts a serial number behind it
-        device = names.get(name.casefold()) or short.get(_short(name))
+        told = (neighbour.remote_address, neighbour.remote_chassis)
+        device = next((addresses[address] for address in told if address and address in addresses), None)
+        device = device or by_name(_name(neighbour))
         if device is None or chassis is None or not owned[device]:
             return device
         near = any(abs(mac - chassis) <= SAME_BLOCK for mac in owned[device])
-        return device if near else None  # somebody else of the same name
+        return device if near else None  # somebody else of the same name, or of the factory's address
 
     return find
+
+
+def _name(neighbour: Neighbor) -> str:
+    return neighbour.remote_name.partition("(")[0].casefold()  # CDP puts a serial number behind it
 
 
 def _unique(pairs: Iterable[tuple[Key, str]]) -> dict[Key, str]:

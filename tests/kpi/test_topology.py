@@ -94,6 +94,11 @@ def test_a_port_goes_by_many_names(called: str) -> None:
         ({"remote_chassis": "192.0.2.2", "remote_name": "", "remote_port": "aa:bb"}, True),
         ({"remote_chassis": "x", "remote_name": "", "remote_port": mac("b", 3)}, True),
         ({"remote_chassis": mac("x", 1)}, False),  # another one of the same name
+        (
+            {"remote_chassis": mac("x", 1), "remote_name": "?", "remote_address": "192.0.2.2"},
+            False,
+        ),  # a factory default
+        ({"remote_chassis": "", "remote_name": "b.example.org", "protocol": "cdp"}, False),  # another domain
         ({"remote_chassis": "x", "remote_name": "stranger"}, False),
         ({"remote_chassis": "", "remote_name": ""}, False),
     ],
@@ -107,6 +112,19 @@ def test_who_a_neighbour_is(said: dict[str, str], found: bool) -> None:
 def test_a_name_that_two_devices_have_tells_neither() -> None:
     heard = hears(7, "b", 2, remote_chassis="", remote_name="switch")
     assert links([node("a", heard), node("b", name="switch"), node("c", name="switch")]) == ()
+
+
+def test_a_name_that_is_an_address_has_no_short_form() -> None:
+    heard = hears(7, "b", 2, remote_chassis="", remote_name="192.0.2.77")
+    assert links([node("a", heard), node("b", name="192.0.2.10")]) == ()
+
+
+def test_a_name_that_neighbours_with_several_chassis_have_tells_none_of_them() -> None:
+    """Two switches of one delivery, with the name of the factory and addresses close together; one is not watched."""
+    ours = hears(2, "b", 1, remote_name="SG108", remote_chassis=mac("b", 1))
+    stranger = hears(5, "b", 1, remote_name="SG108", remote_chassis=mac("b", 15))
+    found = links([node("a", ours), node("c", stranger), node("b", name="SG108")])
+    assert ends(found) == [("a", "ge2", "b", "ge1", False)]
 
 
 def test_nobody_is_a_neighbour_of_itself() -> None:
