@@ -29,6 +29,8 @@ MISSED_S = 900.0
 its neighbours when they are asked the next time, every 5 minutes."""
 LEARNT_S = 86_400.0
 """Where an address was learnt is believed for so long: a bridge forgets who is silent for 5 minutes."""
+PASSED_S = 10.0
+"""So long after a device fell silent nothing behind it answers any more, where it stands in the way."""
 PLAIN_VERSION = 1
 Cable = tuple[End, End]
 
@@ -129,6 +131,9 @@ class Topology:
         roles = {t.id: t.watchable.device.role for t in self._monitor if t.watchable.device.role is not Role.INTERNET}
         asked = frozenset(t.id for t in self._monitor if t.watchable.echo_s is not None and t.watchable.address)
         found = parents_of(roles, self.links, asked)
+        while passed := {parent for device, parent in found.items() if self._passes(device, parent)}:
+            asked -= passed
+            found = parents_of(roles, self.links, asked)
         if found == self.parents:
             self._other = None
         elif self._other is None or self._other[0] != found:
@@ -138,6 +143,13 @@ class Topology:
             log.info("Devices whose parents follow from the links between devices: %d.", len(found))
             return True
         return False
+
+    def _passes(self, device: str, parent: str) -> bool:
+        """Whether this device answers though its parent has not for a while: that one does not stand in the way, or
+        is silent and forwards, and has nothing to prove."""
+        behind, front = self._monitor[device].reach, self._monitor[parent].reach
+        silent_since = front.since + max(PASSED_S, 2 * front.period_s)
+        return front.state is not State.UP and behind.state is State.UP and behind.answered_sent_at > silent_since
 
     def _polled_since(self, at: float) -> bool:
         """Whether each device that answers has been asked once more."""

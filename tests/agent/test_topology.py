@@ -310,3 +310,40 @@ async def test_a_parent_that_is_derived_hides_what_is_behind_it(clock: ManualClo
         assert states == [State.UP, State.DOWN, State.UNKNOWN]
         (incident,) = world.core.incidents
         assert (incident.entity, incident.hides) == ("access", ("ap",))
+
+
+async def test_a_parent_that_is_passed_by_while_it_is_silent_proves_nothing(clock: ManualClock) -> None:
+    """Its ICMP is filtered or its management hangs, and it forwards: what fails behind it is down, not unknown."""
+    async with running(clock) as world:
+        watch(world)
+        await clock.advance(5)
+        wired(world)
+        assert await look_until_held(world)
+        watch(world, world.core.topology.parents)
+        world.silent |= {"access"}
+        await clock.advance(30)
+        assert await look_until_held(world)
+        assert world.core.topology.parents == {"access": "core", "ap": "core", "nas": "core"}
+        watch(world, world.core.topology.parents)
+        world.silent |= {"ap"}
+        await clock.advance(30)
+        assert (world.state("access"), world.state("ap")) == (State.DOWN, State.DOWN)
+        world.silent.clear()
+        await clock.advance(30)
+        assert await look_until_held(world)
+        assert world.core.topology.parents == TREE
+
+
+async def test_a_parent_that_took_everything_along_stays_the_parent(clock: ManualClock) -> None:
+    async with running(clock) as world:
+        watch(world)
+        await clock.advance(5)
+        wired(world)
+        assert await look_until_held(world)
+        watch(world, world.core.topology.parents)
+        world.silent |= {"access", "ap"}
+        for _ in range(5):
+            await clock.advance(60)
+            polled(world)
+            assert not await world.core.topology.look(AROUND)
+        assert world.core.topology.parents == TREE
