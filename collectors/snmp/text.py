@@ -12,6 +12,9 @@ NAME_LIMIT = 255
 DESCR_LIMIT = 1024
 """Characters kept of sysDescr; routers put several lines there, and a few exceed the 255 of the MIB."""
 
+FACT_OCTETS = 255
+"""Octets kept of a text in a fact: a name or a description in an LLDP TLV has no more (802.1AB section 8.5)."""
+
 CUT = "…"
 """Stands at the end of a text that was longer than its limit."""
 
@@ -41,6 +44,12 @@ def clean_text(raw: bytes, limit: int = NAME_LIMIT) -> str:
     if len(text) > limit or (cut and len(text) == limit):
         return text[: limit - 1] + CUT
     return text + CUT if cut else text
+
+
+def shortened(text: str, octets: int = FACT_OCTETS) -> str:
+    """``text`` in at most ``octets`` of UTF-8, whole characters, with ``CUT`` at the end where some went."""
+    raw = text.encode()
+    return text if len(raw) <= octets else raw[: octets - len(CUT.encode())].decode(errors="ignore") + CUT
 
 
 def _decode(raw: bytes) -> tuple[str, bool]:

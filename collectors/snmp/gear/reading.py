@@ -11,6 +11,7 @@ from collectors.snmp.ber import VarBind
 from collectors.snmp.errors import DecodeError
 from collectors.snmp.gear.model import Part, Reduce, Source, System, Table, ValueSpec
 from collectors.snmp.gear.values import NUMBER_MOST, Row, holds, number_of, parts_of, text_of
+from collectors.snmp.text import shortened
 from kpi.gear import PER_CLIENT, SORTS, Fact, Kind, Reading
 
 Binds = Mapping[str, VarBind]
@@ -287,7 +288,9 @@ def facts_of(table: Table, rows: Sequence[Row]) -> list[Fact]:
 def _field(field: _Field, sources: Sequence[Source], row: Row) -> str | float | bool | None:
     if field.kind in {str, bool}:
         said = first_text(sources, row)
-        return said if said is None or field.kind is str else said.lower() in _YES
+        if said is None or field.kind is bool:
+            return None if said is None else said.lower() in _YES
+        return shortened(said)
     number = next((found for source in sources if (found := number_of(source, row)) is not None), None)
     if number is None or field.kind is float:
         return number

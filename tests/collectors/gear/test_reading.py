@@ -9,7 +9,7 @@ from collectors.snmp.ber import VarBind
 from collectors.snmp.gear.model import Condition, Form, Part, Reduce, Source, Table, ValueSpec
 from collectors.snmp.gear.reading import facts_of, readings_of, rows_of
 from collectors.snmp.gear.values import formed, parts_of
-from kpi.gear import BgpPeer, Kind, Reading
+from kpi.gear import BgpPeer, Kind, Neighbor, Reading
 
 ENTRY = "1.3.6.1.4.1.99999.1"
 
@@ -208,3 +208,30 @@ def test_a_peer_out_of_its_row() -> None:
     assert facts_of(table, rows_of(table, rows, {}, {})) == [
         BgpPeer("10.0.0.1", 4_200_000_000, "established", admin_up=True)
     ], "an AS number of 32 bits read as signed; a state nobody knows is no peer"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (b"x" * 255, "x" * 255),
+        (b"x" * 1024, "x" * 252 + "…"),
+        ("ü".encode() * 400, "ü" * 126 + "…"),
+        (b"\xf0\x9f\x92\xa1" * 100, "\N{ELECTRIC LIGHT BULB}" * 63 + "…"),
+    ],
+)
+def test_a_text_of_a_fact_has_no_more_octets_than_lldp_gives_it(name: bytes, told: str) -> None:
+    table = Table(
+        "n",
+        ENTRY,
+        sort="neighbors",
+        fields={
+            "protocol": (Source(text="lldp"),),
+            "local_port": (Source(column="1"),),
+            "remote_name": (Source(column="1"),),
+            "remote_end": (Source(join=(Source(column="1"), Source(column="1"))),),
+        },
+    )
+    (found,) = facts_of(table, rows_of(table, {suffix(1): {"1": words(name)}}, {}, {}))
+    assert isinstance(found, Neighbor)
+    assert (found.local_port, found.remote_name) == (told, told)
+    assert len(found.remote_end.encode()) <= 255
