@@ -16,6 +16,7 @@ from collectors.link import Surroundings
 from kpi.duplex import End as DuplexEnd
 from kpi.duplex import PortDuplex, Verdict, verdicts
 from kpi.forwarding import ForwardingTable, number
+from kpi.gear import Neighbor
 from kpi.model import Outcome, Role, State
 from kpi.parents import parents_of
 from kpi.topology import FORWARDING, PROBE, End, Link, Node, links
@@ -27,6 +28,8 @@ LOOK_S = 60.0
 MISSED_S = 900.0
 """A link that nobody tells of any more is gone after so long with both ends up: a device that comes back is heard by
 its neighbours when they are asked the next time, every 5 minutes."""
+TOLD_S = 3600.0
+"""What a device that is up said of its neighbours is believed for so long after it was last read or confirmed."""
 LEARNT_S = 86_400.0
 """Where an address was learnt is believed for so long: a bridge forgets who is silent for 5 minutes."""
 PASSED_S = 10.0
@@ -91,11 +94,17 @@ class Topology:
                     addresses=frozenset({track.watchable.address, track.watchable.device.address} - {""}),
                     macs=macs[device],
                     ports=tuple(port.identity for port in polled.ports.values()) if polled is not None else (),
-                    neighbours=polled.fabric.neighbours if polled is not None else (),
+                    neighbours=self._neighbours(track, now),
                     learnt=self._table(device, polled.fabric.forwarding, now) if polled is not None else {},
                 )
             )
         return nodes
+
+    def _neighbours(self, track: Track, now: float) -> Sequence[Neighbor]:
+        """As it told them last, unless it has been up without telling of them for too long."""
+        if track.polled is None or (track.reach.state is State.UP and now - track.polled.fabric.heard_at > TOLD_S):
+            return ()
+        return track.polled.fabric.neighbours
 
     def _table(self, device: str, table: ForwardingTable, now: float) -> dict[int, int]:
         """Of the known addresses, where this bridge has learnt them."""

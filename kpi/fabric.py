@@ -40,7 +40,7 @@ class FabricAccumulator:
 
     __slots__ = (
         "_answered", "_bgp", "_bridge", "_closed", "_end", "_neighbours", "_ospf", "_partial", "_start", "_stp",
-        "_walks", "duplex", "forwarding", "uptime",
+        "_walks", "duplex", "forwarding", "heard_at", "uptime",
     )  # fmt: skip
 
     def __init__(self, uptime: UptimeTracker, start: float, end: float, *, status_s: float = 60.0) -> None:
@@ -50,6 +50,8 @@ class FabricAccumulator:
         self.duplex = DuplexReadings(uptime)
         self.forwarding = ForwardingTable()
         """As the last whole walk found it, or a later one that came as far: tables longer than a walk never end."""
+        self.heard_at = start
+        """When ``neighbours`` were last walked to their end, or said to be as they were."""
         self._start, self._end = start, end
         self._bgp = Sessions(Bgp(), uptime, start, status_s)
         self._ospf = Sessions(Ospf(), uptime, start, status_s)
@@ -77,7 +79,7 @@ class FabricAccumulator:
         self._window_of(at)
         self.uptime.take(at, facts.uptime_cs)
         if facts.sort == "neighbors":
-            return self._take_neighbours(facts)
+            return self._take_neighbours(at, facts)
         if facts.sort == "bgp_peers":
             return self._bgp.take(at, facts)
         if facts.sort == "ospf_neighbors":
@@ -97,6 +99,7 @@ class FabricAccumulator:
         self._window_of(at)
         if self._neighbours is not None and not self._partial:
             self._walks = _plus(self._walks, polls=1)
+            self.heard_at = at
 
     def _take_bridge(self, at: float, facts: Facts) -> Sequence[Change]:
         bridge = next((row for row in facts.rows if isinstance(row, Bridge)), None)
@@ -136,11 +139,12 @@ class FabricAccumulator:
         known = then is not None and then + passed_cs - since <= TOLERANCE_CS  # the same change as before
         return int(since < passed_cs and not known)
 
-    def _take_neighbours(self, facts: Facts) -> Sequence[Change]:
+    def _take_neighbours(self, at: float, facts: Facts) -> Sequence[Change]:
         if not facts.complete:
             self._partial = True
             self._walks = _plus(self._walks, partial=1)
             return ()
+        self.heard_at = at
         found = {key_of(row): row for row in facts.rows if isinstance(row, Neighbor)}
         now = dict(list(found.items())[:MOST_NEIGHBOURS])
         before, self._neighbours, self._partial = self._neighbours, now, False

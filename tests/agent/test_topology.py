@@ -10,7 +10,7 @@ from agent.monitor import snmp_id
 from agent.settings.models import CredentialSettings, PortsSettings
 from agent.site import SitePlan, SnmpPlan, Watchable
 from agent.store.model import CountersRow
-from agent.topology import LEARNT_S, MISSED_S
+from agent.topology import LEARNT_S, MISSED_S, TOLD_S
 from collectors.link import Surroundings
 from kpi.gear import Duplex, Fact, Facts, Forwarding, Neighbor
 from kpi.model import Device, Metric, Outcome, PortIdentity, Role, Sample, State, SystemReading
@@ -76,6 +76,13 @@ def hears(port: int, device: str, remote: int) -> Neighbor:
 def polled(world: World) -> None:
     for device in SPOKEN:
         say(world, device, Metric.SNMP, 0.1)
+
+
+def polled_except_access(world: World) -> None:
+    for device in ("core", "ap"):
+        say(world, device, Metric.SNMP, 0.1)
+    at = world.clock.monotonic()
+    world.core.monitor.take(Sample(snmp_id("access"), Metric.SNMP, "", at, None, Outcome.NO_REPLY))
 
 
 def wired(world: World) -> None:
@@ -185,6 +192,42 @@ async def test_a_link_that_nobody_tells_of_any_more_is_gone_in_time(clock: Manua
         assert len(changed_after) == 1
         assert MISSED_S <= changed_after[0] <= MISSED_S + 120
         assert "ap" not in world.core.topology.parents
+
+
+async def test_what_a_device_said_of_its_neighbours_is_not_believed_for_ever(clock: ManualClock) -> None:
+    """It answers echoes, and its SNMP agent is dead."""
+    async with running(clock) as world:
+        watch(world)
+        await clock.advance(5)
+        wired(world)
+        assert await look_until_held(world)
+        await clock.advance(TOLD_S - 120)
+        for _ in range(2):
+            await world.core.topology.look(AROUND)
+            await clock.advance(60)
+        assert len(ends(world)) == 4
+        await clock.advance(MISSED_S + 120)
+        polled_except_access(world)
+        await world.core.topology.look(AROUND)
+        assert (End("access", "ge5"), End("ap", "ge1"), False) not in ends(world)
+        await clock.advance(60)
+        polled_except_access(world)
+        await world.core.topology.look(AROUND)
+        assert "ap" not in world.core.topology.parents
+
+
+async def test_what_a_device_said_before_it_fell_is_believed_while_it_is_down(clock: ManualClock) -> None:
+    async with running(clock) as world:
+        watch(world)
+        await clock.advance(5)
+        wired(world)
+        assert await look_until_held(world)
+        before = world.core.topology.links
+        world.silent |= {"access", "ap"}
+        await clock.advance(TOLD_S + 120)
+        say(world, "core", Metric.SNMP, 0.1)
+        assert not await world.core.topology.look(AROUND)
+        assert world.core.topology.links == before
 
 
 async def test_a_device_that_is_somewhere_else_now_is_not_where_it_was(clock: ManualClock) -> None:
