@@ -4,12 +4,13 @@ import dataclasses
 import statistics
 import types
 import typing
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 
 from collectors.snmp import ber, oid
 from collectors.snmp.ber import VarBind
 from collectors.snmp.errors import DecodeError
 from collectors.snmp.gear.model import Part, Reduce, Source, System, Table, ValueSpec
+from collectors.snmp.gear.sources import counted, tag_of
 from collectors.snmp.gear.values import NUMBER_MOST, Row, holds, number_of, parts_of, text_of
 from collectors.snmp.text import shortened
 from kpi.gear import PER_CLIENT, SORTS, Fact, Kind, Reading
@@ -45,21 +46,24 @@ def first_text(sources: Sequence[Source], row: Row) -> str | None:
     return next((said for source in sources if (said := text_of(source, row)) is not None), None)
 
 
-def readings_of(table: Table, rows: Sequence[Row], *, witnessed: bool, whole: bool) -> list[Reading]:
+def readings_of(
+    table: Table, rows: Sequence[Row], *, witnessed: bool, whole: bool, cut: Collection[str] = ()
+) -> list[Reading]:
     """The table's readings. ``witnessed`` tells that a count of no rows is to be believed, ``whole`` that no row is
-    missing: sums and counts of some rows alone are none."""
-    return at_once(readings_by_and_by(table, rows, witnessed=witnessed, whole=whole))
+    missing: sums and counts of some rows alone are none, nor are those that need one of the columns ``cut``, which were
+    not read to their end."""
+    return at_once(readings_by_and_by(table, rows, witnessed=witnessed, whole=whole, cut=cut))
 
 
 def readings_by_and_by(
-    table: Table, rows: Sequence[Row], *, witnessed: bool, whole: bool
+    table: Table, rows: Sequence[Row], *, witnessed: bool, whole: bool, cut: Collection[str] = ()
 ) -> Generator[None, None, list[Reading]]:
     """As readings_of, a step for ROWS_AT_ONCE."""
     found: list[Reading] = []
     for at, spec in enumerate(table.values):
-        tag = spec.source.column or (spec.source.oid or "").rpartition(".")[2] or str(at)
+        tag = tag_of(spec.source, at)
         if spec.reduce is not None:
-            if whole:
+            if whole and not (cut and any(source.column in cut for source in counted(table, spec))):
                 found += _reduced(table, spec, rows, f"{table.name}.{tag}", witnessed=witnessed)
             yield
             continue

@@ -32,6 +32,17 @@ def _lasting(spec: ValueSpec) -> Iterator[Source | None]:
     yield from spec.name
 
 
+def counted(table: Table, spec: ValueSpec) -> Iterator[Source]:
+    """What decides which rows are made one reading, and which number that is: all but names, limits and ports."""
+    conditions = (condition.source for condition in (*table.where, *spec.where))
+    yield from within((*changing(spec), *conditions, spec.kind_by, spec.decimals_by, spec.group_by, *spec.scale_by))
+
+
+def tag_of(source: Source, position: int) -> str:
+    """What stands for a value in the instance of its readings, behind the table's name and before the row's index."""
+    return source.column or (source.oid or "").rpartition(".")[2] or str(position)
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What is asked for one table."""

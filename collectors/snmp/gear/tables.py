@@ -179,8 +179,8 @@ class TableState:
     def readings(self, known: Mapping[System, str]) -> Generator[None, None, list[Reading]]:
         """What the rows say now, step by step."""
         rows = yield from self._passing(known)
-        whole = not self.cut and self.lacking is None
-        return (yield from readings_by_and_by(self.table, rows, witnessed=self.witnessed, whole=whole))
+        whole = self.lacking is None
+        return (yield from readings_by_and_by(self.table, rows, witnessed=self.witnessed, whole=whole, cut=self.cut))
 
     def facts(self, known: Mapping[System, str]) -> Generator[None, None, list[Fact]]:
         """The same for a table of facts."""

@@ -10,7 +10,7 @@ import pytest
 from collectors.snmp import oid
 from collectors.snmp.ber import OPAQUE, VarBind
 from collectors.snmp.gear.gear import Gear
-from collectors.snmp.gear.model import Every, Form, Part, Reduce, Source, Table, ValueSpec
+from collectors.snmp.gear.model import Condition, Every, Form, Part, Reduce, Source, Table, ValueSpec
 from collectors.snmp.gear.reading import readings_of, rows_of
 from collectors.snmp.gear.tables import TableState
 from collectors.snmp.gear.values import address_text, formed
@@ -51,6 +51,21 @@ async def test_a_sum_of_some_rows_is_none(poller: MakePoller) -> None:
         for _ in range(2):  # when it is found, and while it is left out
             await probe.poll(300)
             assert not readings(probe) and missed(probe) == {"sum": "gen_err"}
+
+
+async def test_a_sum_needs_no_column_that_has_but_names(poller: MakePoller) -> None:
+    named = dataclasses.replace(SUM, label=(Source(column="2"),))
+    judged = dataclasses.replace(named, name="judged", where=(Condition(Source(column="5"), outside=frozenset({"2"})),))
+    for cut, told in ((2, {"sum": 185.0, "judged": 95.0}), (5, {"sum": 185.0}), (3, {})):
+        async with serving(made()) as agent:
+            agent.silent_on.add((*arcs(RADIO), cut))
+            probe = poller(agent, library=OneProfile(POWERED, named, judged))
+            await probe.poll()
+        said = probe.of(Metric.READINGS)[""].value
+        assert isinstance(said, Readings)
+        sums = {one.instance.partition(".")[0]: one.value for one in said.readings if one.kind is Kind.CLIENTS}
+        assert sums == told, f"column {cut} could not be walked"
+        assert set(said.missed) == ({"judged"} if cut == 5 else {"sum", "judged"})
 
 
 @pytest.mark.parametrize("version", ["1", "2c"])
