@@ -91,7 +91,9 @@ def plan_site(
 ) -> SitePlan:
     """What is watched, given the routing table and the addresses that names have now. ``derived``: by device, the one
     that it is reached through by the links between the devices; it counts for devices on the probe's own network that
-    declare no parents."""
+    declare no parents, where the settings want it."""
+    if settings.topology.parents == "declared":
+        derived = _NOBODY
     drafts = list(settings.devices)
     gateway = _gateway(settings, drafts, default_gateway(list(routes)), resolved)
     for address in settings.network.internet:

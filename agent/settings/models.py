@@ -12,6 +12,7 @@
       .traps         TrapsSettings       enabled, host, port
       .radio         RadioSettings       enabled, scan
       .privacy       PrivacySettings     clients
+      .topology      TopologySettings    parents
       .http          HttpSettings        enabled, host, port, access_code, cert, key, plain_http, hosts
       .store         StoreSettings       path, max_bytes, ballast_bytes, keep_...
       .log           LogSettings         level
@@ -180,6 +181,16 @@ class PrivacySettings(Section):
     )
 
 
+class TopologySettings(Section):
+    """What is made of the links between the devices, which are shown in any case."""
+
+    parents: Literal["derived", "declared"] = Field(
+        "derived",
+        description="What a device is reached through where it names no `parents` itself: `derived`, what the links "
+        "between the devices say; `declared`, nothing but the gateway where the routing table says so.",
+    )
+
+
 def _number_as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
@@ -237,7 +248,8 @@ class DeviceSettings(Section):
     address: Address = Field(description="Where it answers.")
     parents: tuple[DeviceName, ...] = Field(
         (),
-        description="Names of the devices it is reached through; while all of them are down it is unknown, not down.",
+        description="Names of the devices it is reached through; while all of them are down it is unknown, not down. "
+        "Default: see `[topology]`.",
     )
     echo: Flag = Field(True, description="Whether it is sent ICMP echoes.")
     echo_s: EchoSeconds | None = Field(None, description="Seconds between two echoes. Default: by role, see `[echo]`.")
@@ -373,6 +385,7 @@ class Settings(Section):
     traps: TrapsSettings = TrapsSettings()
     radio: RadioSettings = RadioSettings()
     privacy: PrivacySettings = PrivacySettings()
+    topology: TopologySettings = TopologySettings()
     credentials: tuple[CredentialSettings, ...] = Field((), alias="credential")
     devices: tuple[DeviceSettings, ...] = Field((), alias="device")
     maintenance: tuple[MaintenanceSettings, ...] = ()

@@ -180,6 +180,13 @@ def test_parents_that_follow_from_links_count_on_the_link_where_none_are_declare
     assert {w.device.id for w in plan.devices if w.derived} == {"ap", "gateway"}
 
 
+def test_parents_that_follow_from_links_can_be_switched_off(tmp_path: Path) -> None:
+    read = settings(tmp_path, LAN + '[topology]\nparents = "declared"\n')
+    plan = plan_site(read, ROUTES, {}, {"ap": "core", "gateway": "core"})
+    assert parents(plan) == {"core": (), "ap": (), "far": ("gateway",), "gateway": ()}
+    assert not any(w.derived for w in plan.devices)
+
+
 def test_declared_parents_win_and_nobody_is_behind_itself(tmp_path: Path) -> None:
     read = settings(tmp_path, LAN.replace('address = "192.0.2.5"', 'address = "192.0.2.5"\nparents = ["AP"]'))
     plan = plan_site(read, ROUTES, {}, {"ap": "core", "core": "gateway"})
