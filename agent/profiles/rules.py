@@ -7,6 +7,7 @@ from dataclasses import MISSING, fields
 from agent.profiles.broken import Broken
 from agent.profiles.schema import ConditionModel, MatchModel, ProfileModel, SourceModel, TableModel, ValueModel
 from agent.profiles.source_rules import Place, identity_source, match_source, table_source
+from agent.profiles.twins import values_are_told_apart
 from agent.settings.lines import Key
 from collectors.snmp.gear.model import Part, Reduce
 from kpi.gear import SORTS, Kind
@@ -195,4 +196,5 @@ TABLE_RULES: tuple[Callable[[Key, TableModel], Iterator[Broken]], ...] = (
     _sources_are_sound,
     _conditions_ask,
     _values_are_sound,
+    values_are_told_apart,
 )

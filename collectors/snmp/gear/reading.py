@@ -58,23 +58,29 @@ def readings_of(
 def readings_by_and_by(
     table: Table, rows: Sequence[Row], *, witnessed: bool, whole: bool, cut: Collection[str] = ()
 ) -> Generator[None, None, list[Reading]]:
-    """As readings_of, a step for ROWS_AT_ONCE."""
-    found: list[Reading] = []
+    """As readings_of, a step for ROWS_AT_ONCE. No two have one kind and instance: the first value that says something
+    counts."""
+    found: dict[tuple[Kind, str], Reading] = {}
+
+    def keep(some: Iterable[Reading]) -> None:
+        for reading in some:
+            found.setdefault((reading.kind, reading.instance), reading)
+
     for at, spec in enumerate(table.values):
-        tag = tag_of(spec.source, at)
+        tag = tag_of(spec.source.column, spec.source.oid, at)
         if spec.reduce is not None:
             if whole and not (cut and any(source.column in cut for source in counted(table, spec))):
-                found += _reduced(table, spec, rows, f"{table.name}.{tag}", witnessed=witnessed)
+                keep(_reduced(table, spec, rows, f"{table.name}.{tag}", witnessed=witnessed))
             yield
             continue
         for start in range(0, len(rows), ROWS_AT_ONCE):
-            found += (
+            keep(
                 reading
                 for row in rows[start : start + ROWS_AT_ONCE]
                 if (reading := _reading(table, spec, row, f"{table.name}.{tag}.{dotted(row.suffix)}"))
             )
             yield
-    return found
+    return list(found.values())
 
 
 def at_once(steps: Generator[None, None, T]) -> T:

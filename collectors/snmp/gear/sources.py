@@ -38,9 +38,10 @@ def counted(table: Table, spec: ValueSpec) -> Iterator[Source]:
     yield from within((*changing(spec), *conditions, spec.kind_by, spec.decimals_by, spec.group_by, *spec.scale_by))
 
 
-def tag_of(source: Source, position: int) -> str:
-    """What stands for a value in the instance of its readings, behind the table's name and before the row's index."""
-    return source.column or (source.oid or "").rpartition(".")[2] or str(position)
+def tag_of(column: str | None, own: str | None, position: int) -> str:
+    """What stands for a value from that column, or from that OID of another table, in the instance of its readings,
+    behind the table's name and before the row's index."""
+    return column or (own or "").rpartition(".")[2] or str(position)
 
 
 @dataclass(frozen=True, slots=True)

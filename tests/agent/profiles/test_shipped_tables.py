@@ -185,6 +185,10 @@ def words(spec: ValueSpec) -> str:
     return ", ".join(word for source in (spec.kind_by, spec.source) if source and source.map for word in source.map)
 
 
+SILENT = ValueSpec(None, Source())
+"""In the place of a value, so that the others keep theirs."""
+
+
 def wrong_readings(table: Table, spec: ValueSpec, kind: Kind, row: Row) -> str:
     """What is wrong with the readings of that row; "" where nothing is."""
     rows = rows_of(table, {row.suffix: row.binds}, row.foreign, row.known)
@@ -198,7 +202,15 @@ def wrong_readings(table: Table, spec: ValueSpec, kind: Kind, row: Row) -> str:
         return f"{wanted:g} is read as {found}"
     if not found[0].name or (spec.port is not None and spec.reduce is None and found[0].port is None):
         return f"has no name or no port: {found}"
-    told = Counter((one.kind, one.instance) for one in readings_of(table, rows, witnessed=True, whole=True))
+    alone = (
+        tuple(spec if at == told else SILENT for at, spec in enumerate(table.values))
+        for told in range(len(table.values))
+    )
+    told = Counter(
+        (one.kind, one.instance)
+        for values in alone
+        for one in readings_of(replace(table, values=values), rows, witnessed=True, whole=True)
+    )
     twice = [one for one, times in told.items() if times > 1]
     return f"several values are one to the store: {twice}" if twice else ""
 

@@ -235,3 +235,15 @@ def test_a_text_of_a_fact_has_no_more_octets_than_lldp_gives_it(name: bytes, tol
     assert isinstance(found, Neighbor)
     assert (found.local_port, found.remote_name) == (told, told)
     assert len(found.remote_end.encode()) <= 255
+
+
+def test_two_readings_of_a_table_never_share_kind_and_instance() -> None:
+    twice = (SPEC, dataclasses.replace(SPEC, scale=0.1), ValueSpec(Kind.VOLTAGE, Source(column="1")))
+    rows = {suffix(1): {"1": number(215)}, suffix(2): {"1": number(300)}}
+    found = said(Table("t", ENTRY, values=twice), rows)
+    assert [(one.kind, one.instance, one.value) for one in found] == [
+        (Kind.TEMPERATURE, "t.1.1", 215.0),
+        (Kind.TEMPERATURE, "t.1.2", 300.0),
+        (Kind.VOLTAGE, "t.1.1", 215.0),
+        (Kind.VOLTAGE, "t.1.2", 300.0),
+    ]
