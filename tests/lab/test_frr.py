@@ -55,6 +55,8 @@ class Routers:
 def bgpd(number: int) -> list[str]:
     other = 3 - number
     peers = (f"10.9.0.{other}", f"fd00:9::{other}")
+    # where both connect at once, FRR 8.4 may reset the session that it keeps ("No AFI/SAFI activated for peer")
+    waits = [f" neighbor {peer} passive" for peer in peers] if number == 1 else []
     return [
         f"router bgp {65000 + number}",
         f" bgp router-id 10.255.0.{number}",
@@ -63,6 +65,7 @@ def bgpd(number: int) -> list[str]:
         *(f" neighbor {peer} remote-as {65000 + other}" for peer in peers),
         *(f" neighbor {peer} timers 1 {HOLD_S}" for peer in peers),
         *(f" neighbor {peer} timers connect 1" for peer in peers),
+        *waits,
         " address-family ipv6 unicast",
         f"  neighbor {peers[1]} activate",
     ]
