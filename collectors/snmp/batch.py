@@ -4,7 +4,7 @@ A batch holds whole groups (one port's columns), and sysUpTime in front of them,
 they were taken at travel in one PDU (KPI.md R6).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from collectors.snmp import ber
@@ -153,6 +153,18 @@ class Answer:
     """Where the batch had to be asked in pieces: (at, sysUpTime) by position of a group's first varbind."""
     missing: dict[int, str] = field(default_factory=dict)
     """Positions that could not be had, with the reason."""
+
+
+def spans(batch: Batch, answer: Answer) -> Iterator[tuple[Group, int, float, int | None]]:
+    """Each group of an answer, where it begins, and when it was asked by our clock and by theirs (sysUpTime)."""
+    uptime = answer.values[0] if batch.lead else None
+    ticks = uptime if isinstance(uptime, int) else None
+    for group, start in zip(batch.groups, batch.starts, strict=True):
+        at = answer.at
+        if answer.when:
+            at, own = answer.when.get(start, (at, ticks))
+            ticks = own if isinstance(own, int) else None
+        yield group, start, at, ticks
 
 
 @dataclass(slots=True)

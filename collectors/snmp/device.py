@@ -1,11 +1,11 @@
 """One device as it is polled: what is known of it, and one poll of it from the first packet to the last sample."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from collectors.clock import Clock
 from collectors.snmp import ber, system
-from collectors.snmp.batch import Answer, Asker, Batch, Group, Poisons, Size, batches
+from collectors.snmp.batch import Answer, Asker, Batch, Group, Poisons, Size, batches, spans
 from collectors.snmp.ber import VarBind
 from collectors.snmp.contact import Contact, DeadlineReached
 from collectors.snmp.credentials import Credential
@@ -84,6 +84,7 @@ class Device:
     static_at: float = 0.0
     counters_at: float | None = None
     learned_at: float = 0.0
+    uptimes: system.Uptimes = field(default_factory=system.Uptimes)
     _status: tuple[Batch, ...] | None = None
     _counters: tuple[Batch, ...] = ()
     _fast: tuple[Batch, ...] = ()
@@ -183,7 +184,8 @@ class Device:
         self.scalars = now
         self._uptime = unsigned(now.get("sysUpTime")) or 0
         samples.append(self._sample(Metric.SYSTEM, "", at, system.read_system(now)))
-        return bool(before) and (system.restarted(before, now) or system.table_changed(before, now))
+        anew = self.uptimes.restarted(before, now, at, silent=self.silent)
+        return bool(before) and (anew or system.table_changed(before, now))
 
     async def _learn(self, asker: Asker, samples: list[Sample]) -> None:
         """Walk what the device has, or go on with it. Raises DeadlineReached where that takes another poll."""
@@ -255,7 +257,8 @@ class Device:
 
         def take(batch: Batch, answer: Answer) -> None:
             plain = read_statuses_plain(answer, batch.lead)
-            for port, group, start, at, uptime in self._spans(batch, answer):
+            for group, start, at, uptime in spans(batch, answer):
+                port = self._by_index[group.key]
                 found: PortStatus | Lost
                 if uptime is not None and uptime < self._uptime:
                     found = self._restarted()
@@ -314,7 +317,8 @@ class Device:
 
         def take(batch: Batch, answer: Answer) -> None:
             plain = read_counters_plain(answer, batch.lead)
-            for port, group, start, at, uptime in self._spans(batch, answer):
+            for group, start, at, uptime in spans(batch, answer):
+                port = self._by_index[group.key]
                 found: PortCounters | Lost
                 if uptime is not None and uptime < self._uptime:
                     found = self._restarted()
@@ -352,17 +356,6 @@ class Device:
                 )
                 raise
             take(batch, answer)
-
-    def _spans(self, batch: Batch, answer: Answer) -> Iterator[tuple[Port, Group, int, float, int | None]]:
-        """Each port of an answer with its group, where that begins, and when it was asked by our clock and theirs."""
-        uptime = answer.values[0] if batch.lead else None
-        ticks = uptime if isinstance(uptime, int) else None
-        for group, start in zip(batch.groups, batch.starts, strict=True):
-            at = answer.at
-            if answer.when:
-                at, own = answer.when.get(start, (at, ticks))
-                ticks = own if isinstance(own, int) else None
-            yield self._by_index[group.key], group, start, at, ticks
 
     def _restarted(self) -> Lost:
         """The agent began anew within this poll: an index may be another port by now."""

@@ -1,12 +1,14 @@
 """The system group (SNMPv2-MIB, RFC 3418) and the scalars that tell a restart (KPI.md R7) or a changed table."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from collectors.snmp import oid
 from collectors.snmp.batch import Group
 from collectors.snmp.ber import VarBind
 from collectors.snmp.interfaces import object_id, text, unsigned
 from collectors.snmp.text import DESCR_LIMIT
+from kpi.counters import CS_PER_S, JUDGED_AFTER_S, runs_on
 from kpi.model import SystemReading
 
 SCALARS: Mapping[str, bytes] = {
@@ -66,6 +68,33 @@ def restarted(before: Mapping[str, VarBind], now: Mapping[str, VarBind]) -> bool
         if earlier is not None and later is not None and later < earlier:
             return True
     return _moved(before, now, "snmpEngineBoots")
+
+
+@dataclass(slots=True)
+class Uptimes:
+    """The sysUpTimes of one device's polls, judged against the probe's clock (KPI.md R7), so that a restart is seen
+    also where the device was silent for longer than it had been up before."""
+
+    _last: tuple[float, int] | None = None
+    """When one was asked for, in seconds of the monotonic clock, and what it was."""
+    _runs: bool = False
+    """Whether it ran like the probe's clock at last: a clock that stands still has not begun anew."""
+
+    def restarted(self, before: Mapping[str, VarBind], now: Mapping[str, VarBind], at: float, *, silent: bool) -> bool:
+        """As ``restarted``, or sysUpTime has run for no longer than has passed since the reading before where it should
+        have run on. ``silent`` is a device that did not answer in between. Give it every poll's scalars once."""
+        return self._began_anew(at, unsigned(now.get("sysUpTime")), silent=silent) or restarted(before, now)
+
+    def _began_anew(self, at: float, uptime_cs: int | None, *, silent: bool) -> bool:
+        before = self._last
+        if uptime_cs is None or (before is not None and at - before[0] < JUDGED_AFTER_S):
+            return False
+        self._last = (at, uptime_cs)
+        if before is None:
+            return False
+        passed_s, believed = at - before[0], self._runs or silent
+        self._runs = runs_on(before[1], uptime_cs, passed_s)
+        return believed and not self._runs and uptime_cs <= CS_PER_S * passed_s
 
 
 def table_changed(before: Mapping[str, VarBind], now: Mapping[str, VarBind]) -> bool:
