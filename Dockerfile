@@ -3,8 +3,8 @@
 #   --cap-add NET_RAW                  for echoes; without it Python itself does not start, for its file asks for it
 #   --tmpfs /tmp                       where the rest is read-only: SQLite sorts there what is too large for memory
 #   -v /etc/sonda:/etc/sonda:ro        sonda.toml; secrets by { file = ... }, readable for group 900, or { env = ... }
-#   sysctl net.ipv4.ip_unprivileged_port_start=162   only for [traps], or port = 1162 there and in the devices
 #   -v sonda:/var/lib/sonda            measurements and what is not sent yet
+#   sysctl net.ipv4.ip_unprivileged_port_start=162   only for [traps], or port = 1162 there and in the devices
 # docker build -t sonda .
 # docker run -d --name sonda --restart unless-stopped --network host --cap-drop ALL --cap-add NET_RAW --read-only \
 #   --tmpfs /tmp -v /etc/sonda:/etc/sonda:ro -v sonda:/var/lib/sonda sonda
