@@ -41,7 +41,7 @@ def record(
     Written: what the standard MIBs and the make's own say. The community and the names that people gave (device,
     contact, place, ports, neighbours) are replaced by "name" wherever they stand, if a standard MIB tells them; what
     only the make's own tables tell stays, as do serial numbers and addresses.
-    Exit 1: the device did not answer, or fell silent.
+    Exit 1: the device did not answer, fell silent, or something could not be had; it is said where.
     """
     import asyncio
 
@@ -55,7 +55,7 @@ def record(
         raise typer.Exit(Exit.WRONG)
     out.write_text("\n".join(found.lines) + "\n", encoding="ascii")
     if json:
-        print_json({"file": str(out), "instances": len(found.lines), "trouble": found.trouble})
+        print_json({"file": str(out), "instances": len(found.lines), "trouble": found.trouble, "gaps": found.gaps})
     else:
         say(
             f"{len(found.lines)} values in {out}. "
@@ -63,7 +63,9 @@ def record(
         )
         if found.trouble:
             say(f"It ends early: {found.trouble}.")
-    raise typer.Exit(Exit.WRONG if found.trouble else Exit.OK)
+        for gap in found.gaps:
+            say(f"Not in it: {gap}.")
+    raise typer.Exit(Exit.WRONG if found.trouble or found.gaps else Exit.OK)
 
 
 class _Found:
@@ -72,6 +74,8 @@ class _Found:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.trouble: str | None = None
+        self.gaps: list[str] = []
+        """Where something could not be had, and why."""
 
 
 async def _record(asked: Any, more: Any, deadline_s: float) -> _Found:
@@ -98,7 +102,8 @@ async def _record(asked: Any, more: Any, deadline_s: float) -> _Found:
             contact = Contact(client, peer, clock, Tally(), ends_at=ends_at, timeout_s=2.0, retries=2)
             reply = await contact.get([system.SCALARS["sysObjectID"]])
             with progress("Recording", None) as bar:
-                async for bind in walk(contact, roots_of(object_id(reply.varbinds[0]), standard, more)):
+                roots = roots_of(object_id(reply.varbinds[0]), standard, more)
+                async for bind in walk(contact, roots, found.gaps):
                     blanker.learn(bind)
                     binds.append(bind)
                     if bar is not None:

@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 
 from collectors.snmp import ber, oid
 from collectors.snmp.ber import VarBind
-from collectors.snmp.contact import Contact
-from collectors.snmp.errors import DecodeError
+from collectors.snmp.contact import Contact, DeadlineReached
+from collectors.snmp.errors import DecodeError, SnmpError, Timeout, TooBig
 from collectors.snmp.gear.model import Profile
 from collectors.snmp.gear.sources import wanted as wanted_of
 from collectors.snmp.interfaces import is_present, object_id
+from collectors.snmp.message import NO_SUCH_NAME
 
 ROOTS = (
     "1.3.6.1.2.1.1",  # SNMPv2-MIB system
@@ -35,6 +36,10 @@ SHORTEST = 3
 """Shorter names are not looked for in other values: they would be found in everything."""
 ROWS_MAX = 50_000
 REPETITIONS = 24
+TRIES = 3
+"""So often a single instance is asked for, and the device whether it is still there, before it is given up."""
+GROWS_AFTER = 8
+"""Answers without trouble after which more is asked for again."""
 
 
 def roots_of(system_object_id: str | None, standard: Profile, more: Iterable[str] = ()) -> list[str]:
@@ -66,22 +71,93 @@ def names_of(profile: Profile) -> list[str]:
     return [*NAMED, *found]
 
 
-async def walk(contact: Contact, roots: Sequence[str]) -> AsyncIterator[VarBind]:
-    """Every instance below the roots. Raises SnmpError where the device fell silent, DeadlineReached; an agent whose
-    OIDs do not increase is left at that root."""
-    rows = 0
+async def walk(contact: Contact, roots: Sequence[str], gaps: list[str]) -> AsyncIterator[VarBind]:
+    """Every instance below the roots. What could not be had goes to ``gaps``: where, and why. Raises SnmpError where
+    the device fell silent, DeadlineReached."""
+    steps, rows = _Steps(contact), 0
     for root in roots:
-        prefix = at = oid.parse(root)
-        inside = True
-        while inside and rows < ROWS_MAX:
-            reply = await contact.following((at,), REPETITIONS)
-            inside = not reply.error_status
-            for bind in reply.varbinds if inside else ():
-                if not (bind.oid.startswith(prefix) and is_present(bind) and _after(bind.oid, at)):
+        prefix = oid.parse(root)
+        at: bytes | None = prefix
+        while at is not None:
+            try:
+                found = await steps.after(at)
+            except (SnmpError, DeadlineReached):
+                gaps.append(f"all after {oid.text(at)}")
+                raise
+            if isinstance(found, str):
+                behind = await steps.behind(at, prefix)
+                to = f"the end of {root}" if behind is None else oid.text(behind)
+                gaps.append(f"what lies between {oid.text(at)} and {to}: {found.replace('_', ' ')}")
+                at = behind
+                continue
+            before, inside = at, bool(found)
+            for bind in found:
+                inside = bind.oid.startswith(prefix) and is_present(bind)
+                if inside and not _after(bind.oid, before):
+                    gaps.append(f"what lies between {oid.text(before)} and the end of {root}: its OIDs do not increase")
                     inside = False
+                if not inside:
                     break
-                at, rows = bind.oid, rows + 1
+                if rows == ROWS_MAX:
+                    gaps.append(f"all after {oid.text(before)}: {ROWS_MAX} values are enough")
+                    return
+                before, rows = bind.oid, rows + 1
                 yield bind
+            at = before if inside else None
+
+
+class _Steps:
+    """Asks for what follows, as much at a time as the agent bears."""
+
+    def __init__(self, contact: Contact) -> None:
+        self._contact = contact
+        self._most = 1 if contact.version == "1" else REPETITIONS
+        self._repetitions = self._most
+        self._clean = 0
+
+    async def after(self, at: bytes) -> Sequence[VarBind] | str:
+        """What follows ``at``, or why not even one instance could be had. Raises Timeout and its kin where the device
+        fell silent, DeadlineReached."""
+        tries = 0
+        while True:
+            found = await self._asked(at, self._repetitions)
+            if not isinstance(found, str):
+                break
+            self._clean = 0
+            tries += self._repetitions == 1
+            if tries == TRIES:
+                return found
+            self._repetitions = max(1, self._repetitions // 2)
+        self._clean += 1
+        if self._clean == GROWS_AFTER:
+            self._clean, self._repetitions = 0, min(self._most, 2 * self._repetitions)
+        return found
+
+    async def _asked(self, at: bytes, repetitions: int) -> Sequence[VarBind] | str:
+        try:
+            reply = await self._contact.following((at,), repetitions)
+        except (TooBig, DecodeError) as error:
+            return error.reason
+        except Timeout as error:
+            for _ in range(TRIES):
+                if await self._contact.alive():
+                    return error.reason
+            raise
+        if reply.error_status:  # noSuchName is how v1 says that nothing follows (RFC 1157 section 4.1.3)
+            return () if reply.error_status == NO_SUCH_NAME else f"error_status_{reply.error_status}"
+        return reply.varbinds
+
+    async def behind(self, at: bytes, prefix: bytes) -> bytes | None:
+        """The next place behind what spoils the answer after ``at``, one instance further, or a row, or a column; None
+        where there is none below ``prefix``."""
+        arcs = oid.arcs(at)
+        for last in range(len(arcs) - 1, len(oid.arcs(prefix)) - 1, -1):
+            if arcs[last] == oid.ARC_MAX:
+                continue
+            place = oid.from_arcs((*arcs[:last], arcs[last] + 1))
+            if not isinstance(await self._asked(place, 1), str):
+                return place
+        return None
 
 
 def _after(name: bytes, other: bytes) -> bool:

@@ -110,6 +110,8 @@ class ScriptedAgent(asyncio.DatagramProtocol):
     """A GET with more is answered with tooBig."""
     most_octets: int = 60_000
     """A GETBULK reply stops before it grows beyond."""
+    most_rows: int = 1000
+    """A GETBULK for more repetitions is answered with tooBig."""
     swallows_over: int = 1000
     """A request with more varbinds is not answered."""
     frozen_next: bool = False
@@ -119,6 +121,8 @@ class ScriptedAgent(asyncio.DatagramProtocol):
     mangle: Callable[[int, list[bytes]], list[bytes]] = _unchanged
     """Last hand at the encoded varbinds of a reply."""
     answered: Callable[["ScriptedAgent"], None] = _nothing
+    unheard: Callable[["ScriptedAgent"], None] = _nothing
+    """Called where a request gets no answer."""
     log: list[Asked] = field(default_factory=list)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -148,6 +152,7 @@ class ScriptedAgent(asyncio.DatagramProtocol):
         oids = [decode_oid(next(elements(bind))[1]) for _, bind in elements(binds)]
         self.log.append(Asked(version[0], pdu, oids))
         if community != self.community or self.silent or self.silent_on & set(oids) or len(oids) > self.swallows_over:
+            self.unheard(self)
             return None
         if self.garbage_on & set(oids):
             return tlv(0x30, tlv(2, version) + tlv(4, community) + tlv(0xA2, tlv(2, request_id) + b"\x02\x7f\x01"))
@@ -163,6 +168,8 @@ class ScriptedAgent(asyncio.DatagramProtocol):
         echo = [bind(oid, tlv(5, b"")) for oid in oids]
         if len(oids) > self.most_varbinds:
             return TOO_BIG, 0, echo if version == 0 else []
+        if pdu == GET_BULK and repetitions > self.most_rows:
+            return TOO_BIG, 0, []
         if pdu == GET:
             for number, oid in enumerate(oids, 1):
                 if oid in self.fails_on:

@@ -1,31 +1,36 @@
 """A walk that is written down: what is walked, and that no name stays in it."""
 
+import pytest
+
 from collectors.clock import SystemClock
 from collectors.snmp import ber
 from collectors.snmp.ber import VarBind
 from collectors.snmp.client import SnmpClient
 from collectors.snmp.contact import Contact, Tally
 from collectors.snmp.credentials import Community
+from collectors.snmp.errors import Timeout
 from collectors.snmp.gear.model import IdentitySpec, Profile
 from collectors.snmp.oid import parse
 from collectors.snmp.peer import Peer
 from collectors.snmp.recording import Blanker, line, names_of, roots_of, walk
-from tests.collectors.snmp_device.access_point import NEIGHBOUR, TABLES, access_point
+from tests.collectors.snmp_device.access_point import NEIGHBOUR, RADIO, TABLES, access_point
 from tests.collectors.snmp_device.scripted import OCTETS, ScriptedAgent, arcs, serving
 
 AP = Profile("acme-ap", (), IdentitySpec(), TABLES)
 MAKE = "1.3.6.1.4.1.99999"
 
 
-async def recorded(agent: ScriptedAgent) -> list[str]:
+async def recorded(agent: ScriptedAgent, gaps: list[str] | None = None, version: str = "2c") -> list[str]:
     blanker, binds = Blanker(names_of(AP), [b"public"]), []
+    missing: list[str] = [] if gaps is None else gaps
     async with serving(agent), SnmpClient(SystemClock()) as client:
         clock = SystemClock()
-        peer = Peer("127.0.0.1", agent.port, Community("2c", b"public"))
-        contact = Contact(client, peer, clock, Tally(), ends_at=clock.monotonic() + 20, timeout_s=0.5, retries=0)
-        async for bind in walk(contact, roots_of(f"{MAKE}.1", AP)):
+        peer = Peer("127.0.0.1", agent.port, Community(version, b"public"))
+        contact = Contact(client, peer, clock, Tally(), ends_at=clock.monotonic() + 20, timeout_s=0.05, retries=0)
+        async for bind in walk(contact, roots_of(f"{MAKE}.1", AP), missing):
             blanker.learn(bind)
             binds.append(bind)
+    assert gaps is not None or not missing, missing
     return [line(blanker.blank(bind)) for bind in binds]
 
 
@@ -67,3 +72,40 @@ def test_lines() -> None:
         (ber.INTEGER, -5, "2|-5"),
     ):
         assert line(VarBind(name, tag, value)) == f"1.3.6.1.2.1.1.1.0|{said}"
+
+
+@pytest.mark.parametrize("version", ["1", "2c"])
+async def test_lost_answers_are_asked_for_again(version: str) -> None:
+    whole = await recorded(access_point(), version=version)
+    agent, lost = access_point(), iter(range(1000))
+    agent.answered = lambda a: setattr(a, "silent", next(lost) % 5 == 3 and not a.silent)
+    agent.unheard = lambda a: setattr(a, "silent", False)
+    assert await recorded(agent, version=version) == whole
+
+
+async def test_an_agent_that_bears_little_is_asked_for_little() -> None:
+    whole = await recorded(access_point())
+    for most in (20, 3, 1):
+        agent = access_point()
+        agent.most_rows = most
+        assert await recorded(agent) == whole
+
+
+@pytest.mark.parametrize("version", ["1", "2c"])
+async def test_what_spoils_answers_is_left_out_and_it_is_said_where(version: str) -> None:
+    whole = await recorded(access_point(), version=version)
+    agent, gaps = access_point(), list[str]()
+    agent.silent_on.add((*arcs(RADIO), 3, 1))
+    agent.most_rows = 1  # so that each instance is asked for by itself
+    rows = await recorded(agent, gaps, version)
+    assert gaps == [f"what lies between {RADIO}.3.1 and {RADIO}.3.2: timeout"]
+    assert [row for row in whole if row not in rows] == [f"{RADIO}.3.2|66|90"]
+
+
+async def test_a_device_that_falls_silent_is_said_with_the_place() -> None:
+    agent, gaps = access_point(), list[str]()
+    agent.answered = lambda a: setattr(a, "silent", a.silent or (*arcs(RADIO), 4, 1) in a.log[-1].oids)
+    agent.most_rows = 1
+    with pytest.raises(Timeout):
+        await recorded(agent, gaps)
+    assert gaps == [f"all after {RADIO}.4.2"]
