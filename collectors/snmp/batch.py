@@ -12,6 +12,7 @@ from collectors.snmp.ber import Value
 from collectors.snmp.contact import SYS_UPTIME, Contact, DeadlineReached
 from collectors.snmp.errors import DecodeError, SnmpError, Timeout, TooBig
 from collectors.snmp.message import GEN_ERR, NO_SUCH_NAME, TOO_BIG, Reply, Request, prepare
+from collectors.snmp.watch import Watch
 
 FIRST_LIMIT = 48
 """Varbinds of a first GET: about 1,000 octets of answer."""
@@ -19,6 +20,8 @@ REPLY_OCTETS = 1452
 """An answer of this size still fits one Ethernet frame, by IPv6 too (1500 - 40 - 8); fragments are what firewalls and
 small agents lose."""
 LIMIT_MAX = 250
+WATCHED_LEAST = 8
+"""An agent that bears fewer varbinds is not asked for sysUpTime with the others."""
 POISON_FIRST_S = 3600.0
 POISON_MAX_S = 86_400.0
 """A bad instance is left out for an hour, and twice as long each time it is bad again, up to a day."""
@@ -174,10 +177,27 @@ class Asker:
     contact: Contact
     size: Size
     poisons: Poisons
+    watch: Watch | None = None
+    """Looks at the sysUpTime of every answer that has one."""
+
+    def batches(self, groups: Iterable[Group]) -> tuple[Batch, ...]:
+        """The groups in as few GETs as the device bears. Where it is watched sysUpTime is in each, beside as many
+        others as would be asked without it."""
+        watched = self.watch is not None and self.size.ceiling >= WATCHED_LEAST
+        limit = min(self.size.limit + watched, self.size.ceiling)
+        return batches(self.contact.version, groups, limit, with_uptime=watched)
 
     async def ask(self, batch: Batch) -> Answer:
         """The answer, in pieces where it must be. Raises Timeout and its kin where the agent fell silent, any other
-        SnmpError that has nothing to do with what was asked, and DeadlineReached with nothing had."""
+        SnmpError that has nothing to do with what was asked, DeadlineReached with nothing had, and RestartedMeanwhile
+        where the device is watched."""
+        answer = await self._ask(batch)
+        if self.watch is not None and batch.lead:
+            for uptime in (answer.values[0], *(uptime for _, uptime in answer.when.values())):
+                self.watch.saw(uptime)
+        return answer
+
+    async def _ask(self, batch: Batch) -> Answer:
         asked = len(batch.request.oids)
         at = self.contact.clock.monotonic()
         whole = list(range(batch.lead, asked))

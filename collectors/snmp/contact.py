@@ -85,8 +85,8 @@ class Contact:
             self.tally.odd["unasked"] += reply.unasked
         return self._counted(reply)
 
-    async def following(self, oids: Sequence[bytes], repetitions: int) -> Reply:
-        """What comes after ``oids``: by GETBULK, in v1 by GETNEXT."""
+    async def following(self, oids: Sequence[bytes], repetitions: int, *, once: int = 0) -> Reply:
+        """What comes after ``oids``: by GETBULK, of the first ``once`` of them one each; in v1 by GETNEXT."""
         timeout_s, tries = self._allowance(None)
         if self.version == "1":
             return self._counted(
@@ -96,7 +96,7 @@ class Contact:
             await self._client.get_bulk(
                 self.peer,
                 oids,
-                non_repeaters=0,
+                non_repeaters=once,
                 max_repetitions=repetitions,
                 timeout_s=timeout_s,
                 retries=tries - 1,

@@ -5,17 +5,18 @@ rows that are no rows of the column are passed over. Whatever was cut is in ``Wa
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Generic, TypeVar
 
 from collectors.snmp import oid
 from collectors.snmp.ber import VarBind
-from collectors.snmp.contact import Contact
+from collectors.snmp.contact import SYS_UPTIME, Contact
 from collectors.snmp.errors import DecodeError, Timeout, TooBig
 from collectors.snmp.interfaces import Column, is_present
 from collectors.snmp.message import NO_SUCH_NAME, TOO_BIG, Reply
+from collectors.snmp.watch import Watch
 
 ROWS_MAX = 2048
 """Rows kept of a column; the largest recorded chassis has some hundred ports."""
@@ -55,6 +56,8 @@ class Walk(Generic[K]):
     """Columns that were not read to their end, with the reason."""
     _todo: deque[list[_Cursor]] = field(default_factory=deque)
     _room: int = VARBINDS_A_REQUEST
+    _leads: bool = True
+    """Whether sysUpTime can be asked for in front of the columns."""
 
     def __post_init__(self) -> None:
         cursors = [_Cursor(column.name, column.prefix, column.prefix) for column in self.columns]
@@ -64,13 +67,16 @@ class Walk(Generic[K]):
     def finished(self) -> bool:
         return not self._todo
 
-    async def run(self, contact: Contact) -> None:
-        """Walk to the end. Raises Timeout and its kin where the agent fell silent, DeadlineReached."""
+    async def run(self, contact: Contact, watch: Watch | None = None) -> None:
+        """Walk to the end. Raises Timeout and its kin where the agent fell silent, DeadlineReached, RestartedMeanwhile
+        where the device is watched."""
         while self._todo:
             group = self._todo[0]
             repetitions = max(1, self._room // len(group))
+            lead = [SYS_UPTIME[:-1]] if watch is not None and self._leads else []
+            asked = [*lead, *(cursor.at for cursor in group)]
             try:
-                reply = await contact.following([cursor.at for cursor in group], repetitions)
+                reply = await contact.following(asked, repetitions, once=len(lead))
             except (TooBig, DecodeError) as error:
                 self._narrow(contact, group, repetitions, error.reason)
                 continue
@@ -79,16 +85,29 @@ class Walk(Generic[K]):
                     raise
                 self._narrow(contact, group, repetitions, error.reason)
                 continue
-            if reply.error_status:
-                self._refused(contact, group, repetitions, reply)
+            if lead and reply.error_status and (reply.error_status != NO_SUCH_NAME or reply.error_index <= 1):
+                self._leads = False  # perhaps it is sysUpTime beside a table that is not borne
+            elif reply.error_status:
+                self._refused(contact, group, repetitions, reply.error_status, reply.error_index - len(lead))
             else:
-                self._take(contact, group, reply)
+                self._take(contact, group, self._rows_in(reply, watch if lead else None))
             if not group:
                 self._todo.popleft()
+
+    def _rows_in(self, reply: Reply, watch: Watch | None) -> Sequence[VarBind]:
+        """The answer without the sysUpTime that was asked for in front of it."""
+        binds = reply.varbinds
+        if watch is None or not binds:
+            return binds
+        self._leads = binds[0].oid == SYS_UPTIME
+        if self._leads:
+            watch.saw(binds[0].value)
+        return binds[1:]
 
     def _narrow(self, contact: Contact, group: list[_Cursor], repetitions: int, reason: str) -> None:
         """Ask for less after a request that failed: fewer rows, then fewer columns, then without that column."""
         contact.tally.odd[reason] += 1
+        self._leads = False
         if repetitions > 1 and contact.version != "1":
             self._room = max(1, len(group) * (repetitions // 2))
             return
@@ -99,27 +118,26 @@ class Walk(Generic[K]):
         else:
             self.cut[group[0].name] = reason
 
-    def _refused(self, contact: Contact, group: list[_Cursor], repetitions: int, reply: Reply) -> None:
+    def _refused(self, contact: Contact, group: list[_Cursor], repetitions: int, status: int, index: int) -> None:
         """An error-status: noSuchName ends a column in v1 (RFC 1157 section 4.1.3); any other names the culprit."""
-        if reply.error_status == TOO_BIG:
+        if status == TOO_BIG:
             self._narrow(contact, group, repetitions, "too_big")
-        elif 1 <= reply.error_index <= len(group):
-            cursor = group.pop(reply.error_index - 1)
-            if reply.error_status != NO_SUCH_NAME:
+        elif 1 <= index <= len(group):
+            cursor = group.pop(index - 1)
+            if status != NO_SUCH_NAME:
                 contact.tally.odd["error_status"] += 1
-                self.cut[cursor.name] = f"error_status_{reply.error_status}"
-        elif len(group) == 1 and reply.error_status == NO_SUCH_NAME:
+                self.cut[cursor.name] = f"error_status_{status}"
+        elif len(group) == 1 and status == NO_SUCH_NAME:
             group.clear()
         else:
-            self._narrow(contact, group, 1, f"error_status_{reply.error_status}")
+            self._narrow(contact, group, 1, f"error_status_{status}")
 
-    def _take(self, contact: Contact, group: list[_Cursor], reply: Reply) -> None:
+    def _take(self, contact: Contact, group: list[_Cursor], binds: Sequence[VarBind]) -> None:
         """Keep the rows of the columns asked; a column that got none is at its end.
 
         Varbind i answers column i modulo their number (RFC 3416 section 4.2.3). Past its end a column's answers run
         into the next one; and where an agent has its own idea of order, a column is served by what bears its prefix.
         """
-        binds = reply.varbinds
         asked = list(group)
         advanced: set[str] = set()
         for position, bind in enumerate(binds):

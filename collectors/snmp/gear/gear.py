@@ -6,7 +6,7 @@ from typing import TypeVar, cast
 
 from collectors.clock import Clock
 from collectors.snmp import ber, entity, oid
-from collectors.snmp.batch import Answer, Asker, Batch, Group, batches
+from collectors.snmp.batch import Answer, Asker, Batch, Group
 from collectors.snmp.ber import Value, VarBind
 from collectors.snmp.contact import DeadlineReached
 from collectors.snmp.errors import SnmpError
@@ -56,7 +56,7 @@ class Gear:
     _paused_at: float = 0.0
     """When ``_todo`` was left, in seconds of the monotonic clock."""
     _plans: dict[frozenset[Every], _Plan] = field(default_factory=dict)
-    _planned: tuple[int, int] = (0, 0)
+    _planned: tuple[int, int, bool] = (0, 0, False)
     _markers: dict[bytes, Value] = field(default_factory=dict)
     """What the scalars of ``Table.changed`` said last."""
 
@@ -107,6 +107,12 @@ class Gear:
         for state in tables:
             if state.table.changed is not None:
                 state.marker = self._markers.get(oid.parse(state.table.changed))
+
+    def torn(self, due: frozenset[Every], uptime_cs: int | None) -> Readings:
+        """The device began anew in the midst of the poll: what was read is nothing, and all is to be learnt again."""
+        self.forget()
+        self.missed = {state.table.name: "restarted" for state in self.tables if state.table.every in due}
+        return Readings(uptime_cs, (), dict(self.missed))
 
     # -- the steady state ---------------------------------------------------------------------------------------
 
@@ -165,14 +171,13 @@ class Gear:
             self.missed |= {s.table.name: s.lacking for s in asked.values() if s.lacking is not None}
 
     def _plan(self, asker: Asker, due: frozenset[Every]) -> _Plan:
-        fits = (asker.size.limit, asker.poisons.changes)
+        fits = (asker.size.limit, asker.poisons.changes, asker.watch is not None)
         if self._planned != fits:
             self._plans, self._planned = {}, fits
         if due not in self._plans:
             spoilt: dict[int, str] = {}
             groups = self._groups(asker, due, spoilt)
-            made = batches(asker.contact.version, groups, asker.size.limit, with_uptime=False)
-            self._plans[due] = _Plan(made, spoilt)
+            self._plans[due] = _Plan(asker.batches(groups), spoilt)
         return self._plans[due]
 
     def _groups(self, asker: Asker, due: frozenset[Every], spoilt: dict[int, str]) -> list[Group]:

@@ -6,6 +6,7 @@ from collectors.snmp.batch import Asker, Size
 from collectors.snmp.gear.gear import Gear
 from collectors.snmp.gear.library import Library
 from collectors.snmp.gear.model import Every
+from collectors.snmp.watch import RestartedMeanwhile, Watch
 from kpi.gear import Facts, Inventory, Readings
 from kpi.model import Metric, SystemReading
 
@@ -42,17 +43,26 @@ class Rounds:
         now = asker.contact.clock.monotonic()
         if self.gear.learnt and now >= self.static_at:
             self.gear.forget()
-        if not self.gear.learnt:
-            await self.gear.learn(Asker(asker.contact, self.learning, asker.poisons), system)
-            self.static_at = now + self.static_s
-            readings, facts = await self.gear.first(system.uptime_cs, asker.contact.clock)
-            if self.gear.inventory is not None and self.gear.inventory != self.told:
-                self.told = self.gear.inventory
-                said.append((Metric.INVENTORY, self.gear.inventory))
-        else:
-            due = _COUNTERS if counters else _STATUS
-            numbers = Asker(asker.contact, self.reading, asker.poisons)
-            readings, facts = await self.gear.read(numbers, due, system.uptime_cs)
+        watch = None if system.uptime_cs is None else Watch(system.uptime_cs)
+        due = _COUNTERS if counters else _STATUS
+        try:
+            if not self.gear.learnt:
+                readings, facts = await self._learn(asker, system, said, watch)
+                self.static_at = now + self.static_s
+            else:
+                numbers = Asker(asker.contact, self.reading, asker.poisons, watch)
+                readings, facts = await self.gear.read(numbers, due, system.uptime_cs)
+        except RestartedMeanwhile:
+            readings, facts = self.gear.torn(due, system.uptime_cs), []
         if readings.readings or readings.missed:
             said.append((Metric.READINGS, readings))
         said += ((Metric.FACTS, found) for found in facts)
+
+    async def _learn(
+        self, asker: Asker, system: SystemReading, said: list[Said], watch: Watch | None
+    ) -> tuple[Readings, list[Facts]]:
+        await self.gear.learn(Asker(asker.contact, self.learning, asker.poisons, watch), system)
+        if self.gear.inventory is not None and self.gear.inventory != self.told:
+            self.told = self.gear.inventory
+            said.append((Metric.INVENTORY, self.gear.inventory))
+        return await self.gear.first(system.uptime_cs, asker.contact.clock)

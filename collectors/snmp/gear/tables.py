@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from collectors.snmp import ber, oid
-from collectors.snmp.batch import Asker, Group, batches
+from collectors.snmp.batch import Asker, Group
 from collectors.snmp.ber import VarBind
 from collectors.snmp.gear.model import Source, System, Table
 from collectors.snmp.gear.reading import (
@@ -74,7 +74,7 @@ class TableState:
             if self.walk is None or asker.contact.clock.monotonic() - self.paused_at > STALE_S:
                 self.walk = Walk(self._columns, row_of)
             try:
-                await self.walk.run(asker.contact)
+                await self.walk.run(asker.contact, asker.watch)
             finally:
                 self.paused_at = asker.contact.clock.monotonic()
             self.rows, self.cut, self.walk = self.walk.rows, dict(self.walk.cut), None
@@ -198,10 +198,11 @@ async def fetch(asker: Asker, names: Mapping[bytes, str]) -> tuple[dict[bytes, V
     found: dict[bytes, VarBind] = {}
     missing: dict[str, str] = {}
     groups = [Group(0, (name,)) for name in names]
-    for batch in batches(asker.contact.version, groups, asker.size.limit, with_uptime=False):
+    for batch in asker.batches(groups):
         answer = await asker.ask(batch)
-        for at, (name, tag, value) in enumerate(zip(batch.request.oids, answer.tags, answer.values, strict=True)):
-            bind = VarBind(name, tag, value)
+        for at, name in enumerate(batch.request.oids[batch.lead :], batch.lead):
+            tag = answer.tags[at]
+            bind = VarBind(name, tag, answer.values[at])
             if tag != ber.MISSING and is_present(bind):
                 found[name] = bounded(bind)
             elif (reason := answer.missing.get(at)) is not None and reason != "no_such_name":

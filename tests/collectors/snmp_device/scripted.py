@@ -156,7 +156,8 @@ class ScriptedAgent(asyncio.DatagramProtocol):
             return None
         if self.garbage_on & set(oids):
             return tlv(0x30, tlv(2, version) + tlv(4, community) + tlv(0xA2, tlv(2, request_id) + b"\x02\x7f\x01"))
-        status, index, out = self._answer(version[0], pdu, oids, first[-1], int.from_bytes(second, "big"))
+        self.last_bounds = first[-1], int.from_bytes(second, "big")
+        status, index, out = self._answer(version[0], pdu, oids, *self.last_bounds)
         out = self.mangle(pdu, out)
         answer = tlv(2, request_id) + tlv(2, integer(status)) + tlv(2, integer(index)) + tlv(0x30, b"".join(out))
         self.answered(self)
