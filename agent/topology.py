@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple
 from typing import Any
 
 from agent.monitor import Monitor, Track
@@ -19,7 +20,7 @@ from kpi.forwarding import ForwardingTable, number
 from kpi.gear import Neighbor
 from kpi.model import Outcome, Role, State
 from kpi.parents import parents_of
-from kpi.topology import FORWARDING, PROBE, End, Link, Node, links
+from kpi.topology import FORWARDING, PROBE, End, Link, Node, Uplink, links, uplinks
 
 log = logging.getLogger("sonda.topology")
 
@@ -56,6 +57,7 @@ class Topology:
         """By bridge and MAC address: the ifIndex, and when its table said so."""
         self._scanned: dict[str, tuple[ForwardingTable, frozenset[int], float]] = {}
         """By bridge: its table, the addresses that were looked for in it, and when the table was new."""
+        self._uplinks: dict[str, Uplink] = {}
         self._macs: frozenset[int] = frozenset()
         self._other: tuple[dict[str, str], float] | None = None
         """Other parents than those in force, and since when."""
@@ -65,8 +67,9 @@ class Topology:
         beside the loop: 0.3 s for 100 switches and 400 hosts."""
         now = self._clock.monotonic()
         nodes = self._nodes(around, now)
-        found = await asyncio.to_thread(links, nodes)
+        found, ways = await asyncio.to_thread(lambda: (links(nodes), uplinks(nodes)))
         before, self.links = self.links, self._held(found, now)
+        self._follow(ways)
         changed = self._judge(now)
         if changed or self.links != before:
             self._keep(self._to_plain())
@@ -136,13 +139,18 @@ class Topology:
         self._told_at = told_at
         return tuple(sorted(held.values()))
 
+    def _follow(self, ways: Mapping[str, Uplink | None]) -> None:
+        """The way of each bridge to the probe; one whose table is not known now keeps the one it had."""
+        held = {bridge: way for bridge, way in self._uplinks.items() if self._watched(bridge) and bridge not in ways}
+        self._uplinks = held | {bridge: way for bridge, way in ways.items() if way is not None}
+
     def _judge(self, now: float) -> bool:
         roles = {t.id: t.watchable.device.role for t in self._monitor if t.watchable.device.role is not Role.INTERNET}
         asked = frozenset(t.id for t in self._monitor if t.watchable.echo_s is not None and t.watchable.address)
-        found = parents_of(roles, self.links, asked)
+        found = parents_of(roles, self.links, asked, self._uplinks)
         while passed := {parent for device, parent in found.items() if self._passes(device, parent)}:
             asked -= passed
-            found = parents_of(roles, self.links, asked)
+            found = parents_of(roles, self.links, asked, self._uplinks)
         if found == self.parents:
             self._other = None
         elif self._other is None or self._other[0] != found:
@@ -194,7 +202,8 @@ class Topology:
 
     def _to_plain(self) -> dict[str, Any]:
         rows = [[x.a.device, x.a.port, x.b.device, x.b.port, x.by, int(x.confirmed)] for x in self.links]
-        return {"v": PLAIN_VERSION, "links": rows, "parents": dict(self.parents)}
+        ways = [[*astuple(way.end), sorted(way.beyond)] for way in self._uplinks.values()]
+        return {"v": PLAIN_VERSION, "links": rows, "uplinks": ways, "parents": dict(self.parents)}
 
     def resume(self, plain: Mapping[str, Any]) -> None:
         """What the run before has kept. What another version wrote is left: it is found anew within minutes."""
@@ -204,6 +213,8 @@ class Topology:
             Link(End(a, port_a), End(b, port_b), by, bool(confirmed))
             for a, port_a, b, port_b, by, confirmed in plain["links"]
         )
+        ways = [Uplink(End(device, port), frozenset(beyond)) for device, port, beyond in plain.get("uplinks", ())]
+        self._uplinks = {way.end.device: way for way in ways}
         self.parents = dict(plain["parents"])
         self._told_at = dict.fromkeys([(link.a, link.b) for link in self.links], self._clock.monotonic())
 

@@ -5,13 +5,17 @@ between, and nobody on it is in front of the others. Seen from the probe, device
 front is the parent. Where they make a loop there is more than one way, and no parent. Of what is not connected with the
 place of the probe, as far as anybody knows, only those get one that are at the end of a single cable: wherever the
 probe is, that cable is the way to them.
+
+What a bridge has learnt on its way to the probe is not behind it, and in which order it lies there the bridge cannot
+know. Behind it is what it has learnt elsewhere: all of it, as everything answers the probe.
 """
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from kpi.model import Role
-from kpi.topology import PROBE, End, Link
+from kpi.topology import FORWARDING, PROBE, End, Link, Uplink
 
 ENDS = frozenset({Role.UPS, Role.PRINTER, Role.CAMERA, Role.ENDPOINT, Role.SERVER, Role.CONTROLLER})
 """Nothing is reached through these, however many cables they have."""
@@ -21,19 +25,30 @@ point without a cable to it may be the far end of a radio link, and in front of 
 
 Cable = frozenset[str]
 """The devices on it, two at least."""
+_NONE: Mapping[str, Uplink] = MappingProxyType({})
 Place = str | int
 """A device, or a cable by its number."""
 
 
-def parents_of(roles: Mapping[str, Role], links: Iterable[Link], asked: frozenset[str]) -> dict[str, str]:
+def parents_of(
+    roles: Mapping[str, Role],
+    links: Iterable[Link],
+    asked: frozenset[str],
+    uplinks: Mapping[str, Uplink] = _NONE,
+) -> dict[str, str]:
     """By device, the one in front of it; devices without one are left out. ``roles`` names the devices that may have a
     parent or be one; ``asked`` those that are asked often enough to prove anything of what is behind them: where the
-    device in front is not, it is the next one before it."""
-    cables = _cables([x for x in links if all(d in roles or d == PROBE for d in x.devices)])
+    device in front is not, it is the next one before it. ``uplinks``: by bridge, its way to the probe where known."""
+    upward = {uplink.end for uplink in uplinks.values()}
+    known = [x for x in links if all(d in roles or d == PROBE for d in x.devices) and _leads(x, upward)]
+    cables, towards = _cables(known, upward)
     placed = any(PROBE in cable for cable in cables)
     front, judged = _from_the_probe(roles, cables) if placed else ({}, frozenset())
     at_ends = _at_ends(roles, cables, ENDS if placed else AT_AN_END)
     front |= {device: other for device, other in at_ends.items() if device not in judged}
+    for bridge, uplink in uplinks.items():
+        towards[bridge] |= uplink.beyond
+    front = {device: other for device, other in front.items() if device not in towards[other]}
     found = {}
     for device, other in front.items():
         parent = other
@@ -44,22 +59,34 @@ def parents_of(roles: Mapping[str, Role], links: Iterable[Link], asked: frozense
     return found
 
 
-def _cables(links: Iterable[Link]) -> list[Cable]:
-    """Several cables between the same devices are one. A port that is not known is not that of another link."""
+def _leads(link: Link, upward: Collection[End]) -> bool:
+    """Whether a link tells of an order. One by a forwarding table does where it leads away from the probe."""
+    told = link.by != FORWARDING or PROBE in link.devices
+    return told or any(end.port and end not in upward for end in (link.a, link.b))
+
+
+def _cables(links: Iterable[Link], upward: Collection[End]) -> tuple[list[Cable], dict[str, set[str]]]:
+    """Several cables between the same devices are one. A port that is not known is not that of another link. Also by
+    device, what is on the cable of its uplink."""
     joined: dict[tuple[End, int], set[tuple[End, int]]] = defaultdict(set)
     for number, link in enumerate(links, 1):
         one, other = ((end, 0 if end.port else number) for end in (link.a, link.b))
         joined[one].add(other)
         joined[other].add(one)
     found: set[Cable] = set()
+    towards: dict[str, set[str]] = defaultdict(set)
     while joined:
         ends, more = set(), [next(iter(joined))]
         while more:
             end = more.pop()
             ends.add(end)
             more += joined.pop(end, ())
-        found.add(frozenset(end.device for end, _ in ends))
-    return sorted(found, key=sorted)
+        cable = frozenset(end.device for end, _ in ends)
+        found.add(cable)
+        for end, _ in ends:
+            if end in upward:
+                towards[end.device] |= cable
+    return sorted(found, key=sorted), towards
 
 
 def _places(cables: Sequence[Cable]) -> dict[Place, set[Place]]:

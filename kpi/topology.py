@@ -64,6 +64,15 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Uplink:
+    """Where a bridge has learnt the probe. What it has learnt there as well is not behind it."""
+
+    end: End
+    beyond: frozenset[str]
+    """The devices learnt there."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Half:
     """What one end says: its own port, and the other end as it sees it."""
 
@@ -76,6 +85,19 @@ def links(nodes: Sequence[Node]) -> tuple[Link, ...]:
     """All links between these devices; the probe is one of them, with the id PROBE."""
     told = _told(nodes)
     return tuple(sorted([*told, *_learnt(nodes, told)]))
+
+
+def uplinks(nodes: Sequence[Node]) -> dict[str, Uplink | None]:
+    """Of each bridge that shows its table, the way to the probe; None where it has learnt it on no port, or several."""
+    owners = _unique((mac, node.device) for node in nodes for mac in node.macs)
+    found: dict[str, Uplink | None] = {}
+    for node in nodes:
+        if node.learnt:
+            ports = _seen(node, owners)
+            own = ports.get(PROBE)
+            beyond = frozenset(device for device, port in ports.items() if port == own and device != PROBE)
+            found[node.device] = Uplink(End(node.device, own), beyond) if own is not None else None
+    return found
 
 
 # -- what devices say of their neighbours ------------------------------------------------------------------------------
@@ -206,10 +228,13 @@ class _Bridges:
         for node in nodes:
             if node.learnt:
                 self.ports[node.device] = _seen(node, owners)
+        self._complete()
         self._linked: dict[End, set[str]] = defaultdict(set)
+        self._beside: dict[str, set[str]] = defaultdict(set)
         for link in told:
             for near, far in ((link.a, link.b), (link.b, link.a)):
                 self._linked[near].add(far.device)
+                self._beside[near.device].add(far.device)
                 if near.device in self.ports:
                     self.ports[near.device][far.device] = near.port
         self._at: dict[End, set[str]] = defaultdict(set)
@@ -218,10 +243,29 @@ class _Bridges:
                 if device in self.ports:
                     self._at[End(bridge, port)].add(device)
 
+    def _complete(self) -> None:
+        """A bridge that has another one elsewhere than the probe is between the two: the other one has it where it has
+        the probe, also where they never met."""
+        for bridge, seen in self.ports.items():
+            for other in seen.keys() & self.ports.keys():
+                theirs = self.ports[other]
+                if bridge not in theirs and PROBE in theirs and seen.get(PROBE, seen[other]) != seen[other]:
+                    theirs[bridge] = theirs[PROBE]
+
+    def end(self, device: str, towards: str) -> End | None:
+        """The port of ``device`` to ``towards``. None for a bridge that has not learnt it, as it may be any."""
+        if device not in self.ports:
+            return End(device, "")
+        port = self.ports[device].get(towards)
+        return End(device, port) if port is not None else None
+
     def nearest(self, device: str) -> list[End]:
         """The ports that this device is connected to. What is no bridge itself has one, and in doubt none; a bridge
-        has one for each of its own ports, and none where several others are behind that."""
+        has one for each of its own ports, and none where several others are behind that. What has a neighbour that
+        shows no table either may be in front of that, or behind it."""
         own = self.ports.get(device, {})
+        if not own and not self._beside[device] <= self.ports.keys():
+            return []
         found: dict[str | None, list[End]] = defaultdict(list)
         for bridge, seen in self.ports.items():
             if device in seen and not self._between(End(bridge, seen[device]), device):
@@ -266,7 +310,8 @@ def _learnt(nodes: Sequence[Node], told: Sequence[Link]) -> list[Link]:
                 halves[pair][end.device] = end
     found: list[Link] = []
     for (a, b), ends in halves.items():
-        one = ends.get(a) or End(a, bridges.ports.get(a, {}).get(b, ""))
-        other = ends.get(b) or End(b, bridges.ports.get(b, {}).get(a, ""))
-        found.append(Link(one, other, FORWARDING, confirmed=len(ends) == 2))
+        one = ends.get(a) or bridges.end(a, b)
+        other = ends.get(b) or bridges.end(b, a)
+        if one is not None and other is not None:
+            found.append(Link(one, other, FORWARDING, confirmed=len(ends) == 2))
     return found

@@ -11,7 +11,7 @@ from kpi.forwarding import ForwardingTable, number
 from kpi.gear import Forwarding, Neighbor
 from kpi.model import PortIdentity, Role
 from kpi.parents import parents_of
-from kpi.topology import FORWARDING, PROBE, End, Link, Node, links
+from kpi.topology import FORWARDING, PROBE, End, Link, Node, links, uplinks
 
 
 def mac(device: str, port: int = 0) -> str:
@@ -281,6 +281,44 @@ def test_what_shares_a_port_is_behind_that_port_and_not_behind_each_other() -> N
     star[1] = node("b", *star[1].neighbours, hears(4, "d", 1))
     found = links([*star, node("d"), Node(PROBE, macs=frozenset({mac_number(PROBE_MAC, 1)}))])
     assert parents(found) == {"b": "a", "c": "a", "d": "b"}
+
+
+def behind(*nodes: Node, **named: Role) -> dict[str, str]:
+    """Parents, with the probe among the devices."""
+    everybody = [*nodes, Node(PROBE, macs=frozenset({mac_number(PROBE_MAC, 1)}))]
+    ways = {bridge: way for bridge, way in uplinks(everybody).items() if way is not None}
+    return parents_of(roles(**named), links(everybody), frozenset("abcdefgh"), ways)
+
+
+def test_what_a_bridge_has_learnt_on_its_way_to_the_probe_is_not_behind_it() -> None:
+    """probe - a - b - c, a printer at a; c alone shows its table, in which all of it is on one port."""
+    c = node("c", learnt=[(PROBE_MAC, 1), ("a", 1), ("h", 1), ("d", 2)])
+    told = node("a", hears(2, "b", 1), hears(3, "h", 1))
+    assert behind(c, told, node("b"), node("h", ports=1), node("d"), h=Role.PRINTER) == {"h": "a", "d": "c"}
+
+
+def test_what_is_heard_on_the_way_to_the_probe_is_not_behind_either() -> None:
+    """Two things on one unmanaged switch that LLDP passes; the probe is further on."""
+    a = node("a", learnt=[(PROBE_MAC, 1), ("c", 2), ("h", 2)])
+    c = node("c", hears(1, "h", 1), learnt=[(PROBE_MAC, 1)])
+    found = behind(a, c, node("h", ports=1), h=Role.PRINTER)
+    assert found.get("h") != "c"
+    assert found["c"] == "a"
+
+
+def test_bridges_that_never_met_are_told_apart_by_the_place_of_the_probe() -> None:
+    """probe - a - b - c: nothing of a has ever reached b and c but what was meant for the probe."""
+    a = node("a", learnt=[(PROBE_MAC, 5), ("b", 2), ("c", 2)])
+    b = node("b", learnt=[(PROBE_MAC, 1), ("c", 2)])
+    c = node("c", learnt=[(PROBE_MAC, 1), ("a", 1)])
+    assert behind(a, b, c) == {"b": "a", "c": "b"}
+    assert uplinks([a, node("b", learnt=[("c", 2)]), node("d")]) == {"a": None, "b": None}
+
+
+def test_an_access_point_is_not_in_front_of_the_switch_that_it_hangs_on() -> None:
+    """probe - a - c - g, and c shows no table: which of c and g is nearer a cannot see."""
+    a = node("a", learnt=[(PROBE_MAC, 1), ("g", 2)])
+    assert behind(a, node("c", hears(3, "g", 1)), node("g", ports=1), g=Role.ACCESS_POINT) == {}
 
 
 def test_two_cables_between_the_same_devices_are_no_loop() -> None:
