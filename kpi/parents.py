@@ -11,7 +11,8 @@ know. Behind it is what it has learnt elsewhere: all of it, as everything answer
 """
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from types import MappingProxyType
 
 from kpi.model import Role
@@ -59,13 +60,13 @@ def parents_of(
     return found
 
 
-def _leads(link: Link, upward: Collection[End]) -> bool:
+def _leads(link: Link, upward: AbstractSet[End]) -> bool:
     """Whether a link tells of an order. One by a forwarding table does where it leads away from the probe."""
     told = link.by != FORWARDING or PROBE in link.devices
     return told or any(end.port and end not in upward for end in (link.a, link.b))
 
 
-def _cables(links: Iterable[Link], upward: Collection[End]) -> tuple[list[Cable], dict[str, set[str]]]:
+def _cables(links: Iterable[Link], upward: AbstractSet[End]) -> tuple[list[Cable], dict[str, set[str]]]:
     """Several cables between the same devices are one. A port that is not known is not that of another link. Also by
     device, what is on the cable of its uplink."""
     joined: dict[tuple[End, int], set[tuple[End, int]]] = defaultdict(set)
@@ -83,9 +84,8 @@ def _cables(links: Iterable[Link], upward: Collection[End]) -> tuple[list[Cable]
             more += joined.pop(end, ())
         cable = frozenset(end.device for end, _ in ends)
         found.add(cable)
-        for end, _ in ends:
-            if end in upward:
-                towards[end.device] |= cable
+        for way in upward & {end for end, _ in ends}:
+            towards[way.device] |= cable
     return sorted(found, key=sorted), towards
 
 
