@@ -220,7 +220,8 @@ class GearAccumulator:
             kinds[reading.kind].append(reading)
         for kind in _SUMMED:
             rows = frozenset(reading.instance for reading in kinds.get(kind, ()))
-            if readings.missed and not rows >= self._rows.get(kind, rows):
+            lacking = self._rows.get(kind, rows) - rows
+            if any(row.partition(".")[0] in readings.missed for row in lacking):
                 kinds.pop(kind, None)
             elif rows:
                 self._rows[kind] = rows

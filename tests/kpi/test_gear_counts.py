@@ -116,11 +116,21 @@ def test_silence_of_the_device_is_no_period() -> None:
 def test_a_sum_of_which_a_part_could_not_be_read_is_no_sum() -> None:
     polls = [
         (0.0, poll(*rows(Kind.CLIENTS, 10, 10))),
-        (100.0, poll(*rows(Kind.CLIENTS, 10), missed={"radios": "timeout"})),
+        (100.0, poll(*rows(Kind.CLIENTS, 10), missed={"t": "timeout"})),
         (200.0, poll(*rows(Kind.CLIENTS, 10))),
     ]
     (counts,) = windows(polls, [0.0, 300.0])
     assert counts.levels["clients"] == Level(2, 300_000, 1000, 2000, 2000 * 200_000 + 1000 * 100_000)
+
+
+def test_an_access_point_that_is_gone_lowers_the_sum_though_another_table_is_never_read() -> None:
+    never = {"sensors": "timeout"}
+    polls = [
+        (0.0, poll(*rows(Kind.CLIENTS, 10, 10), missed=never)),
+        (100.0, poll(*rows(Kind.CLIENTS, 10), missed=never)),
+    ]
+    (counts,) = windows(polls, [0.0, 300.0])
+    assert counts.levels["clients"] == Level(2, 300_000, 1000, 2000, 2000 * 100_000 + 1000 * 200_000)
 
 
 def test_maintenance_leaves_levels() -> None:
