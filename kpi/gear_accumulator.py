@@ -289,6 +289,7 @@ def _supplied(said: Sequence[tuple[float, power.Said]], maintenance: Spans) -> d
         if one.failures is not None:
             sums["line_intervals"] += 1
             sums["planned_failures" if planned else "line_failures"] += one.failures
+        sums["supply_reads"] += one.told
         sums["planned_ms" if planned else "battery_ms"] += one.battery_ms
         sums["battery_starts"] += one.starts and not planned
     return dict(sums)

@@ -112,6 +112,8 @@ class GearCounts:
     line_intervals: int = 0
     """Counter intervals behind ``line_failures``."""
     line_failures: int = 0
+    supply_reads: int = 0
+    """Answers that told whether the output comes from the battery, or for how long it has."""
     battery_starts: int = 0
     """Changes from mains to battery, as polls saw them."""
     battery_ms: int = 0

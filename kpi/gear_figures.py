@@ -160,9 +160,9 @@ def power_events(counts: GearCounts) -> Figure:
             return _null("power_events", reason, parts)
         flags, n = _flags(counts, Mark.UPTIME), counts.line_intervals
         return Figure("power_events", float(counts.line_failures), n=n, parts=parts, flags=flags)
-    if counts.polls == 0:
+    if counts.supply_reads == 0:
         return _null("power_events", NullReason.NO_DATA)
-    return Figure("power_events", float(counts.battery_starts), n=counts.polls, parts=parts)
+    return Figure("power_events", float(counts.battery_starts), n=counts.supply_reads, parts=parts)
 
 
 def on_battery_s(counts: GearCounts) -> Figure:
@@ -170,13 +170,13 @@ def on_battery_s(counts: GearCounts) -> Figure:
     level = counts.levels.get("on_battery")
     flags = _flags(counts, Mark.BATTERY_LOW)
     if counts.have & Topic.BATTERY_SECONDS:
-        spent = counts.battery_ms / 1000 if counts.polls else None
+        spent = counts.battery_ms / 1000 if counts.supply_reads else None
     else:
         spent = level.total / 100_000 if level is not None else None
     if spent is None:
         return _null("on_battery_s", NullReason.NO_DATA, flags=flags)
     parts: Parts = {"planned_s": counts.planned_ms / 1000} if counts.planned_ms else {}
-    return Figure("on_battery_s", float(round(spent)), n=counts.polls, parts=parts, flags=flags)
+    return Figure("on_battery_s", float(round(spent)), n=counts.supply_reads, parts=parts, flags=flags)
 
 
 def ups_runtime_min(counts: GearCounts) -> Figure:

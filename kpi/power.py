@@ -80,6 +80,8 @@ class Said:
     """Input failures since the poll before; None where that is not known."""
     starts: int = 0
     battery_ms: int = 0
+    told: bool = True
+    """The poll told of the battery's use."""
     refused: Refusal | None = None
     by_uptime: bool = True
 
@@ -141,7 +143,7 @@ class PowerTracker:
             if state and since is None:
                 since = at - (seconds or 0)
             self.supply = replace(self.supply, on_battery_since=since if state else None, seen=True)
-        return replace(counted, starts=starts, battery_ms=spent)
+        return replace(counted, starts=starts, battery_ms=spent, told=state is not None)
 
     def _failures(self, at: float, readings: Sequence[Reading], uptime_cs: int | None) -> Said:
         if not readings:

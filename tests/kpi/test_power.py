@@ -143,6 +143,21 @@ def test_over_a_restart_of_the_probe_seconds_on_battery_are_totals() -> None:
     assert figure("on_battery_s", again.close(2400.0)).value == 1200
 
 
+@pytest.mark.parametrize("kind", [Kind.ON_BATTERY, Kind.ON_BATTERY_SECONDS])
+def test_what_could_not_be_read_in_the_window_is_null_and_not_0(kind: Kind) -> None:
+    """The supply answers, but not of its battery."""
+    gear = GearAccumulator(UptimeTracker(), 0.0, 300.0)
+    gear.take(0.0, poll(reading(kind, 0), reading(Kind.LOAD, 20)))
+    first = gear.close(300.0)
+    for at in (910.0, 970.0):
+        gear.take(at, poll(reading(Kind.LOAD, 20), missed={"t": "timeout"}))
+    gear.close(900.0)
+    silent = gear.close(1200.0)
+    for kpi in ("on_battery_s", "power_events"):
+        assert figure(kpi, first).value == 0
+        assert (figure(kpi, silent).value, figure(kpi, silent).null_reason) == (None, NullReason.NO_DATA)
+
+
 def test_without_seconds_the_state_tells_the_time() -> None:
     polls = [(60.0 * i, poll(reading(Kind.ON_BATTERY, state))) for i, state in enumerate([0, 1, 1, 0, 0])]
     assert figure("on_battery_s", counted(*polls)).value == 120
