@@ -12,6 +12,8 @@ from kpi.sketch import Sketch
 from kpi.worst import beside_worst, worst_of
 
 CLIENTS = "wifi_clients"
+_SUMS = frozenset({"power_events", "on_battery_s"})
+"""What devices count in different ways: figures are added, not counts."""
 _WORST_PARTS: Mapping[str, str] = {
     "wifi_signal_dbm": "worst_dbm",
     "wifi_snr_db": "worst_db",
@@ -56,7 +58,7 @@ def gear_site_figures(devices: Iterable[DeviceWindow], clients: GearCounts | Non
         if total.kpi == CLIENTS:
             found.append(_clients(each[CLIENTS], clients, [d for d, _ in told]))
         else:
-            found.append(_beside(total, each[total.kpi]))
+            found.append(_beside(_added(total, each[total.kpi]), each[total.kpi]))
     return found
 
 
@@ -80,6 +82,20 @@ def site_sketches(devices: Iterable[DeviceWindow]) -> dict[str, Sketch]:
         "wifi_snr_db": reduce(Sketch.merge, [c.snr for c in counts], Sketch()),
     }
     return {name: sketch for name, sketch in found.items() if sketch.counts}
+
+
+def _added(total: Figure, each: Mapping[str, Figure]) -> Figure:
+    known = [figure for figure in each.values() if figure.value is not None]
+    if total.kpi not in _SUMS or not known:
+        return total
+    names = {name for figure in each.values() for name in figure.parts}
+    return replace(
+        total,
+        value=sum(figure.value or 0 for figure in known),
+        null_reason=None,
+        n=sum(figure.n for figure in known),
+        parts={name: sum(figure.parts.get(name) or 0 for figure in each.values()) for name in sorted(names)},
+    )
 
 
 def _beside(total: Figure, each: Mapping[str, Figure]) -> Figure:

@@ -188,7 +188,7 @@ def test_statuses_of_an_hour(kpi: str, gear: GearCounts, status: Status) -> None
 
 @pytest.mark.parametrize(("seconds", "status"), [(0, Status.GOOD), (299, Status.WARN), (300, Status.BAD)])
 def test_time_on_battery_is_judged_on_a_day(seconds: int, status: Status) -> None:
-    gear = GearCounts(288, int(Topic.BATTERY_SECONDS), battery_ms=1000 * seconds)
+    gear = GearCounts(288, int(Topic.BATTERY_SECONDS), battery_ms=1000 * seconds, supply_reads=288)
     assert judged("on_battery_s", gear, Role.UPS, DAY) is status
 
 
@@ -270,6 +270,21 @@ def test_sums_of_the_site_name_the_worst() -> None:
     assert (runtime.value, runtime.parts["worst_min"], runtime.flags) == (8, 8, ("worst:u2",))
     assert (failures.value, failures.parts["worst"], failures.flags) == (3, 2, ("worst:u2",))
     assert "wifi_clients" not in names(summary)
+
+
+def test_supplies_of_different_makes_are_added() -> None:
+    """One counts failures and seconds, the other only says whether it is on battery."""
+    counting = int(Topic.LINE_FAILURES | Topic.BATTERY_SECONDS)
+    one = GearCounts(5, counting, line_intervals=5, line_failures=1, battery_ms=60_000, supply_reads=5, planned_ms=9000)
+    on = Level(5, 300_000, 0, 100, 100 * 120_000)
+    two = GearCounts(5, int(Topic.BATTERY), levels={"on_battery": on}, battery_starts=2, supply_reads=5)
+    silent = GearCounts(0, int(Topic.BATTERY))
+    made = [device(f"u{n}", Role.UPS, gear) for n, gear in enumerate((one, two, silent), 1)]
+    summary = site_summary(made, None, FIVE)
+    events, seconds = figure(summary, "power_events"), figure(summary, "on_battery_s")
+    assert (events.value, events.n, events.parts["worst"]) == (3, 10, 2)
+    assert (seconds.value, seconds.parts) == (180, {"planned_s": 9, "worst_s": 120})
+    assert figure(site_summary(made[2:], None, FIVE), "power_events").null_reason is NullReason.NO_DATA
 
 
 def test_links_of_two_devices_stay_apart() -> None:
