@@ -5,6 +5,7 @@ collisions, which cannot rise in full duplex, or full duplex with damaged frames
 that is "unknown" is not judged.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -52,14 +53,16 @@ def verdict_of(own: PortDuplex, peer: PortDuplex | None) -> Verdict | None:
 
 
 def verdicts(ends: Mapping[End, PortDuplex], pairs: Iterable[tuple[End, End]]) -> dict[End, Verdict]:
-    """On every port that can be judged; ``pairs`` are the two ends of one cable each."""
-    others: dict[End, End] = {}
+    """On every port that can be judged; ``pairs`` are the two ends of one cable each. A port that is in several is
+    connected to none of them: something that nobody sees stands between."""
+    others: dict[End, set[End]] = defaultdict(set)
     for a, b in pairs:
-        others[a], others[b] = b, a
+        others[a].add(b)
+        others[b].add(a)
     found: dict[End, Verdict] = {}
     for end, own in ends.items():
-        peer = ends.get(others[end]) if end in others else None
-        verdict = verdict_of(own, peer)
+        peers = [ends.get(other) for other in others[end] if len(others[end]) == len(others[other]) == 1]
+        verdict = verdict_of(own, peers[0] if peers else None)
         if verdict is not None:
             found[end] = verdict
     return found

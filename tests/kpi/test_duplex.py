@@ -43,6 +43,15 @@ def test_both_ends_of_a_cable_are_marked_and_nobody_else() -> None:
     }
 
 
+def test_ports_that_several_others_hear_are_no_two_ends_of_a_cable() -> None:
+    """LLDP passed an unmanaged switch: each of the three ends on that one, at a duplex of its own."""
+    ends = {("a", "1"): PortDuplex("full", damaged=False), ("b", "1"): HALF, ("c", "1"): FULL}
+    pairs = [(("a", "1"), ("b", "1")), (("a", "1"), ("c", "1"))]
+    assert verdicts(ends, pairs) == {("a", "1"): Verdict.AGREED}
+    assert verdicts(ends, pairs[::-1]) == {("a", "1"): Verdict.AGREED}
+    assert verdicts(ends, [*pairs[:1], *pairs[:1]])["b", "1"] is Verdict.CERTAIN, "one cable, told twice"
+
+
 def table(at: float, *rows: Duplex, uptime_s: float | None = None) -> tuple[float, Facts]:
     return at, Facts("duplex", rows, complete=True, uptime_cs=round(100 * (uptime_s or at + 5000)))
 
