@@ -61,11 +61,14 @@ class Poe:
         self._budgets: dict[str, float] = {}
 
     def take(self, kinds: ByKind) -> dict[str, float]:
-        """Sums over the groups that have a budget, both at once, so that they are known for the same time."""
+        """Sums over the groups that have a budget, both at once, so that they are known for the same time. Where no
+        row of the one is a row of the other, all that is used is taken from all there is."""
         nominal = kinds.get(Kind.POE_NOMINAL, ())
         if nominal:
             self._budgets = {row_of(r): r.value for r in nominal}
-        used = [r for r in kinds.get(Kind.POE_USED, ()) if r.value >= 0 and self._budgets.get(row_of(r), 1) > 0]
+        used = [r for r in kinds.get(Kind.POE_USED, ()) if r.value >= 0]
+        if any(row_of(r) in self._budgets for r in used):
+            used = [r for r in used if self._budgets.get(row_of(r), 0) > 0]
         budget = sum(watts for watts in self._budgets.values() if watts > 0)
         if not used or not budget:
             return {}

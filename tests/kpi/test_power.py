@@ -239,6 +239,15 @@ def test_a_nominal_of_0_is_no_budget() -> None:
     assert one_of_two.value == pytest.approx(10)
 
 
+def test_what_a_group_of_no_known_budget_uses_is_not_taken_from_the_others() -> None:
+    """A member that joined the stack: its budget is read with the next hour's tables."""
+    used = rows(Kind.POE_USED, 100, 300)
+    found = one("poe_headroom_pct", poll(reading(Kind.POE_NOMINAL, 400, "1"), *used))
+    assert (found.value, found.parts) == (75, {"used_w": 100, "nominal_w": 400})
+    elsewhere = one("poe_headroom_pct", poll(reading(Kind.POE_NOMINAL, 800, "0"), *used))
+    assert elsewhere.value == 50, "one budget that no row is that of"
+
+
 def test_a_budget_that_is_read_once_an_hour_holds() -> None:
     polls = [(0.0, poll(reading(Kind.POE_NOMINAL, 100), reading(Kind.POE_USED, 50)))]
     polls += [(300.0 * i, poll(reading(Kind.POE_USED, 50))) for i in range(1, 12)]
