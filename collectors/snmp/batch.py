@@ -12,7 +12,6 @@ from collectors.snmp.ber import Value
 from collectors.snmp.contact import SYS_UPTIME, Contact, DeadlineReached
 from collectors.snmp.errors import DecodeError, SnmpError, Timeout, TooBig
 from collectors.snmp.message import GEN_ERR, NO_SUCH_NAME, TOO_BIG, Reply, Request, prepare
-from collectors.snmp.watch import Watch
 
 FIRST_LIMIT = 48
 """Varbinds of a first GET: about 1,000 octets of answer."""
@@ -26,6 +25,7 @@ POISON_FIRST_S = 3600.0
 POISON_MAX_S = 86_400.0
 """A bad instance is left out for an hour, and twice as long each time it is bad again, up to a day."""
 
+OUT_OF_TIME = "deadline"
 _STATUS_NAMES = {NO_SUCH_NAME: "no_such_name", GEN_ERR: "gen_err"}
 
 
@@ -61,6 +61,11 @@ class Size:
         """That many got no answer, though the agent answers: perhaps the size, perhaps the wire."""
         self.clean = 0
         self.limit = max(8, min(self.limit, varbinds // 2))
+
+    def resume(self, other: "Size") -> None:
+        """Be as ``other`` is."""
+        self.limit, self.ceiling = other.limit, other.ceiling
+        self.octets_each, self.clean = other.octets_each, other.clean
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,27 +182,17 @@ class Asker:
     contact: Contact
     size: Size
     poisons: Poisons
-    watch: Watch | None = None
-    """Looks at the sysUpTime of every answer that has one."""
 
     def batches(self, groups: Iterable[Group]) -> tuple[Batch, ...]:
         """The groups in as few GETs as the device bears. Where it is watched sysUpTime is in each, beside as many
         others as would be asked without it."""
-        watched = self.watch is not None and self.size.ceiling >= WATCHED_LEAST
+        watched = self.contact.watch is not None and self.size.ceiling >= WATCHED_LEAST
         limit = min(self.size.limit + watched, self.size.ceiling)
         return batches(self.contact.version, groups, limit, with_uptime=watched)
 
     async def ask(self, batch: Batch) -> Answer:
         """The answer, in pieces where it must be. Raises Timeout and its kin where the agent fell silent, any other
-        SnmpError that has nothing to do with what was asked, DeadlineReached with nothing had, and RestartedMeanwhile
-        where the device is watched."""
-        answer = await self._ask(batch)
-        if self.watch is not None and batch.lead:
-            for uptime in (answer.values[0], *(uptime for _, uptime in answer.when.values())):
-                self.watch.saw(uptime)
-        return answer
-
-    async def _ask(self, batch: Batch) -> Answer:
+        SnmpError that has nothing to do with what was asked, and DeadlineReached with nothing had."""
         asked = len(batch.request.oids)
         at = self.contact.clock.monotonic()
         whole = list(range(batch.lead, asked))
@@ -211,6 +206,13 @@ class Asker:
         await self._pieces(answer, batch, self._rest(answer, batch, whole, trouble))
         return answer
 
+    async def ask_whole(self, batch: Batch) -> Answer:
+        """As ``ask``; where time runs out among the pieces, DeadlineReached is raised all the same."""
+        answer = await self.ask(batch)
+        if OUT_OF_TIME in answer.missing.values():
+            raise DeadlineReached
+        return answer
+
     async def _pieces(self, answer: Answer, batch: Batch, queue: list[list[int]]) -> None:
         """Ask for positions of a batch piece by piece. Time running out keeps what was had."""
         names = batch.request.oids
@@ -222,7 +224,7 @@ class Asker:
                     [*names[: batch.lead], *(names[p] for p in piece)], len(piece), 0 if len(piece) > 1 else None
                 )
             except (DeadlineReached, SnmpError) as error:
-                gone = "deadline" if isinstance(error, DeadlineReached) else error.reason
+                gone = OUT_OF_TIME if isinstance(error, DeadlineReached) else error.reason
                 answer.missing |= dict.fromkeys((p for left in (piece, *queue) for p in left), gone)
                 return
             if isinstance(reply, Reply) and not reply.error_status:

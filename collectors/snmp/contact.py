@@ -1,15 +1,16 @@
 """One poll's dealings with one device: what time is left, how long a request may take, and what was counted."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from collectors.clock import Clock
 from collectors.snmp import oid
-from collectors.snmp.errors import SnmpError, Timeout
+from collectors.snmp.errors import DecodeError, SnmpError, Timeout, TooBig
 from collectors.snmp.message import Reply, Request
 from collectors.snmp.peer import Peer
+from collectors.snmp.watch import Watch
 
 SHORTEST_S = 0.02
 """Less than this before the deadline is too little to ask anything more."""
@@ -53,6 +54,20 @@ class Tally:
     """Wrong answers by name: too_big, gen_err, not_increasing, endless, wrong_type, missing, unasked, ..."""
 
 
+Question = tuple[int | bytes, ...]
+"""Repetitions of a GETBULK or GETNEXT, 0 for a GET, and the OIDs."""
+
+
+@dataclass(slots=True)
+class Memo:
+    """What a device answered while it was learnt, so that a poll in which time ran out is not lost: the next one asks
+    the same questions, and goes on where the answers end."""
+
+    answers: dict[Question, Reply | SnmpError] = field(default_factory=dict)
+    unanswered: tuple[Question, Timeout] | None = None
+    """The last question that had no answer; where the device answers another one, it will have none."""
+
+
 class Contact:
     """Requests to ``peer`` until ``ends_at`` (seconds of the monotonic clock).
 
@@ -69,6 +84,10 @@ class Contact:
         self.retries = retries
         self.replies = 0
         """Answers of any kind in this poll."""
+        self.watch: Watch | None = None
+        """Looks at the sysUpTime of every answer that begins with one; then every request raises RestartedMeanwhile."""
+        self.memo: Memo | None = None
+        """Answers that need not be asked for again."""
         self._client = client
         self._ends_at = ends_at
 
@@ -79,6 +98,10 @@ class Contact:
 
     async def get(self, request: Request | Sequence[bytes], *, retries: int | None = None) -> Reply:
         """The answer to a GET, in the order asked."""
+        names = request.oids if isinstance(request, Request) else request
+        return await self._recalled((0, *names), lambda: self._get(request, retries))
+
+    async def _get(self, request: Request | Sequence[bytes], retries: int | None) -> Reply:
         timeout_s, tries = self._allowance(retries)
         reply = await self._client.get(self.peer, request, timeout_s=timeout_s, retries=tries - 1)
         if reply.unasked:
@@ -87,6 +110,9 @@ class Contact:
 
     async def following(self, oids: Sequence[bytes], repetitions: int, *, once: int = 0) -> Reply:
         """What comes after ``oids``: by GETBULK, of the first ``once`` of them one each; in v1 by GETNEXT."""
+        return await self._recalled((repetitions, *oids), lambda: self._following(oids, repetitions, once))
+
+    async def _following(self, oids: Sequence[bytes], repetitions: int, once: int) -> Reply:
         timeout_s, tries = self._allowance(None)
         if self.version == "1":
             return self._counted(
@@ -103,14 +129,38 @@ class Contact:
             )
         )
 
+    async def _recalled(self, asked: Question, ask: Callable[[], Awaitable[Reply]]) -> Reply:
+        """The answer from memory, else from the device."""
+        if self.memo is None:
+            return await ask()
+        if asked in self.memo.answers:
+            await self.clock.sleep(0)  # the loop's turn, as if it had been asked
+            known = self.memo.answers[asked]
+            if isinstance(known, SnmpError):
+                raise known
+            return known
+        try:
+            reply = await ask()
+        except (TooBig, DecodeError) as error:
+            self.memo.answers[asked] = error
+            raise
+        except Timeout as error:
+            self.memo.unanswered = (asked, error)
+            raise
+        self.memo.answers[asked] = reply
+        return reply
+
     async def alive(self) -> bool:
         """Whether the agent answers the smallest question there is, asked once."""
         try:
-            await self.get((SYS_UPTIME,), retries=0)
+            await self._get((SYS_UPTIME,), 0)
         except Timeout:
             return False
         except SnmpError:
-            return True
+            pass
+        if self.memo is not None and self.memo.unanswered is not None:
+            asked, error = self.memo.unanswered
+            self.memo.answers[asked], self.memo.unanswered = error, None
         return True
 
     def _allowance(self, retries: int | None) -> tuple[float, int]:
@@ -126,6 +176,8 @@ class Contact:
 
     def _counted(self, reply: Reply) -> Reply:
         self.replies += 1
+        if self.watch is not None and reply.oids and reply.oids[0] == SYS_UPTIME:
+            self.watch.saw(reply.values[0])
         self.tally.varbinds += len(reply.values)
         self.tally.octets += reply.octets
         return reply

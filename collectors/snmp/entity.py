@@ -49,7 +49,7 @@ async def read(asker: Asker) -> Identity:
     groups = [Group(row, (instance(column, row),)) for column in _COLUMNS.values()]
     found: dict[str, str | None] = {}
     for batch in batches(asker.contact.version, groups, asker.size.limit, with_uptime=False):
-        answer = await asker.ask(batch)
+        answer = await asker.ask_whole(batch)
         for name, tag, value in zip(batch.request.oids, answer.tags, answer.values, strict=True):
             found[_NAMES[name[: len(CLASS)]]] = text(VarBind(name, tag, value)) or None
     return Identity(**found)

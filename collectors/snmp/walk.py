@@ -16,7 +16,6 @@ from collectors.snmp.contact import SYS_UPTIME, Contact
 from collectors.snmp.errors import DecodeError, Timeout, TooBig
 from collectors.snmp.interfaces import Column, is_present
 from collectors.snmp.message import NO_SUCH_NAME, TOO_BIG, Reply
-from collectors.snmp.watch import Watch
 
 ROWS_MAX = 2048
 """Rows kept of a column; the largest recorded chassis has some hundred ports."""
@@ -67,13 +66,12 @@ class Walk(Generic[K]):
     def finished(self) -> bool:
         return not self._todo
 
-    async def run(self, contact: Contact, watch: Watch | None = None) -> None:
-        """Walk to the end. Raises Timeout and its kin where the agent fell silent, DeadlineReached, RestartedMeanwhile
-        where the device is watched."""
+    async def run(self, contact: Contact) -> None:
+        """Walk to the end. Raises Timeout and its kin where the agent fell silent, DeadlineReached."""
         while self._todo:
             group = self._todo[0]
             repetitions = max(1, self._room // len(group))
-            lead = [SYS_UPTIME[:-1]] if watch is not None and self._leads else []
+            lead = [SYS_UPTIME[:-1]] if contact.watch is not None and self._leads else []
             asked = [*lead, *(cursor.at for cursor in group)]
             try:
                 reply = await contact.following(asked, repetitions, once=len(lead))
@@ -90,19 +88,16 @@ class Walk(Generic[K]):
             elif reply.error_status:
                 self._refused(contact, group, repetitions, reply.error_status, reply.error_index - len(lead))
             else:
-                self._take(contact, group, self._rows_in(reply, watch if lead else None))
+                self._take(contact, group, self._without_uptime(reply) if lead else reply.varbinds)
             if not group:
                 self._todo.popleft()
 
-    def _rows_in(self, reply: Reply, watch: Watch | None) -> Sequence[VarBind]:
-        """The answer without the sysUpTime that was asked for in front of it."""
+    def _without_uptime(self, reply: Reply) -> Sequence[VarBind]:
+        """The answer behind the sysUpTime that was asked for in front of it. Where it is not there it is asked for no
+        more."""
         binds = reply.varbinds
-        if watch is None or not binds:
-            return binds
-        self._leads = binds[0].oid == SYS_UPTIME
-        if self._leads:
-            watch.saw(binds[0].value)
-        return binds[1:]
+        self._leads = bool(binds) and binds[0].oid == SYS_UPTIME
+        return binds[1:] if self._leads else binds
 
     def _narrow(self, contact: Contact, group: list[_Cursor], repetitions: int, reason: str) -> None:
         """Ask for less after a request that failed: fewer rows, then fewer columns, then without that column."""

@@ -109,7 +109,7 @@ class Asked:
         dotted = {encoded: name for name, encoded in names.items()}
         groups = [Group(0, (encoded,)) for encoded in dotted]
         for batch in batches(self._asker.contact.version, groups, self._asker.size.limit, with_uptime=False):
-            answer = await self._asker.ask(batch)
+            answer = await self._asker.ask_whole(batch)
             for name, tag, value in zip(batch.request.oids, answer.tags, answer.values, strict=True):
                 if tag != ber.MISSING and is_present(VarBind(name, tag, value)):
                     self._binds[dotted[name]] = VarBind(name, tag, value)

@@ -1,14 +1,14 @@
 """What one device has beyond its ports: found at first contact by its profile, then asked again poll by poll."""
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar, cast
 
 from collectors.clock import Clock
 from collectors.snmp import ber, entity, oid
-from collectors.snmp.batch import Answer, Asker, Batch, Group
+from collectors.snmp.batch import Answer, Asker, Batch, Group, Size
 from collectors.snmp.ber import Value, VarBind
-from collectors.snmp.contact import DeadlineReached
+from collectors.snmp.contact import DeadlineReached, Memo
 from collectors.snmp.errors import SnmpError
 from collectors.snmp.gear.choose import choose, inventory, present
 from collectors.snmp.gear.library import Library
@@ -53,8 +53,12 @@ class Gear:
     """Tables of the last poll that could not be read to their end, with the reason."""
     _todo: list[TableState] | None = None
     """What first contact has still to read; None before it began."""
+    _memo: Memo | None = None
+    """What first contact was answered so far; None before it began, and afterwards."""
+    _size: Size = field(default_factory=Size)
+    """How much was asked at once when it began."""
     _paused_at: float = 0.0
-    """When ``_todo`` was left, in seconds of the monotonic clock."""
+    """When it was left, in seconds of the monotonic clock."""
     _plans: dict[frozenset[Every], _Plan] = field(default_factory=dict)
     _planned: tuple[int, int, bool] = (0, 0, False)
     _markers: dict[bytes, Value] = field(default_factory=dict)
@@ -62,31 +66,45 @@ class Gear:
 
     def forget(self) -> None:
         """The device began anew, or may have changed: everything is to be learnt again."""
-        self.learnt, self._todo = False, None
+        self.learnt, self._todo, self._memo = False, None, None
 
     async def learn(self, asker: Asker, system: SystemReading) -> None:
         """Find the profile and read all its tables once. Raises as Asker.ask and DeadlineReached; called again it
         goes on where it stopped, or begins anew where that is long ago."""
-        clock = asker.contact.clock
-        if self._todo is None or clock.monotonic() - self._paused_at > STALE_S:
-            self._todo = None
-            self.known = await _known(asker, system)
-            profile = self.library.profile(await choose(asker, self.library, self.known))
-            self.profile = placed(profile, self.known.get(System.OBJECT_ID, ""))
-            self.inventory = await inventory(asker, self.profile, self.known)
-            tables = await self._those_present(asker, self.profile)
-            await self._mark(asker, tables)
-            self._todo, self.tables = list(tables), tables
+        contact = asker.contact
+        if contact.clock.monotonic() - self._paused_at > STALE_S:
+            self.forget()
+        if self._memo is None:
+            self._memo, self._size = Memo(), replace(asker.size)
+        contact.memo = self._memo
         try:
+            if self._todo is None:
+                self._todo = await self._identify(asker, system)
             while self._todo:
                 await self._todo[0].learn(asker)
                 self._todo.pop(0)
+                self._memo.answers.clear()
         finally:
-            self._paused_at = clock.monotonic()
+            contact.memo = None
+            self._paused_at = contact.clock.monotonic()
         self.tables = settled(self.tables, self.known)
         for state in self.tables:
-            await _by_and_by(state.plan(self.known), clock)
-        self.learnt, self._plans = True, {}
+            await _by_and_by(state.plan(self.known), contact.clock)
+        self.learnt, self._plans, self._memo = True, {}, None
+
+    async def _identify(self, asker: Asker, system: SystemReading) -> list[TableState]:
+        """Who the device is, and its tables, which are still to be read. With the sizes of before the same questions
+        come again, in the same order: those that were answered cost nothing."""
+        asker.size.resume(self._size)
+        self.known = await _known(asker, system)
+        profile = self.library.profile(await choose(asker, self.library, self.known))
+        self.profile = placed(profile, self.known.get(System.OBJECT_ID, ""))
+        self.inventory = await inventory(asker, self.profile, self.known)
+        self.tables = await self._those_present(asker, self.profile)
+        await self._mark(asker, self.tables)
+        assert self._memo is not None
+        self._memo.answers.clear()
+        return list(self.tables)
 
     @staticmethod
     async def _those_present(asker: Asker, profile: Profile) -> list[TableState]:
@@ -171,7 +189,7 @@ class Gear:
             self.missed |= {s.table.name: s.lacking for s in asked.values() if s.lacking is not None}
 
     def _plan(self, asker: Asker, due: frozenset[Every]) -> _Plan:
-        fits = (asker.size.limit, asker.poisons.changes, asker.watch is not None)
+        fits = (asker.size.limit, asker.poisons.changes, asker.contact.watch is not None)
         if self._planned != fits:
             self._plans, self._planned = {}, fits
         if due not in self._plans:

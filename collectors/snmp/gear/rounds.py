@@ -43,25 +43,25 @@ class Rounds:
         now = asker.contact.clock.monotonic()
         if self.gear.learnt and now >= self.static_at:
             self.gear.forget()
-        watch = None if system.uptime_cs is None else Watch(system.uptime_cs)
+        asker.contact.watch = None if system.uptime_cs is None else Watch(system.uptime_cs)
         due = _COUNTERS if counters else _STATUS
         try:
             if not self.gear.learnt:
-                readings, facts = await self._learn(asker, system, said, watch)
+                readings, facts = await self._learn(asker, system, said)
                 self.static_at = now + self.static_s
             else:
-                numbers = Asker(asker.contact, self.reading, asker.poisons, watch)
+                numbers = Asker(asker.contact, self.reading, asker.poisons)
                 readings, facts = await self.gear.read(numbers, due, system.uptime_cs)
         except RestartedMeanwhile:
             readings, facts = self.gear.torn(due, system.uptime_cs), []
+        finally:
+            asker.contact.watch = None
         if readings.readings or readings.missed:
             said.append((Metric.READINGS, readings))
         said += ((Metric.FACTS, found) for found in facts)
 
-    async def _learn(
-        self, asker: Asker, system: SystemReading, said: list[Said], watch: Watch | None
-    ) -> tuple[Readings, list[Facts]]:
-        await self.gear.learn(Asker(asker.contact, self.learning, asker.poisons, watch), system)
+    async def _learn(self, asker: Asker, system: SystemReading, said: list[Said]) -> tuple[Readings, list[Facts]]:
+        await self.gear.learn(Asker(asker.contact, self.learning, asker.poisons), system)
         if self.gear.inventory is not None and self.gear.inventory != self.told:
             self.told = self.gear.inventory
             said.append((Metric.INVENTORY, self.gear.inventory))

@@ -74,7 +74,7 @@ class TableState:
             if self.walk is None or asker.contact.clock.monotonic() - self.paused_at > STALE_S:
                 self.walk = Walk(self._columns, row_of)
             try:
-                await self.walk.run(asker.contact, asker.watch)
+                await self.walk.run(asker.contact)
             finally:
                 self.paused_at = asker.contact.clock.monotonic()
             self.rows, self.cut, self.walk = self.walk.rows, dict(self.walk.cut), None
@@ -101,7 +101,7 @@ class TableState:
             kept = {name: known[name] for name in names if name in known and not isinstance(known[name].value, int)}
             self.foreign |= kept
             asked |= names
-            found, _missing = await fetch(asker, dict.fromkeys(names - kept.keys(), ""))
+            found, _missing = await fetch(asker, dict.fromkeys(sorted(names - kept.keys()), ""))
             self.foreign |= found
 
     def _all_rows(self, known: Mapping[System, str]) -> Iterator[Row]:
@@ -199,7 +199,7 @@ async def fetch(asker: Asker, names: Mapping[bytes, str]) -> tuple[dict[bytes, V
     missing: dict[str, str] = {}
     groups = [Group(0, (name,)) for name in names]
     for batch in asker.batches(groups):
-        answer = await asker.ask(batch)
+        answer = await asker.ask_whole(batch)
         for at, name in enumerate(batch.request.oids[batch.lead :], batch.lead):
             tag = answer.tags[at]
             bind = VarBind(name, tag, answer.values[at])

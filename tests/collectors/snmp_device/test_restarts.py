@@ -171,10 +171,10 @@ async def test_the_watch_costs_no_request(poller: MakePoller, version: str) -> N
 
 @pytest.mark.parametrize(("limit", "ceiling"), [(48, 250), (48, 48), (8, 8), (2, 2)])
 def test_sysuptime_takes_no_other_s_place(limit: int, ceiling: int) -> None:
-    contact = cast("Contact", SimpleNamespace(version="2c"))
+    alone, seen = (cast("Contact", SimpleNamespace(version="2c", watch=watch)) for watch in (None, Watch(5)))
     groups = [Group(0, (parse(f"1.3.6.1.4.1.99999.{row}"),)) for row in range(96)]
-    plain = Asker(contact, Size(limit, ceiling), Poisons()).batches(groups)
-    watched = Asker(contact, Size(limit, ceiling), Poisons(), Watch(5)).batches(groups)
+    plain = Asker(alone, Size(limit, ceiling), Poisons()).batches(groups)
+    watched = Asker(seen, Size(limit, ceiling), Poisons()).batches(groups)
     assert all(len(batch.request.oids) <= ceiling for batch in watched)
     if ceiling > limit:
         assert [len(batch.groups) for batch in watched] == [len(batch.groups) for batch in plain]
