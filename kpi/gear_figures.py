@@ -57,8 +57,12 @@ def gear_figures(
 
 
 def known_s(counts: GearCounts, kpi: str) -> float | None:
-    """For how long the level behind a figure is known; None where there is none."""
-    names = next((row.levels for row in _ROWS if row.kpi == kpi), ())
+    """For how long the level behind a figure is known. What has none (distributions, counts) is known for no longer
+    than the device's other levels; None where there are none either."""
+    row = next((row for row in _ROWS if row.kpi == kpi), None)
+    if row is None:
+        return None
+    names = row.levels or tuple(counts.levels)
     return max((counts.levels[name].ms / 1000 for name in names if name in counts.levels), default=None)
 
 
@@ -263,7 +267,7 @@ _ROWS = (
     _Row("on_battery_s", Topic.BATTERY | Topic.BATTERY_SECONDS, on_battery_s),
     _Row("ups_runtime_min", Topic.RUNTIME, ups_runtime_min, ("runtime",)),
     _Row("poe_headroom_pct", Topic.POE, poe_headroom_pct, ("poe_used",)),
-    _Row("cooling_margin_c", Topic.COOLING, cooling_margin_c),
+    _Row("cooling_margin_c", Topic.COOLING, cooling_margin_c, ("margin",)),
     _Row("resource_used_pct", Topic.RESOURCES, resource_used_pct, ("cpu", "memory", "storage")),
 )
 _FLAG_NAMES = (

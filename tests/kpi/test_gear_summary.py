@@ -1,6 +1,7 @@
 """Which figures of power, cooling and wireless a device and a site have, and how they are judged."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,7 @@ from kpi.merge import DeviceWindow, merge_device
 from kpi.model import Figure, NullReason, Role, Status, Summary, Window
 from kpi.port_counts import PortCounts
 from kpi.reboots import RestartCounts
-from kpi.sketch import Sketch
+from kpi.sketch import Sketch, SketchBuilder
 from kpi.states import StateSeconds
 from kpi.summary import device_summary, site_summary, summary_to_plain
 from tests.kpi.gear_polls import poll, reading, rows
@@ -222,6 +223,20 @@ def test_a_level_that_is_known_for_less_than_half_of_the_window_has_no_status() 
     assert judged("resource_used_pct", gear) is Status.BAD
     gear = GearCounts(3, int(Topic.CLIENTS), levels={"clients": level(9, 1_700_000), "busiest": level(99, 1_700_000)})
     assert judged("wifi_clients", gear) is Status.NONE
+    cooling = GearCounts(3, int(Topic.COOLING), levels={"margin": level(-5, 1_700_000)})
+    assert judged("cooling_margin_c", cooling) is Status.NONE
+
+
+def test_readings_that_hold_no_time_are_known_for_no_longer_than_the_levels_beside_them() -> None:
+    """The access point answered SNMP for 28 minutes of the hour, and echoes for all of it."""
+    loud = SketchBuilder()
+    loud.add(90)
+    heard = GearCounts(3, int(Topic.CLIENTS | Topic.SIGNAL), levels={"clients": level(9, 1_700_000)})
+    assert judged("wifi_signal_dbm", replace(heard, signal=loud.snapshot())) is Status.NONE
+    longer = replace(heard, signal=loud.snapshot(), levels={"clients": level(9, 1_900_000)})
+    assert judged("wifi_signal_dbm", longer) is Status.BAD
+    alone = GearCounts(3, int(Topic.SIGNAL), signal=loud.snapshot())
+    assert judged("wifi_signal_dbm", alone) is Status.BAD
 
 
 # the site
