@@ -204,10 +204,16 @@ class Polled:
         self._window = (end, next_end)
         return {key: port.close(end, next_end) for key, port in self.ports.items()}
 
-    def close_fabric(self, end: float, next_end: float, verdicts: Mapping[str, Verdict]) -> FabricCounts | None:
+    def close_fabric(
+        self,
+        end: float,
+        next_end: float,
+        verdicts: Mapping[str, Verdict],
+        maintenance: tuple[tuple[float, float], ...] = (),
+    ) -> FabricCounts | None:
         """The same of routing and switching; None where the device has nothing of it. ``verdicts`` on duplex by
         port."""
-        counts = self.fabric.close(end, next_end, verdicts)
+        counts = self.fabric.close(end, next_end, verdicts, maintenance)
         return counts if counts != FabricCounts() else None
 
     def close_gear(

@@ -234,7 +234,7 @@ class Windows:
             echo=block.echo.get(track.id) if track.watchable.echo_s is not None else None,
             ports=polled.close(end, next_end) if polled is not None else {},
             restarts=polled.close_restarts(block.start, end, maintenance) if polled is not None else None,
-            fabric=polled.close_fabric(end, next_end, verdicts) if polled is not None else None,
+            fabric=polled.close_fabric(end, next_end, verdicts, maintenance) if polled is not None else None,
             gear=polled.close_gear(end, next_end, maintenance) if polled is not None else None,
         )
 

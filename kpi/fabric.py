@@ -7,15 +7,17 @@ comes after its window was closed counts in the one that is open.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import reduce
 from typing import Any, TypeVar
 
 from kpi.counters import TOLERANCE_CS, UptimeTracker, delta, span
 from kpi.duplex import DuplexReadings, Verdict
-from kpi.fabric_counts import DuplexCounts, FabricCounts, NeighbourCounts, StpCounts, merge_fabric
+from kpi.fabric_counts import DuplexCounts, FabricCounts, NeighbourCounts, StpCounts, added, merge_fabric
 from kpi.forwarding import ForwardingTable
 from kpi.gear import Bridge, Facts, Neighbor
-from kpi.sessions import Bgp, Change, Ospf, Sessions
+from kpi.levels import Spans, within
+from kpi.sessions import Bgp, Change, OpenSessions, Ospf, Sessions
 
 PLAIN_VERSION = 1
 MOST_CHANGES_A_S = 100.0
@@ -33,6 +35,34 @@ class _BridgeSeen:
     at: float
     uptime_cs: int | None
     bridge: Bridge
+
+
+Counted = TypeVar("Counted", StpCounts, NeighbourCounts)
+_Marks = list[tuple[float, Counted]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shut:
+    """A window that is over; maintenance is known when it is closed."""
+
+    stp: _Marks[StpCounts] | None
+    walks: _Marks[NeighbourCounts] | None
+    duplex: DuplexCounts | None
+    ospf: OpenSessions
+    bgp: OpenSessions
+
+    def counts(self, maintenance: Spans) -> FabricCounts:
+        return FabricCounts(
+            stp=_sum(self.stp, StpCounts(), maintenance) if self.stp is not None else None,
+            neighbours=_sum(self.walks, NeighbourCounts(), maintenance) if self.walks is not None else None,
+            duplex=self.duplex,
+            ospf=self.ospf.counts(maintenance),
+            bgp=self.bgp.counts(maintenance),
+        )
+
+
+def _sum(marks: _Marks[Counted], none: Counted, maintenance: Spans) -> Counted:
+    return reduce(added, (mark for at, mark in marks if not within(at, maintenance)), none)
 
 
 class FabricAccumulator:
@@ -58,12 +88,12 @@ class FabricAccumulator:
         self._bridge: _BridgeSeen | None = None
         self._neighbours: dict[Key, Neighbor] | None = None
         self._partial = False
-        self._closed: FabricCounts | None = None
+        self._closed: list[_Shut] = []
         self._begin()
 
     def _begin(self) -> None:
-        self._stp = StpCounts()
-        self._walks = NeighbourCounts()
+        self._stp: list[tuple[float, StpCounts]] = []
+        self._walks: list[tuple[float, NeighbourCounts]] = []
 
     def configure(self, status_s: float) -> None:
         """Another period of status polls."""
@@ -98,7 +128,7 @@ class FabricAccumulator:
         """The device answered a poll: neighbours that are not walked anew are as they were."""
         self._window_of(at)
         if self._neighbours is not None and not self._partial:
-            self._walks = _plus(self._walks, polls=1)
+            self._walks.append((at, NeighbourCounts(polls=1)))
             self.heard_at = at
 
     def _take_bridge(self, at: float, facts: Facts) -> Sequence[Change]:
@@ -106,16 +136,16 @@ class FabricAccumulator:
         if bridge is None:
             return ()
         before, self._bridge = self._bridge, _BridgeSeen(at, facts.uptime_cs, bridge)
-        self._stp = _plus(self._stp, readings=1, counted=int(bridge.topology_changes is not None))
+        self._stp.append((at, StpCounts(readings=1, counted=int(bridge.topology_changes is not None))))
         if before is None:
             return ()
         rise = self._topology_changes(before, self._bridge)
         if rise is not None:
-            self._stp = _plus(self._stp, intervals=1, changes=rise)
+            self._stp.append((at, StpCounts(intervals=1, changes=rise)))
         was, root = before.bridge.designated_root, bridge.designated_root
         if root == was or NO_BRIDGE in {was, root} or not was or not root:
             return ()
-        self._stp = _plus(self._stp, roots=1)
+        self._stp.append((at, StpCounts(roots=1)))
         return (Change("stp.root_changed", {"was": was, "root": root}),)
 
     def _topology_changes(self, before: _BridgeSeen, after: _BridgeSeen) -> int | None:
@@ -142,7 +172,7 @@ class FabricAccumulator:
     def _take_neighbours(self, at: float, facts: Facts) -> Sequence[Change]:
         if not facts.complete:
             self._partial = True
-            self._walks = _plus(self._walks, partial=1)
+            self._walks.append((at, NeighbourCounts(partial=1)))
             return ()
         self.heard_at = at
         found = {key_of(row): row for row in facts.rows if isinstance(row, Neighbor)}
@@ -154,32 +184,35 @@ class FabricAccumulator:
             return ()
         heard_twice = _heard_twice([*before.values(), *now.values()])
         old, new = ({key: n for key, n in each.items() if key not in heard_twice} for each in (before, now))
-        added = [n for key, n in new.items() if key not in old]
+        came = [n for key, n in new.items() if key not in old]
         removed = [n for key, n in old.items() if key not in new]
-        main = [("neighbour.new", n) for n in added if not is_end_station(n)]
+        main = [("neighbour.new", n) for n in came if not is_end_station(n)]
         main += [("neighbour.lost", n) for n in removed if not is_end_station(n)]
-        self._walks = _plus(
-            self._walks,
-            added=len(added),
+        walk = NeighbourCounts(
+            added=len(came),
             removed=len(removed),
             infrastructure=len(main),
             kept=len(old.keys() & new.keys()),
             either=len(old.keys() | new.keys()),
         )
+        self._walks.append((at, walk))
         return tuple(Change(kind, _about(neighbour)) for kind, neighbour in main)
 
     def close(
-        self, end: float, next_end: float | None = None, verdicts: Mapping[str, Verdict] | None = None
+        self,
+        end: float,
+        next_end: float | None = None,
+        verdicts: Mapping[str, Verdict] | None = None,
+        maintenance: Spans = (),
     ) -> FabricCounts:
         """The window that ends at ``end`` (its planned end, or now where a clock jump cuts it short), once. The next
         one begins there and ends at ``next_end``, by default as long after as this one was planned. ``verdicts``: by
-        port, of those whose duplex could be judged. What the device has nothing of is left out."""
-        if self._start >= end:  # it went on by itself, or began later
-            counts, self._closed = self._closed or FabricCounts(), None
-        else:
-            counts = self._shut(end, self._end - self._start, verdicts)
-            if self._closed is not None:
-                counts, self._closed = merge_fabric(self._closed, counts), None
+        port, of those whose duplex could be judged. What the device has nothing of is left out, and so is what lies in
+        ``maintenance`` (KPI.md R4), but for duplex, which tells of no time."""
+        if self._start < end:  # else it went on by itself, or began later
+            self._shut(end, self._end - self._start, verdicts)
+        counts = reduce(merge_fabric, [window.counts(maintenance) for window in self._closed], FabricCounts())
+        self._closed = []
         if next_end is not None:
             self._end = next_end
         return counts
@@ -187,23 +220,23 @@ class FabricAccumulator:
     def _window_of(self, at: float) -> None:
         """A reading of the next window may come before this one is closed: it is set aside, whole."""
         while at >= self._end:
-            counts = self._shut(self._end, self._end - self._start, None)
-            self._closed = merge_fabric(self._closed, counts) if self._closed is not None else counts
+            self._shut(self._end, self._end - self._start, None)
 
-    def _shut(self, end: float, length: float, verdicts: Mapping[str, Verdict] | None) -> FabricCounts:
+    def _shut(self, end: float, length: float, verdicts: Mapping[str, Verdict] | None) -> None:
         found = verdicts or {}
         wrong = {port: int(verdict) for port, verdict in found.items() if verdict is not Verdict.AGREED}
         seen = len(self.duplex.now(end))
-        counts = FabricCounts(
-            stp=self._stp if self._bridge is not None else None,
-            neighbours=self._walks if self._neighbours is not None else None,
-            duplex=DuplexCounts(len(found), seen, wrong) if self.duplex.known else None,
-            ospf=self._ospf.close(end),
-            bgp=self._bgp.close(end),
+        self._closed.append(
+            _Shut(
+                stp=self._stp if self._bridge is not None else None,
+                walks=self._walks if self._neighbours is not None else None,
+                duplex=DuplexCounts(len(found), seen, wrong) if self.duplex.known else None,
+                ospf=self._ospf.close(end),
+                bgp=self._bgp.close(end),
+            )
         )
         self._start, self._end = end, end + length
         self._begin()
-        return counts
 
     def to_plain(self, at: float) -> dict[str, Any] | None:
         """What is to be persisted with each window, so that what changed over a restart of the probe is seen: times
@@ -238,14 +271,6 @@ class FabricAccumulator:
             self._neighbours = {key_of(row): row for row in rows}
         self._bgp.resume(plain.get("bgp", {}), at)
         self._ospf.resume(plain.get("ospf", {}), at)
-
-
-Counted = TypeVar("Counted", StpCounts, NeighbourCounts)
-
-
-def _plus(counts: Counted, **more: int) -> Counted:
-    """The counts with so many more."""
-    return replace(counts, **{name: getattr(counts, name) + n for name, n in more.items()})
 
 
 def key_of(neighbour: Neighbor) -> Key:

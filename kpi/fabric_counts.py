@@ -147,17 +147,18 @@ def merge_duplex(a: DuplexCounts | None, b: DuplexCounts | None) -> DuplexCounts
 def _sessions(a: Mapping[str, SessionCounts], b: Mapping[str, SessionCounts]) -> dict[str, SessionCounts]:
     both = dict(a)
     for key, session in b.items():
-        both[key] = _sum(both[key], session) if key in both else session
+        both[key] = added(both[key], session) if key in both else session
     return both
 
 
 def _either(a: Part | None, b: Part | None) -> Part | None:
     if a is None or b is None:
         return b if a is None else a
-    return _sum(a, b)
+    return added(a, b)
 
 
-def _sum(a: Part, b: Part) -> Part:
+def added(a: Part, b: Part) -> Part:
+    """Two counts of one sort as one."""
     return type(a)(*map(sum, zip(_values(a), _values(b), strict=True)))
 
 

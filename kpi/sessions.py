@@ -8,12 +8,13 @@ established for less time than has passed.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from kpi.counters import TOLERANCE_CS, TOLERANCE_SHARE, Refusal, Span, UptimeTracker, delta, span
-from kpi.fabric_counts import SessionCounts
+from kpi.fabric_counts import SessionCounts, added
 from kpi.gear import BgpPeer, Facts, OspfNeighbor
+from kpi.levels import Spans, ms_of, within
 from kpi.states import VALID_PERIODS
 
 GONE = "gone"
@@ -148,19 +149,52 @@ class Ospf:
         return Seen(at, None, GONE, stable=False, gone_at=_since(before, at))
 
 
+@dataclass(slots=True)
+class OpenSessions:
+    """One window of them as it is measured; maintenance is known when it is counted."""
+
+    spans: dict[str, list[tuple[int, int, bool]]] = field(default_factory=dict)
+    """By session: from, to (ms), and whether it was stable."""
+    marks: list[tuple[float, str, SessionCounts]] = field(default_factory=list)
+    """What each reading said, and when."""
+    on: frozenset[str] = frozenset()
+    """Those that are switched on at its end."""
+
+    def hold(self, key: str, start: int, end: int, *, stable: bool) -> None:
+        """A state has held for [start, end) ms."""
+        spans = self.spans.setdefault(key, [])
+        if spans and spans[-1][1:] == (start, stable):
+            start = spans.pop()[0]
+        spans.append((start, end, stable))
+
+    def counts(self, maintenance: Spans = ()) -> dict[str, SessionCounts]:
+        """By session, with maintenance left out (KPI.md R4)."""
+        keys = [key for _, key, _ in self.marks]
+        found = dict.fromkeys([*keys, *self.spans, *sorted(self.on)], SessionCounts())
+        for at, key, mark in self.marks:
+            if not within(at, maintenance):
+                found[key] = added(found[key], mark)
+        planned = [(ms_of(start), ms_of(end)) for start, end in maintenance]
+        for key, spans in self.spans.items():
+            for start, end, stable in spans:
+                known = end - start - sum(max(0, min(end, b) - max(start, a)) for a, b in planned)
+                found[key] = added(found[key], SessionCounts(known_ms=known, lost_ms=0 if stable else known))
+        return found
+
+
 class Sessions:
     """The sessions of one kind of one device, window after window."""
 
-    __slots__ = ("_counts", "_fresh_from", "_passed_ms", "_rules", "_seen", "_uptime", "status_s")
+    __slots__ = ("_fresh_from", "_open", "_passed_ms", "_rules", "_seen", "_uptime", "status_s")
 
     def __init__(self, rules: Rules, uptime: UptimeTracker, start: float, status_s: float) -> None:
         """The first window begins at ``start`` (monotonic seconds); ``uptime`` is the device's one tracker."""
         self._rules = rules
         self._uptime = uptime
-        self._passed_ms = _ms(start)
+        self._passed_ms = ms_of(start)
         self._fresh_from = float("-inf")
         self._seen: dict[str, Seen] = {}
-        self._counts: dict[str, list[int]] = {}
+        self._open = OpenSessions()
         self.status_s = status_s
 
     def take(self, at: float, facts: Facts) -> list[Change]:
@@ -171,26 +205,24 @@ class Sessions:
         for key, seen in now.items():
             if key in self._seen or len(self._seen) < MOST:
                 changes += self._step(key, seen)
-                self._count(key)[_CHECKS] += seen.stable is not None
         for key in [key for key in self._seen if facts.complete and key not in now]:
             seen = self._rules.gone(self._seen[key], at)
             if seen.gone_at is not None and at - seen.gone_at >= FORGOTTEN_S:
                 del self._seen[key]
                 continue
             changes += self._step(key, seen)
-            self._count(key)[_CHECKS] += seen.stable is not None
         return changes
 
     def _step(self, key: str, seen: Seen) -> list[Change]:
         before = self._seen.get(key)
         self._seen[key] = seen
+        checks = int(seen.stable is not None)
         if before is None:
+            self._open.marks.append((seen.at, key, SessionCounts(checks)))
             return []
         over = span(before.uptime_cs, seen.uptime_cs, seen.at - before.at, trusted=self._uptime.trusted)
         lost, unseen = self._rules.lost(before, seen, over)
-        counts = self._count(key)
-        counts[_RESETS] += lost
-        counts[_UNSEEN] += unseen
+        self._open.marks.append((seen.at, key, SessionCounts(checks, resets=lost, unseen=unseen)))
         about: dict[str, Any] = {self._rules.other: key, "was": before.state, "state": seen.state}
         if seen.remote_as is not None:
             about["remote_as"] = seen.remote_as
@@ -203,27 +235,23 @@ class Sessions:
 
     def settle(self, to: float) -> None:
         """Let the states hold up to ``to``, at most two periods after they were read (KPI.md R1)."""
-        since, to_ms = self._passed_ms, _ms(to)
+        since, to_ms = self._passed_ms, ms_of(to)
         if to_ms <= since:
             return
         for key, seen in self._seen.items():
-            held = min(_ms(seen.at + VALID_PERIODS * self.status_s), to_ms) - max(since, _ms(seen.at))
-            if held > 0 and seen.stable is not None and seen.at > self._fresh_from:
-                counts = self._count(key)
-                counts[_KNOWN] += held
-                counts[_LOST] += 0 if seen.stable else held
+            start = max(since, ms_of(seen.at))
+            end = min(ms_of(seen.at + VALID_PERIODS * self.status_s), to_ms)
+            if end > start and seen.stable is not None and seen.at > self._fresh_from:
+                self._open.hold(key, start, end, stable=seen.stable)
         self._passed_ms = to_ms
 
-    def close(self, end: float) -> dict[str, SessionCounts]:
+    def close(self, end: float) -> "OpenSessions":
         """The window that ends at ``end``; the next one begins there. Sessions that are switched on and of which
         nothing was known in it are there all the same, empty."""
         self.settle(end)
-        known = dict.fromkeys([*self._counts, *(key for key, seen in self._seen.items() if seen.stable is not None)])
-        counts, self._counts = self._counts, {}
-        return {key: SessionCounts(*counts[key]) if key in counts else SessionCounts() for key in known}
-
-    def _count(self, key: str) -> list[int]:
-        return self._counts.setdefault(key, [0] * len(SessionCounts.__slots__))
+        self._open.on = frozenset(key for key, seen in self._seen.items() if seen.stable is not None)
+        closed, self._open = self._open, OpenSessions()
+        return closed
 
     def to_plain(self, at: float) -> dict[str, Any]:
         """What is to be persisted, with times before ``at``."""
@@ -236,7 +264,6 @@ class Sessions:
         self._seen = {key: Seen(*row).moved(at) for key, row in plain.items()}
 
 
-_CHECKS, _KNOWN, _LOST, _RESETS, _UNSEEN = range(5)
 _STABLE = frozenset({"full", "twoWay"})
 _NEVER = float("inf")
 
@@ -256,7 +283,3 @@ def _began_since(before: Seen, after: Seen) -> bool:
 
 def _since(before: Seen, at: float) -> float:
     return at if before.gone_at is None else before.gone_at
-
-
-def _ms(at: float) -> int:
-    return round(at * 1000)

@@ -26,13 +26,14 @@ def clock() -> ManualClock:
     return ManualClock(monotonic=1000.0, utc=MIDNIGHT + 0.5)
 
 
-def watch(world: World, *names: str) -> None:
+def watch(world: World, *names: str, planned: tuple[float, float] | None = None) -> None:
     snmp = SnmpPlan(CredentialSettings(name="c", version="2c"), 161, 60.0, 300.0, 1.0, 1)
     devices = tuple(
         Watchable(Device(name, name, Role.SWITCH, "192.0.2.1"), "192.0.2.1", "eth0", 1.0, snmp, PortsSettings())
         for name in names
     )
-    world.core.apply(SitePlan(devices, None, (), ()))
+    maintenance = ((frozenset(names), *planned),) if planned is not None else ()
+    world.core.apply(SitePlan(devices, None, (), maintenance))
 
 
 def poll(world: World, device: str, *found: tuple[str, Sequence[Fact]]) -> None:
@@ -75,6 +76,21 @@ async def test_facts_become_windows_figures_and_events(clock: ManualClock) -> No
     assert (gone["local_port"], gone["remote_name"]) == ("ge1", "core")
     (root,) = world.disk.messages("event/stp.root_changed")
     assert (root["was"], root["root"]) == (ROOT.designated_root, CORE.remote_chassis)
+
+
+async def test_planned_work_on_a_router_is_no_loss_of_its_sessions(clock: ManualClock) -> None:
+    async with running(clock) as world:
+        watch(world, "sw", planned=(clock.utc() + 60, clock.utc() + 180))
+        await clock.advance(30)
+        for state in ("established", "idle", "idle", "established"):
+            session = BgpPeer("192.0.2.1", 64512, state, admin_up=True)
+            poll(world, "sw", ("neighbors", [CORE] if state == "established" else []), ("bgp_peers", [session]))
+            await clock.advance(60)
+        await clock.advance(60)
+    (summary,) = world.disk.messages("summary/device/sw")
+    figures = summary["figures"]
+    assert (figures["bgp_stability"]["v"], figures["bgp_resets"]["v"]) == (pytest.approx(100 * 120 / 150, abs=0.1), 0)
+    assert (figures["neighbour_churn"]["removed"], figures["neighbour_churn"]["added"]) == (0, 1)
 
 
 async def test_each_kind_of_change_is_an_event_of_its_own(clock: ManualClock) -> None:

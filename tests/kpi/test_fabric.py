@@ -194,6 +194,18 @@ def test_a_reading_of_the_next_window_is_set_aside() -> None:
     assert switch.stp(600.0).changes == 2
 
 
+def test_what_lies_in_maintenance_is_left_out_also_of_a_window_that_was_set_aside() -> None:
+    uptime = UptimeTracker()
+    fabric = FabricAccumulator(uptime, 0.0, 300.0)
+    for at, changes in ((0.0, 5), (60.0, 9), (120.0, 10), (301.0, 30)):
+        fabric.take(at, Facts("bridge", (Bridge("", changes),), complete=True, uptime_cs=round(100 * at) + 5000))
+        heard = (neighbour("1"),) if at != 60.0 else ()
+        fabric.take(at, Facts("neighbors", heard, complete=True, uptime_cs=round(100 * at) + 5000))
+    counts = fabric.close(300.0, maintenance=[(50.0, 100.0)])
+    assert counts.stp == StpCounts(readings=2, counted=2, intervals=1, changes=1)
+    assert counts.neighbours == NeighbourCounts(added=1, infrastructure=1, either=1)
+
+
 def test_a_forwarding_table_that_was_not_read_to_its_end_replaces_none() -> None:
     switch = Switch()
     one, two = Forwarding("00:00:5e:00:53:01", 1), Forwarding("00:00:5e:00:53:02", 2)

@@ -8,6 +8,7 @@ import pytest
 from kpi.counters import UptimeTracker
 from kpi.fabric_counts import SessionCounts
 from kpi.gear import BgpPeer, Facts, OspfNeighbor
+from kpi.levels import Spans
 from kpi.sessions import FORGOTTEN_S, MOST, Bgp, Change, Ospf, Sessions
 
 PEER = BgpPeer("192.0.2.1", 64512, "established", admin_up=True, transitions=3, established_s=86_400)
@@ -33,8 +34,8 @@ def peer(established_s: int = 86_400, **other: object) -> BgpPeer:
     return replace(PEER, established_s=established_s, **other)  # type: ignore[arg-type]
 
 
-def one(router: Router, end: float) -> SessionCounts:
-    (counts,) = router.sessions.close(end).values()
+def one(router: Router, end: float, maintenance: Spans = ()) -> SessionCounts:
+    (counts,) = router.sessions.close(end).counts(maintenance).values()
     return counts
 
 
@@ -49,7 +50,9 @@ def test_a_state_holds_for_two_periods_at_most() -> None:
     router = Router(Bgp())
     router.poll(0.0, PEER)
     assert one(router, 300.0).known_ms == 120_000
-    assert router.sessions.close(600.0) == {"192.0.2.1": SessionCounts()}, "nothing was known of it, yet it is there"
+    assert router.sessions.close(600.0).counts() == {"192.0.2.1": SessionCounts()}, (
+        "nothing was known of it, yet it is there"
+    )
 
 
 def test_a_session_that_is_lost_counts_once_and_not_again_when_it_is_back() -> None:
@@ -110,7 +113,7 @@ def test_a_peer_that_is_switched_off_counts_neither_way() -> None:
     router.poll(120.0, peer(state="idle", admin_up=False))
     counts = one(router, 180.0)
     assert counts == SessionCounts(checks=1, known_ms=60_000)
-    assert router.sessions.close(240.0) == {}, "what is off has no figure"
+    assert router.sessions.close(240.0).counts() == {}, "what is off has no figure"
     assert router.poll(300.0, peer(10, transitions=4)) == ["bgp.up"]
     assert one(router, 300.0).resets == 0
 
@@ -122,7 +125,7 @@ def test_a_peer_that_is_taken_out_is_lost_once_and_then_no_more() -> None:
     assert router.poll(120.0) == []
     counts = one(router, 180.0)
     assert (counts.resets, counts.lost_ms, counts.known_ms) == (1, 0, 60_000)
-    assert router.sessions.close(240.0) == {}
+    assert router.sessions.close(240.0).counts() == {}
 
 
 def test_what_a_walk_that_broke_off_lacks_is_not_gone() -> None:
@@ -142,10 +145,10 @@ def test_an_ospf_neighbour_that_is_gone_is_lost_until_it_is_back_or_forgotten() 
     assert router.poll(180.0, NEIGHBOUR) == ["ospf.up"]
     router.poll(240.0)
     router.poll(240.0 + FORGOTTEN_S - 60)
-    assert router.sessions.close(240.0 + FORGOTTEN_S - 60)
+    assert router.sessions.close(240.0 + FORGOTTEN_S - 60).counts()
     router.poll(240.0 + FORGOTTEN_S)
-    router.sessions.close(240.0 + FORGOTTEN_S)
-    assert router.sessions.close(300.0 + FORGOTTEN_S) == {}
+    router.sessions.close(240.0 + FORGOTTEN_S).counts()
+    assert router.sessions.close(300.0 + FORGOTTEN_S).counts() == {}
 
 
 @pytest.mark.parametrize(
@@ -204,7 +207,7 @@ def test_events_over_a_restart_of_the_device_say_nothing() -> None:
 def test_neighbours_on_links_without_addresses_are_told_apart() -> None:
     router = Router(Ospf())
     router.poll(0.0, NEIGHBOUR, replace(NEIGHBOUR, router_id="198.51.100.2"))
-    assert set(router.sessions.close(60.0)) == {"198.51.100.1 192.0.2.9", "198.51.100.2 192.0.2.9"}
+    assert set(router.sessions.close(60.0).counts()) == {"198.51.100.1 192.0.2.9", "198.51.100.2 192.0.2.9"}
 
 
 def test_what_changed_over_a_restart_of_the_probe_is_seen() -> None:
@@ -216,7 +219,7 @@ def test_what_changed_over_a_restart_of_the_probe_is_seen() -> None:
     assert after.poll(1180.0, peer(60, transitions=4), replace(PEER, remote_address="192.0.2.2", state="idle")) == [
         "bgp.down", "bgp.up", "bgp.down",
     ]  # fmt: skip
-    found = after.sessions.close(1200.0)
+    found = after.sessions.close(1200.0).counts()
     assert {key: counts.resets for key, counts in found.items()} == {"192.0.2.1": 1, "192.0.2.2": 1}
     assert {counts.known_ms for counts in found.values()} == {20_000}
 
@@ -234,4 +237,12 @@ def test_no_agent_fills_the_memory() -> None:
     router = Router(Bgp())
     for at in (0.0, 60.0):
         router.poll(at, *[replace(PEER, remote_address=f"{at}:{n}") for n in range(MOST + 50)], complete=False)
-    assert len(router.sessions.close(60.0)) == MOST
+    assert len(router.sessions.close(60.0).counts()) == MOST
+
+
+def test_what_lies_in_maintenance_is_neither_known_nor_lost() -> None:
+    """The session falls at 60 and is back at 180; from 50 to 130 work is planned."""
+    router = Router(Bgp())
+    for at, state in ((0.0, "established"), (60.0, "idle"), (120.0, "idle"), (180.0, "established")):
+        router.poll(at, peer(state=state, transitions=None))
+    assert one(router, 240.0, [(50.0, 130.0)]) == SessionCounts(checks=2, known_ms=160_000, lost_ms=50_000)
