@@ -185,6 +185,8 @@ class Device:
         self._uptime = unsigned(now.get("sysUpTime")) or 0
         samples.append(self._sample(Metric.SYSTEM, "", at, system.read_system(now)))
         anew = self.uptimes.restarted(before, now, at, silent=self.silent)
+        if anew and self.rounds is not None:
+            self.rounds.forget(anew=True)
         return bool(before) and (anew or system.table_changed(before, now))
 
     async def _learn(self, asker: Asker, samples: list[Sample]) -> None:

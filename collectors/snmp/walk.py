@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Generic, TypeVar
 
 from collectors.snmp import oid
-from collectors.snmp.ber import VarBind
+from collectors.snmp.ber import Value, VarBind
 from collectors.snmp.contact import SYS_UPTIME, Contact
 from collectors.snmp.errors import DecodeError, Timeout, TooBig
 from collectors.snmp.interfaces import Column, is_present
@@ -19,11 +19,14 @@ from collectors.snmp.message import NO_SUCH_NAME, TOO_BIG, Reply
 
 ROWS_MAX = 2048
 """Rows kept of a column; the largest recorded chassis has some hundred ports."""
+LEARNT_MAX = 16_384
+"""Rows kept of a forwarding table: what a switch of an office holds at most (8,192 or 16,384 addresses)."""
 COLUMNS_A_REQUEST = 8
 VARBINDS_A_REQUEST = 48
 """About 1,000 octets of answer: small agents have buffers of 1,500."""
 VALUE_OCTETS_MAX = 2048
 """Octets kept of a value: more than the 255 characters of a name ever need, so that a cut still shows there."""
+VALUES_SHARED = 256
 INDEX_MAX = 2**31 - 1
 """InterfaceIndex, RFC 2863."""
 INSTANCES_KEPT = 4096
@@ -53,6 +56,12 @@ class Walk(Generic[K]):
     """What was found, by row and column name."""
     cut: dict[str, str] = field(default_factory=dict)
     """Columns that were not read to their end, with the reason."""
+    most: int = ROWS_MAX
+    """Rows kept of a column."""
+    requests: int = 0
+    """What it took so far."""
+    _alike: dict[tuple[int, Value], VarBind] = field(default_factory=dict)
+    """Values that many rows share, kept once."""
     _todo: deque[list[_Cursor]] = field(default_factory=deque)
     _room: int = VARBINDS_A_REQUEST
     _leads: bool = True
@@ -72,6 +81,7 @@ class Walk(Generic[K]):
             group = self._todo[0]
             repetitions = max(1, self._room // len(group))
             lead = [SYS_UPTIME[:-1]] if contact.watch is not None and self._leads else []
+            self.requests += 1
             asked = [*lead, *(cursor.at for cursor in group)]
             try:
                 reply = await contact.following(asked, repetitions, once=len(lead))
@@ -149,7 +159,7 @@ class Walk(Generic[K]):
                     mine = is_present(bind) and bind.oid.startswith(cursor.prefix)
                     if mine and self._keep(contact, cursor, bind):
                         advanced.add(cursor.name)
-            if cursor.rows >= ROWS_MAX:
+            if cursor.rows >= self.most:
                 contact.tally.odd["endless"] += 1
                 self.cut[cursor.name] = "endless"
             if cursor.name not in advanced or cursor.name in self.cut:
@@ -164,9 +174,15 @@ class Walk(Generic[K]):
         index = self.key(bind.oid, cursor.prefix)
         if index is None:
             contact.tally.odd["odd_instance"] += 1
-        elif index in self.rows or len(self.rows) < ROWS_MAX:
-            self.rows.setdefault(index, {})[cursor.name] = bounded(bind)
+        elif index in self.rows or len(self.rows) < self.most:
+            self.rows.setdefault(index, {})[cursor.name] = self._shared(bounded(bind))
         return True
+
+    def _shared(self, bind: VarBind) -> VarBind:
+        """The value without its OID, which the row and the column say."""
+        if len(self._alike) > VALUES_SHARED:
+            self._alike.clear()
+        return self._alike.setdefault((bind.tag, bind.value), VarBind(b"", bind.tag, bind.value))
 
 
 def bounded(bind: VarBind) -> VarBind:

@@ -32,9 +32,9 @@ class Rounds:
     def of(cls, library: Library, static_s: float) -> "Rounds":
         return cls(Gear(library), static_s)
 
-    def forget(self) -> None:
-        """The device began anew: what it is, is to be learnt again."""
-        self.gear.forget()
+    def forget(self, *, anew: bool = False) -> None:
+        """The device may have changed, or began ``anew``: what it is, is to be learnt again."""
+        self.gear.forget(anew=anew)
 
     async def poll(self, asker: Asker, system: SystemReading, said: list[Said], *, counters: bool) -> None:
         """One round: everything at first contact and once in ``static_s``, with ``counters`` all tables but the

@@ -18,7 +18,7 @@ from collectors.snmp.gear.reading import (
 from collectors.snmp.gear.sources import changing, wanted, within
 from collectors.snmp.gear.values import Row, instance_of, parts_of
 from collectors.snmp.interfaces import Column, is_present
-from collectors.snmp.walk import Walk, bounded, row_of
+from collectors.snmp.walk import LEARNT_MAX, ROWS_MAX, Walk, bounded, row_of
 from kpi.gear import Fact, Reading
 
 SCALAR_ROW = b"\0"
@@ -26,6 +26,8 @@ SCALAR_ROW = b"\0"
 _NOTHING = VarBind(b"", ber.MISSING, None)
 STALE_S = 900.0
 """What was left half read for so long is begun anew: nothing so old is told beside what is new."""
+LEARNT = "forwarding"
+"""The sort of the tables that may be long."""
 _NESTED = 3
 """So often may the index of one lookup come from another."""
 
@@ -47,6 +49,8 @@ class TableState:
     paused_at: float = 0.0
     """When ``walk`` was left, in seconds of the monotonic clock."""
     walk: Walk[bytes] | None = None
+    requests: int = 0
+    """What its last whole walk took."""
     marker: int | bytes | None = None
     """What ``Table.changed`` said when the rows were walked."""
     witnessed: bool = False
@@ -72,12 +76,13 @@ class TableState:
             self.rows, self.cut = ({SCALAR_ROW: own} if own else {}), missing
         else:
             if self.walk is None or asker.contact.clock.monotonic() - self.paused_at > STALE_S:
-                self.walk = Walk(self._columns, row_of)
+                self.walk = Walk(self._columns, row_of, most=LEARNT_MAX if self.table.sort == LEARNT else ROWS_MAX)
             try:
                 await self.walk.run(asker.contact)
             finally:
                 self.paused_at = asker.contact.clock.monotonic()
-            self.rows, self.cut, self.walk = self.walk.rows, dict(self.walk.cut), None
+            self.rows, self.cut, self.requests = self.walk.rows, dict(self.walk.cut), self.walk.requests
+            self.walk = None
         await self._look_up(asker)
         self.walked = True
 
@@ -121,6 +126,8 @@ class TableState:
         """Decide step by step what is asked again, of each row that says anything: of its values those that told
         something, and the states that its conditions look at. What told nothing is looked at when rows are looked for
         anew."""
+        if self.table.volatile:
+            return
         found: list[tuple[bytes, ...]] = []
         rows = yield from self._passing(known)
         for at, row in enumerate(rows):
