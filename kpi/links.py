@@ -44,7 +44,7 @@ class Links:
                 continue
             link = self._links.get(reading.instance)
             if link is None:
-                if len(self._links) >= LINKS_MOST:
+                if len(self._links) >= LINKS_MOST and not self._forget(at):
                     continue
                 link = self._links[reading.instance] = _Link(at)
             usual = _usual(link, at)
@@ -53,6 +53,11 @@ class Links:
             heard = round(-reading.value)
             link.today[heard] = link.today.get(heard, 0) + 1
         return falls
+
+    def _forget(self, at: float) -> bool:
+        """Links of which nothing usual is known any more make room for others; says whether there is any."""
+        self._links = {name: link for name, link in self._links.items() if at - link.since < DAYS * DAY_S}
+        return len(self._links) < LINKS_MOST
 
     def __bool__(self) -> bool:
         return bool(self._links)
