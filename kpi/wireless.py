@@ -17,7 +17,8 @@ ByKind = Mapping[Kind, Sequence[Reading]]
 WEAKEST_DBM = -110.0
 """Below it no receiver works: the reading is none (KPI.md 4)."""
 WEAK_DBM = -75.0
-STRONGEST_SNR_DB = 100.0
+WEAKEST_SNR_DB, STRONGEST_SNR_DB = -20.0, 100.0
+"""What lies outside is no reading [D]: no client stays connected so far below the noise."""
 MOST_CLIENTS = 100_000
 RADIOS_JUDGED = 4
 """What has more radios is a controller: one full channel of a hundred says nothing of it."""
@@ -98,7 +99,7 @@ def snr_of(kinds: ByKind) -> list[float]:
         noise = [r for r in kinds.get(Kind.NOISE_FLOOR, ()) if is_noise(r.value)]
         signals = [r for kind in (Kind.CLIENT_RSSI, Kind.RSSI) for r in kinds.get(kind, ()) if is_signal(r.value)]
         found = [r.value - floor for r in signals if (floor := _noise_for(r, noise)) is not None]
-    return [value for value in found if value <= STRONGEST_SNR_DB]
+    return [value for value in found if WEAKEST_SNR_DB <= value <= STRONGEST_SNR_DB]
 
 
 def is_noise(dbm: float) -> bool:
@@ -179,10 +180,11 @@ class Dot11:
         counts: dict[str, int] = {}
         refused: list[Refusal] = []
         by_uptime = True
+        self._before = {row: before for row, before in self._before.items() if at - before[0] <= longest_s}
         for row, values in _counters(kinds).items():
             before = self._before.get(row)
             self._before[row] = (at, uptime_cs, values)
-            if before is None or at - before[0] > longest_s:
+            if before is None:
                 continue
             over = span(before[1], uptime_cs, at - before[0], trusted=self._uptime.trusted)
             by_uptime = by_uptime and over.by_uptime

@@ -9,7 +9,7 @@ from kpi.gear_counts import GearCounts
 from kpi.gear_figures import gear_figures
 from kpi.links import DAY_S, LINKS_MOST
 from kpi.model import Figure, NullReason, Role
-from kpi.wireless import in_rows
+from kpi.wireless import Dot11, in_rows
 from tests.kpi.gear_polls import poll, reading, rows
 
 Poll = tuple[float, Readings]
@@ -96,6 +96,14 @@ def test_snr_is_native_where_there_is_one() -> None:
     assert found.n == 3
 
 
+def test_an_snr_that_no_link_has_is_no_reading() -> None:
+    """-128 is what an octet without a value looks like."""
+    found = one("wifi_snr_db", poll(*rows(Kind.CLIENT_SNR, -128, 200, 30)))
+    assert found.value == pytest.approx(30, rel=0.01)
+    assert found.n == 1
+    assert one("wifi_snr_db", poll(*rows(Kind.CLIENT_SNR, -3))).n == 1, "a client at the edge"
+
+
 def test_snr_is_signal_less_noise_where_it_is_clear_whose() -> None:
     by_port = one(
         "wifi_snr_db",
@@ -162,6 +170,16 @@ def test_a_day_of_rain_does_not_move_what_is_usual() -> None:
     gear.close(7 * DAY_S, 7 * DAY_S + 300)
     gear.take(7 * DAY_S + 1, poll(*rows(Kind.RSSI, -55.0)))
     assert figure("wifi_link_drop_db", gear.close(7 * DAY_S + 300)).value == 0
+
+
+def test_a_link_that_was_taken_down_makes_room_for_another() -> None:
+    gear = GearAccumulator(UptimeTracker(), 0.0, 300.0)
+    gear.take(0.0, poll(*rows(Kind.RSSI, *[-60.0] * LINKS_MOST)))
+    for day in range(14, 18):
+        gear.take(day * DAY_S, poll(reading(Kind.RSSI, -60, "new")))
+    gear.close(18 * DAY_S)
+    gear.take(18.5 * DAY_S, poll(reading(Kind.RSSI, -65, "new")))
+    assert figure("wifi_link_drop_db", gear.close(18.5 * DAY_S + 300)).value == pytest.approx(5)
 
 
 def test_the_worst_of_several_links_counts_and_they_are_bounded() -> None:
@@ -306,6 +324,14 @@ def test_an_interval_over_silence_is_in_no_window() -> None:
     gear.take(650.0, frames(100, 1000, up=65_000))
     gear.take(800.0, frames(300, 2000, up=80_000))
     assert figure("wifi_retry_pct", gear.close(900.0)).n == 1000
+
+
+def test_radios_that_come_and_go_do_not_fill_the_memory() -> None:
+    counters = Dot11(UptimeTracker())
+    for minute in range(1000):
+        one_radio = {Kind.DOT11_RETRIES: [reading(Kind.DOT11_RETRIES, minute, str(minute))]}
+        counters.take(60.0 * minute, one_radio, None, 450.0)
+    assert len(counters._before) <= 9, "those of the longest interval that counts"
 
 
 def test_radios_are_counted_each_on_its_own_and_a_share_is_at_most_all() -> None:
