@@ -5,7 +5,7 @@ import pytest
 from kpi.counters import UptimeTracker
 from kpi.gear import Kind, Readings
 from kpi.gear_accumulator import GearAccumulator, GearMemory
-from kpi.gear_counts import GearCounts
+from kpi.gear_counts import GearCounts, merge_gear
 from kpi.gear_figures import gear_figures, port_used_pct
 from kpi.model import Figure, NullReason, PortIdentity, Role
 from kpi.physical import is_physical
@@ -141,6 +141,17 @@ def test_over_a_restart_of_the_probe_seconds_on_battery_are_totals() -> None:
     again = GearAccumulator(UptimeTracker(), 2100.0, 2400.0, first.memory())
     again.take(2200.0, poll(reading(Kind.ON_BATTERY_SECONDS, 1200)))
     assert figure("on_battery_s", again.close(2400.0)).value == 1200
+
+
+def test_a_time_on_battery_over_the_edge_of_a_window_is_shared_out_and_nothing_is_counted_twice() -> None:
+    for kind, values in ((Kind.ON_BATTERY_SECONDS, (0, 20, 80, 0)), (Kind.ON_BATTERY, (0, 1, 1, 0))):
+        gear = GearAccumulator(UptimeTracker(), 0.0, 300.0)
+        for at, value in zip((230.0, 290.0, 350.0, 410.0), values, strict=True):
+            gear.take(at, poll(reading(kind, value)))
+        first, second = gear.close(300.0), gear.close(600.0)
+        spent = [figure("on_battery_s", counts).value for counts in (first, second, merge_gear(first, second))]
+        assert spent == ([20, 60, 80] if kind is Kind.ON_BATTERY_SECONDS else [10, 110, 120])
+        assert [figure("power_events", counts).value for counts in (first, second)] == [1, 0]
 
 
 @pytest.mark.parametrize("kind", [Kind.ON_BATTERY, Kind.ON_BATTERY_SECONDS])
