@@ -31,6 +31,12 @@ def fabric_figures(counts: FabricCounts, unanswered: NullReason = NullReason.NO_
     return tuple(found)
 
 
+def sessions_known_s(counts: FabricCounts, kpi: str) -> float | None:
+    """For how long the sessions behind a stability are known, the one known longest; None for other figures."""
+    sessions = {"ospf_stability": counts.ospf, "bgp_stability": counts.bgp}.get(kpi, {})
+    return max((session.known_ms / 1000 for session in sessions.values()), default=None)
+
+
 def site_fabric(devices: Mapping[str, FabricCounts]) -> list[Figure]:
     """The sums over the devices that have any of it, with the worst of them beside each."""
     whole = reduce(merge_fabric, (counts.named(device) for device, counts in devices.items()), FabricCounts())

@@ -13,7 +13,7 @@ from kpi import figures
 from kpi.catalogue import entry_of, scope_in
 from kpi.echo import EchoCounts, merge_echo
 from kpi.entry import SITE_WEIGHTS, Scope, scope_of
-from kpi.fabric_figures import fabric_figures, site_fabric
+from kpi.fabric_figures import fabric_figures, sessions_known_s, site_fabric
 from kpi.gear_counts import GearCounts
 from kpi.gear_figures import gear_figures, known_s, port_used_pct, signal_sketches
 from kpi.gear_site import gear_site_figures, site_ports_used, site_sketches
@@ -269,6 +269,8 @@ def _known(device: DeviceWindow, kpi: str) -> float:
     """How much of the window a figure is known for, 0..1: the device's share, or less where its level was not read."""
     coverage, expected_ms = device.states.coverage, device.states.expected_ms
     known = known_s(device.gear, kpi) if device.gear is not None else None
+    if device.fabric is not None and known is None:
+        known = sessions_known_s(device.fabric, kpi)
     return coverage if known is None or not expected_ms else min(coverage, 1000 * known / expected_ms)
 
 

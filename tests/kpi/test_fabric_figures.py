@@ -15,6 +15,7 @@ from kpi.fabric_figures import (
 )
 from kpi.merge import DeviceWindow
 from kpi.model import Figure, NullReason, Role, Status, Window
+from kpi.states import StateSeconds
 from kpi.summary import device_summary, judged, site_summary
 
 HOUR, DAY, FIVE = Window(0, 3600), Window(0, 86_400), Window(0, 300)
@@ -114,6 +115,16 @@ def test_stability_is_a_ratio_of_seconds(lost_s: int, status: Status) -> None:
     figure = judged(stability("bgp", sessions), HOUR)
     assert figure.value == pytest.approx(100 - lost_s / 36)
     assert figure.status is status
+
+
+@pytest.mark.parametrize(("known_s", "status"), [(1700, Status.NONE), (1900, Status.BAD)])
+def test_sessions_that_are_known_for_less_than_half_of_the_window_have_no_status(known_s: int, status: Status) -> None:
+    """Ten of them are checked often enough for a ratio within minutes."""
+    sessions = {f"192.0.2.{n}": SessionCounts(30, 1000 * known_s, 1000 * known_s) for n in range(10)}
+    states = StateSeconds(up_ms=3_600_000, checks=3600)
+    device = DeviceWindow("d", Role.ROUTER, states, fabric=FabricCounts(bgp=sessions, ospf=sessions))
+    figures = by_name(device_summary(device, HOUR).figures)
+    assert [figures[f"{name}_stability"].status for name in ("bgp", "ospf")] == [status, status]
 
 
 def test_the_session_that_is_worst_is_named() -> None:
