@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 
-from kpi.gear_counts import GearCounts, Level, Topic, merge_gear
+from kpi.gear_counts import GearCounts, Level, Mark, Topic, merge_gear
 from kpi.gear_figures import gear_figures
 from kpi.merge import DeviceWindow
 from kpi.model import Figure, Role
@@ -52,7 +52,9 @@ def gear_site_figures(devices: Iterable[DeviceWindow], clients: GearCounts | Non
     for device, gear in told:
         for figure in gear_figures(gear, device.role):
             each.setdefault(figure.kpi, {})[device.device] = figure
-    whole = reduce(merge_gear, (replace(gear, links={}) for _, gear in told), GearCounts())
+    whole = reduce(merge_gear, (_for_sums(gear) for _, gear in told), GearCounts())
+    if "runtime" not in whole.levels:  # of no supply is the unit beyond doubt
+        whole = reduce(merge_gear, (replace(gear, links={}) for _, gear in told), GearCounts())
     found = []
     for total in gear_figures(whole, Role.INTERNET):
         if total.kpi == CLIENTS:
@@ -82,6 +84,14 @@ def site_sketches(devices: Iterable[DeviceWindow]) -> dict[str, Sketch]:
         "wifi_snr_db": reduce(Sketch.merge, [c.snr for c in counts], Sketch()),
     }
     return {name: sketch for name, sketch in found.items() if sketch.counts}
+
+
+def _for_sums(gear: GearCounts) -> GearCounts:
+    """Without what is its device's alone, and without a runtime in a doubtful unit: others may be nearly empty."""
+    if not gear.marks & Mark.UNIT:
+        return replace(gear, links={})
+    levels = {name: level for name, level in gear.levels.items() if name != "runtime"}
+    return replace(gear, links={}, levels=levels, marks=gear.marks & ~Mark.UNIT)
 
 
 def _added(total: Figure, each: Mapping[str, Figure]) -> Figure:

@@ -287,6 +287,16 @@ def test_sums_of_the_site_name_the_worst() -> None:
     assert "wifi_clients" not in names(summary)
 
 
+def test_a_supply_whose_unit_is_doubted_hides_no_other_one_that_is_nearly_empty() -> None:
+    doubted = GearCounts(12, int(Topic.RUNTIME), int(Mark.UNIT), {"runtime": level(1902, 3_600_000)})
+    empty = GearCounts(12, int(Topic.RUNTIME), levels={"runtime": level(4, 3_600_000)})
+    both = [device("u1", Role.UPS, doubted, HOUR_UP), device("u2", Role.UPS, empty, HOUR_UP)]
+    runtime = figure(site_summary(both, None, HOUR), "ups_runtime_min")
+    assert (runtime.value, runtime.status, runtime.flags) == (4, Status.BAD, ("worst:u2",))
+    alone = figure(site_summary(both[:1], None, HOUR), "ups_runtime_min")
+    assert (alone.value, alone.status, alone.flags) == (1902, Status.NONE, ("unit", "worst:u1"))
+
+
 def test_supplies_of_different_makes_are_added() -> None:
     """One counts failures and seconds, the other only says whether it is on battery."""
     counting = int(Topic.LINE_FAILURES | Topic.BATTERY_SECONDS)
