@@ -64,26 +64,34 @@ def _loop_not_blocked(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
         run(handle)
         spent = _Spent.now()
         wall, cpu = spent.wall - before.wall, spent.cpu - before.cpu
-        if wall > BLOCKED_S and (cpu > BLOCKED_S or (spent.waits > before.waits and wall - cpu > BLOCKED_S)):
-            slow.append(f"{handle!r} held the loop {wall:.2f} s ({cpu:.2f} s of CPU)")
+        asleep = wall - cpu - (spent.queued - before.queued) if spent.waits > before.waits else 0.0
+        if cpu > BLOCKED_S or asleep > BLOCKED_S:
+            slow.append(f"{handle!r} held the loop {wall:.2f} s ({cpu:.2f} s of CPU, {asleep:.2f} s of waiting)")
 
     monkeypatch.setattr(asyncio.events.Handle, "_run", timed)
     yield
     assert not slow, "the event loop was blocked: " + "; ".join(slow)
 
 
+_SCHEDULER = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
+"""Of the thread that runs the tests: nanoseconds on a core, nanoseconds of waiting for one, turns."""
+
+
 class _Spent(NamedTuple):
     """What a thread has used up, the garbage collector left out. A machine that stands still for a second (seen often)
-    costs wall time alone: only a thread that waits by itself gives its core away of its own will."""
+    costs wall time alone, and a busy one time in the queue for a core: only a thread that waits by itself gives its core
+    away of its own will."""
 
     wall: float
     cpu: float
+    queued: float
     waits: int
 
     @classmethod
     def now(cls) -> "_Spent":
         wall, cpu = time.monotonic() - _collector.wall, time.thread_time() - _collector.cpu
-        return cls(wall, cpu, resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw)
+        queued = int(os.pread(_SCHEDULER, 64, 0).split()[1]) / 1e9
+        return cls(wall, cpu, queued, resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw)
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,8 @@ _PAINT = "performance.getEntriesByName('first-contentful-paint')"
 
 
 def first_paints_ms(browser: Browser, url: str) -> list[float]:
-    """Each by a browser context of its own, the fastest first."""
+    """Each by a browser context of its own, the fastest first: that one is judged, as what else the machine does at the
+    same time only adds to it."""
     paints = []
     for _ in range(TIMES):
         context = browser.new_context(viewport={"width": 375, "height": 740})

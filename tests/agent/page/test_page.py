@@ -318,4 +318,4 @@ def test_first_paint_with_the_cpu_slowed_four_times(browser: Browser, path: str)
     with Served(Site()) as served:
         paints = first_paints_ms(browser, served.url + path)
     print(f"first contentful paint of {path}, four times slowed: {paints} ms")
-    assert paints[1] < PAINT_MS
+    assert paints[0] < PAINT_MS

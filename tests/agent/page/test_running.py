@@ -69,4 +69,4 @@ def test_first_paint_of_a_running_agent_with_the_cpu_slowed_four_times(tmp_path:
     with SondaRun(tmp_path, SITE) as sonda:
         paints = first_paints_ms(browser, f"http://127.0.0.1:{sonda.port}/")
     print(f"first contentful paint, four times slowed: {paints} ms")
-    assert paints[1] < 1000
+    assert paints[0] < 1000
