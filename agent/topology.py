@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple
 from typing import Any
 
 from agent.monitor import Monitor, Track
@@ -202,7 +201,7 @@ class Topology:
 
     def _to_plain(self) -> dict[str, Any]:
         rows = [[x.a.device, x.a.port, x.b.device, x.b.port, x.by, int(x.confirmed)] for x in self.links]
-        ways = [[*astuple(way.end), sorted(way.beyond)] for way in self._uplinks.values()]
+        ways = [[way.end.device, way.end.port] for way in self._uplinks.values()]
         return {"v": PLAIN_VERSION, "links": rows, "uplinks": ways, "parents": dict(self.parents)}
 
     def resume(self, plain: Mapping[str, Any]) -> None:
@@ -213,8 +212,7 @@ class Topology:
             Link(End(a, port_a), End(b, port_b), by, bool(confirmed))
             for a, port_a, b, port_b, by, confirmed in plain["links"]
         )
-        ways = [Uplink(End(device, port), frozenset(beyond)) for device, port, beyond in plain.get("uplinks", ())]
-        self._uplinks = {way.end.device: way for way in ways}
+        self._uplinks = {device: Uplink(End(device, port)) for device, port in plain.get("uplinks", ())}
         self.parents = dict(plain["parents"])
         self._told_at = dict.fromkeys([(link.a, link.b) for link in self.links], self._clock.monotonic())
 

@@ -47,9 +47,11 @@ def parents_of(
     front, judged = _from_the_probe(roles, cables) if placed else ({}, frozenset())
     at_ends = _at_ends(roles, cables, ENDS if placed else AT_AN_END)
     front |= {device: other for device, other in at_ends.items() if device not in judged}
-    for bridge, uplink in uplinks.items():
-        towards[bridge] |= uplink.beyond
-    front = {device: other for device, other in front.items() if device not in towards[other]}
+    front = {
+        device: other
+        for device, other in front.items()
+        if device not in towards[other] and not any(way.denies(other, device) for way in uplinks.values())
+    }
     found = {}
     for device, other in front.items():
         parent = other

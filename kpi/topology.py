@@ -68,8 +68,16 @@ class Uplink:
     """Where a bridge has learnt the probe. What it has learnt there as well is not behind it."""
 
     end: End
-    beyond: frozenset[str]
-    """The devices learnt there."""
+    ports: Mapping[str, str] = field(default_factory=dict)
+    """By device, the port it was learnt on; those that were learnt on several are left out."""
+
+    def denies(self, front: str, device: str) -> bool:
+        """Whether ``front`` cannot be in front of ``device``: the bridge is ``front`` and has that on its way to the
+        probe, or has the two behind different ports of its own."""
+        there = self.ports.get(device)
+        if front == self.end.device:
+            return there == self.end.port
+        return there is not None and self.ports.get(front, self.end.port) not in {there, self.end.port}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +103,7 @@ def uplinks(nodes: Sequence[Node]) -> dict[str, Uplink | None]:
         if node.learnt:
             ports = _seen(node, owners)
             own = ports.get(PROBE)
-            beyond = frozenset(device for device, port in ports.items() if port == own and device != PROBE)
-            found[node.device] = Uplink(End(node.device, own), beyond) if own is not None else None
+            found[node.device] = Uplink(End(node.device, own), ports) if own is not None else None
     return found
 
 

@@ -305,8 +305,7 @@ async def test_links_and_parents_are_kept_over_a_restart(clock: ManualClock) -> 
         again.core.topology.resume(kept.plain)
         assert (again.core.topology.links, again.core.topology.parents) == (known, TREE)
         watch(again, again.core.topology.parents)
-        ways = kept.plain["uplinks"]
-        assert ways == [["core", "ge7", []]]
+        assert kept.plain["uplinks"] == [["core", "ge7"]]
         await again.core.topology.look(Surroundings({}, frozenset()))
         assert again.core.topology.links == known, "nobody has been asked yet"
         again.core.topology.resume({"v": 99})

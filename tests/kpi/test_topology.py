@@ -315,6 +315,13 @@ def test_bridges_that_never_met_are_told_apart_by_the_place_of_the_probe() -> No
     assert uplinks([a, node("b", learnt=[("c", 2)]), node("d")]) == {"a": None, "b": None}
 
 
+def test_a_cable_that_the_spanning_tree_has_blocked_is_not_the_way() -> None:
+    """b and c hear each other, and a has them behind two ports: nothing goes from b to c."""
+    a = node("a", learnt=[(PROBE_MAC, 1), ("b", 2), ("c", 3)])
+    b = node("b", hears(4, "c", 4), learnt=[(PROBE_MAC, 1), ("a", 1)])
+    assert behind(a, b, node("c", hears(4, "b", 4))) == {"b": "a"}
+
+
 def test_an_access_point_is_not_in_front_of_the_switch_that_it_hangs_on() -> None:
     """probe - a - c - g, and c shows no table: which of c and g is nearer a cannot see."""
     a = node("a", learnt=[(PROBE_MAC, 1), ("g", 2)])
