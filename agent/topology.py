@@ -78,8 +78,8 @@ class Topology:
 
     def _nodes(self, around: Surroundings, now: float) -> list[Node]:
         tracks = {track.id: track for track in self._monitor}
-        macs = {device: _macs(track, around) for device, track in tracks.items()}
         own = frozenset(value for mac in around.own if (value := number(mac)) is not None)
+        macs = {device: _macs(track, around) - own for device, track in tracks.items()}
         known = own.union(*macs.values())
         if known != self._macs:
             self._macs = known

@@ -124,6 +124,17 @@ async def test_links_and_parents_follow_from_what_the_devices_tell(clock: Manual
         assert not await world.core.topology.look(AROUND), "they are no others than before"
 
 
+async def test_the_probes_own_address_is_the_probes_whoever_else_tells_of_it(clock: ManualClock) -> None:
+    """The box itself is among the devices, or an agent copies addresses that it has seen."""
+    async with running(clock) as world:
+        watch(world)
+        await clock.advance(5)
+        wired(world)
+        say(world, "ap", Metric.PORT_IDENTITY, PortIdentity("eth0", 9, "eth0", "", "", 6, 1500, 10**9, OWN), "eth0")
+        assert await look_until_held(world)
+        assert world.core.topology.parents == TREE
+
+
 async def test_other_parents_hold_only_after_each_device_was_asked_again(clock: ManualClock) -> None:
     async with running(clock) as world:
         watch(world)
