@@ -50,7 +50,9 @@ def parents_of(
     front = {
         device: other
         for device, other in front.items()
-        if device not in towards[other] and not any(way.denies(other, device) for way in uplinks.values())
+        if device not in towards[other]
+        and other in (towards[device] or {other})
+        and not any(way.denies(other, device) for way in uplinks.values())
     }
     found = {}
     for device, other in front.items():

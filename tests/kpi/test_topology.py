@@ -11,7 +11,7 @@ from kpi.forwarding import ForwardingTable, number
 from kpi.gear import Forwarding, Neighbor
 from kpi.model import PortIdentity, Role
 from kpi.parents import parents_of
-from kpi.topology import FORWARDING, PROBE, End, Link, Node, links, uplinks
+from kpi.topology import FORWARDING, PROBE, End, Link, Node, Uplink, links, uplinks
 
 
 def mac(device: str, port: int = 0) -> str:
@@ -320,6 +320,14 @@ def test_a_cable_that_the_spanning_tree_has_blocked_is_not_the_way() -> None:
     a = node("a", learnt=[(PROBE_MAC, 1), ("b", 2), ("c", 3)])
     b = node("b", hears(4, "c", 4), learnt=[(PROBE_MAC, 1), ("a", 1)])
     assert behind(a, b, node("c", hears(4, "b", 4))) == {"b": "a"}
+
+
+def test_the_parent_of_a_bridge_is_on_its_own_way_to_the_probe() -> None:
+    """a, b and c in a ring, blocked between b and c; only c shows its table, and it has the probe behind a."""
+    c = node("c", hears(1, "a", 3), hears(2, "b", 2), learnt=[(PROBE_MAC, 1), ("a", 1), ("b", 1)])
+    assert "c" not in behind(c, node("a"), node("b", hears(2, "c", 2)))
+    wired_to_b = [*wired("-b", "cb"), Link(End("a", "ge3"), End("c", "ge1"), "lldp", confirmed=True)]
+    assert parents_of(roles(), wired_to_b, frozenset("abc"), {"c": Uplink(End("c", "ge1"))}) == {}
 
 
 def test_an_access_point_is_not_in_front_of_the_switch_that_it_hangs_on() -> None:
