@@ -15,7 +15,7 @@ from collectors.snmp.gear.library import Library
 from collectors.snmp.gear.model import Every, Profile, System
 from collectors.snmp.gear.placed import placed
 from collectors.snmp.gear.reading import at_once
-from collectors.snmp.gear.tables import STALE_S, TableState, fetch, settled
+from collectors.snmp.gear.tables import LEARNT, STALE_S, TableState, fetch, settled
 from collectors.snmp.interfaces import is_present
 from collectors.snmp.walk import bounded
 from kpi.gear import Fact, Facts, Inventory, Reading, Readings
@@ -24,8 +24,9 @@ from kpi.model import SystemReading
 _GONE = "no_such_name"
 """In v1 the only way to say that an instance is not there (RFC 1157 section 4.1.2)."""
 REST_S = 5.0
-"""A table whose rows come and go rests for so long after each request that its walk took: 24 packets a minute at most.
-At 24 rows a request 1,440 rows are walked every 5 minutes, 8,000 every 28."""
+"""A forwarding table rests for so long after each request that its walk took: 24 packets a minute at most. At 24 rows a
+request 1,440 rows are walked every 5 minutes, 8,000 every 28. Sessions, neighbours and clients are few, and judged by
+the time for which they were there: those tables are walked whenever they are due."""
 REST_MOST_S = 3300.0
 """Whatever it takes, the hourly look for new rows walks it."""
 SORTED_AT_ONCE = 1024
@@ -120,9 +121,9 @@ class Gear:
         return list(self.tables)
 
     def _rests(self, state: TableState, now: float) -> bool:
-        """Whether the table was walked so lately, for what that costs, that it waits. One of several alternatives does
-        not: which of them counts is found out by all of them."""
-        return state.table.volatile and now < self._rest_until.get(state.table.name, now)
+        """Whether the table may be long, and was walked so lately, for what that costs, that it waits. One of several
+        alternatives does not: which of them counts is found out by all of them."""
+        return state.table.volatile and state.table.sort == LEARNT and now < self._rest_until.get(state.table.name, now)
 
     async def _walk(self, state: TableState, asker: Asker) -> None:
         await state.learn(asker)
