@@ -6,7 +6,7 @@ from dataclasses import MISSING, fields
 
 from agent.profiles.broken import Broken
 from agent.profiles.schema import ConditionModel, MatchModel, ProfileModel, SourceModel, TableModel, ValueModel
-from agent.profiles.source_rules import Place, identity_source, match_source, table_source
+from agent.profiles.source_rules import Place, identity_source, is_quick, match_source, table_source
 from agent.profiles.twins import values_are_told_apart
 from agent.settings.lines import Key
 from collectors.snmp.gear.model import Part, Reduce
@@ -43,6 +43,8 @@ def _match(key: Key, match: MatchModel) -> Iterator[Broken]:
     if not match.object_id and match.descr is None and match.present is None and match.value is None:
         hint = "Write object_id, descr, present or value."
         yield Broken(key, "says of no device that it is one", hint, absent=True)
+    for name in ("descr", "not_descr"):
+        yield from is_quick((*key, name), getattr(match, name))
     if match.value is not None:
         yield from match_source((*key, "value"), match.value)
 

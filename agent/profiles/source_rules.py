@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from agent.profiles.broken import Broken
 from agent.profiles.schema import SourceModel
 from agent.settings.lines import Key
+from agent.settings.types import quoted
+from collectors.snmp.gear.patterns import fault
 
 Place = tuple[Key, SourceModel]
 
@@ -76,8 +78,18 @@ def _one_origin(key: Key, source: SourceModel, allowed: Sequence[str]) -> Iterat
 _NUMBERED = re.compile(r"\{([^{}]*)\}")
 
 
+def is_quick(key: Key, pattern: str | None) -> Iterator[Broken]:
+    """The text is the device's, and nothing else goes on while it is searched."""
+    if pattern is not None and (wrong := fault(pattern)) is not None:
+        yield Broken(key, f"found {quoted(pattern)}: {wrong}", _QUICK_HINT)
+
+
+_QUICK_HINT = "Let what follows a repetition be a character that it cannot match itself: [^,]+, instead of .+,"
+
+
 def _shape(key: Key, source: SourceModel) -> Iterator[Broken]:
     """Pattern and template."""
+    yield from is_quick((*key, "pattern"), source.pattern)
     if source.join is not None:
         for name in ("form", "pattern"):
             if getattr(source, name) is not None:

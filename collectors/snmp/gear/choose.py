@@ -7,6 +7,7 @@ from collectors.snmp.batch import Asker, Group, batches
 from collectors.snmp.ber import VarBind
 from collectors.snmp.gear.library import Library
 from collectors.snmp.gear.model import Match, Profile, Source, System
+from collectors.snmp.gear.patterns import seen
 from collectors.snmp.gear.placed import placed
 from collectors.snmp.gear.sources import within
 from collectors.snmp.gear.values import Row, formed, shaped, text_of
@@ -15,6 +16,8 @@ from collectors.snmp.message import NO_SUCH_NAME
 from collectors.snmp.walk import Walk, row_of
 from kpi.gear import Inventory
 
+ENTRIES_AT_ONCE = 16
+"""Profiles looked at before the loop gets its turn."""
 SWEPT = 20
 """OIDs of one question for what lies below them."""
 
@@ -22,7 +25,9 @@ SWEPT = 20
 async def choose(asker: Asker, library: Library, known: Mapping[System, str]) -> str | None:
     """The name of the profile that fits best; None where only the standard MIBs are to be had. Raises as Asker.ask."""
     ranked: list[tuple[tuple[int, int, int, str], Match]] = []
-    for entry in library.entries():
+    for at, entry in enumerate(library.entries()):
+        if at % ENTRIES_AT_ONCE == 0:
+            await asker.contact.clock.sleep(0)
         for match in entry.matches:
             arcs = fit(match, known)
             if arcs is not None:
@@ -42,9 +47,9 @@ def fit(match: Match, known: Mapping[System, str]) -> int | None:
     """The arcs of the longest sysObjectID of the match that the device's begins with, 0 where it names none; None
     where it does not fit."""
     descr = known.get(System.DESCR, "")
-    if match.descr is not None and not match.descr.search(descr):
+    if match.descr is not None and not match.descr.search(seen(match.descr, descr, whole=True)):
         return None
-    if match.not_descr is not None and match.not_descr.search(descr):
+    if match.not_descr is not None and match.not_descr.search(seen(match.not_descr, descr, whole=True)):
         return None
     if not match.object_ids:
         return 0

@@ -12,6 +12,7 @@ from collectors.snmp import ber, oid
 from collectors.snmp.ber import VarBind
 from collectors.snmp.errors import DecodeError
 from collectors.snmp.gear.model import Condition, Form, Part, Source, System
+from collectors.snmp.gear.patterns import seen
 from collectors.snmp.interfaces import number, object_id
 from collectors.snmp.text import DESCR_LIMIT, clean_text, mac_text, written_mac
 
@@ -24,9 +25,6 @@ _INET_OCTETS = {1: 4, 2: 16, 3: 8, 4: 20}
 _ANY = "*"
 NUMBER_MOST = 1e18
 """What is larger is no number of any kind; further on, sums and hundredths of it would be none either."""
-PATTERN_LIMIT = 256
-"""Characters of a value in a table that a pattern sees: DisplayString has 255. The slowest pattern needs 2 ms for them,
-and 37 ms for the 1,024 that sysDescr may have (measured)."""
 prefix_of = lru_cache(4096)(oid.parse)
 """Octets of an OID that a profile names."""
 
@@ -125,10 +123,7 @@ def text_of(source: Source, row: Row) -> str | None:
         if None in said:
             return None
         return _mapped(source, _filled(source.template, [str(part) for part in said]))
-    raw = _raw(source, row)
-    if raw is not None and source.pattern is not None and source.system is None:
-        raw = raw[:PATTERN_LIMIT]
-    return shaped(source, raw)
+    return shaped(source, _raw(source, row))
 
 
 def shaped(source: Source, raw: str | None) -> str | None:
@@ -136,7 +131,7 @@ def shaped(source: Source, raw: str | None) -> str | None:
     if raw is None:
         return None
     if source.pattern is not None:
-        found = source.pattern.search(raw)
+        found = source.pattern.search(seen(source.pattern, raw, whole=source.system is not None))
         if found is None:
             return None
         groups = [group or "" for group in found.groups()]
@@ -182,8 +177,8 @@ def holds(condition: Condition, row: Row) -> bool:
         return False
     if condition.pattern is None or said is None:
         return condition.pattern is None
-    seen = said if condition.source.system is not None else said[:PATTERN_LIMIT]
-    return condition.pattern.search(seen) is not None
+    whole = condition.source.system is not None
+    return condition.pattern.search(seen(condition.pattern, said, whole=whole)) is not None
 
 
 def instance_of(source: Source, row: Row) -> bytes | None:
