@@ -3,8 +3,9 @@
 ``python -m tests.bench.simulated --switches 100 --access-points 50 --endpoints 50 --hours 24`` prints one JSON object.
 
 The clock stands still between the seconds, everything else is the agent's: windows close and are committed to a
-database file, hours are folded, messages are numbered and acknowledged. Bytes written are ``write_bytes`` of
-/proc/self/io; bytes published are topic and payload of every durable message. Not in it: sockets, MQTT, the page.
+database file, hours are folded, messages are numbered and acknowledged; the garbage collector is set as the agent sets
+it. Bytes written are ``write_bytes`` of /proc/self/io; bytes published are topic and payload of every durable message.
+Not in it: sockets, MQTT, the page.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from zoneinfo import ZoneInfo
 
 from agent.core import Core
 from agent.folds import Folds
+from agent.memory import settle
 from agent.monitor import Track, snmp_id
 from agent.recorder import Recorder
 from agent.store import Store, StoreSettings
@@ -250,6 +252,7 @@ async def simulate(shape: Shape, seconds: int, folder: Path) -> dict[str, Any]:
     limits = StoreSettings(ack_linger_s=0.0)
     async with Store.open(folder / "sonda.db", limits, clock, probe_id="bench", boot_id="boot-1") as store:
         day = Day(shape, store, clock, "boot-1")
+        settle()
         before, used = written(), resource.getrusage(resource.RUSAGE_SELF)
         await day.run(seconds)
         after = resource.getrusage(resource.RUSAGE_SELF)
