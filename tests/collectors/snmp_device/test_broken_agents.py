@@ -193,7 +193,7 @@ async def test_a_slow_device_keeps_its_deadline_and_learns_over_several_polls(cl
             rounds += 1
             began = time.monotonic()
             samples = await collector.collect(target)
-            assert time.monotonic() - began < 0.6
+            assert time.monotonic() - began < 1.3
             assert samples[0].outcome is Outcome.OK
             if any(s.metric == Metric.PORT_IDENTITY for s in samples):
                 break
