@@ -122,7 +122,6 @@ class About:
                 "overlaps": counters.overlaps,
                 "deadlines": counters.deadlines,
                 "missed": counters.missed,
-                "unexpected_faults": dict(self._boundary.faults),
                 "strays": self._monitor.strays,
             },
             store={
@@ -138,6 +137,7 @@ class About:
             broker=_broker(self._publisher(), backlog),
             vitals=asdict(self._vitals.read()),
             settings={"reload_faults": self._rejected()},
+            faults=self._boundary.document(),
             traps=self._traps(),
             radio=self._radio(),
         )

@@ -1,63 +1,137 @@
-"""The one place that catches the unexpected. A failing target never reaches the daemon; cancellation passes through.
+"""The one place that catches the unexpected, wherever one entity is worked on (DESIGN section 3, "One boundary").
 
-Expected failures are Outcomes (kpi/model.py) and never come here. What comes here is a fault of ours: it is logged
-with its traceback once a streak, counted, and becomes AGENT_FAULT (whoever is told that a run failed makes the sample).
+Expected failures are Outcomes (kpi/model.py) and never come here. What comes here is a fault of ours: it costs this
+entity this figure and nobody else; it is logged with its traceback once a streak, counted, and becomes AGENT_FAULT
+(whoever is told that a run failed makes the sample). Cancellation passes through; so does whatever ends the process.
+
+    with boundary.around("fold", device) as attempt:
+        ...
+    if attempt.failed: ...
+
+``place`` is one of a handful of constants in the code ("poll", "fold", "page"), ``entity`` a device's id, a port's, ""
+where there is only one.
 """
 
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
 
 log = logging.getLogger("sonda.boundary")
 
-T = TypeVar("T")
+MOST_STREAKS = 4096
+"""Of so many it is remembered that they fail; the failures of further ones are only counted."""
+TRACEBACKS = 8
+"""Entities that fail in one place at the same time are logged with their traceback up to this number, the others in a
+line: a fault that strikes 500 devices is one fault."""
+SHOWN = 32
+"""Of those that fail now, in the agent's own document."""
+
+
+@dataclass(slots=True)
+class Streak:
+    """One entity that fails in one place, again and again."""
+
+    place: str
+    entity: str
+    count: int
+    """Failures in a row."""
+    error: str
+    """The class of the last one: its text may hold what must not be shown."""
 
 
 class Boundary:
-    """Runs what may fail. ``faults`` counts failures by key since the start."""
+    """Runs what may fail. ``faults`` counts failures by place since the start."""
 
     def __init__(self) -> None:
         self.faults: Counter[str] = Counter()
-        self._streak: Counter[str] = Counter()
+        self._streaks: dict[tuple[str, str], Streak] = {}
+        self._open: Counter[str] = Counter()
+        """Streaks by place."""
 
-    async def guard(self, key: str, run: Callable[[], Awaitable[None]]) -> bool:
-        """True where ``run()`` returned, False where it raised; ``key`` names whose streak it is."""
-        try:
-            await run()
-        except Exception as error:  # noqa: BLE001 - the boundary: the unexpected is logged here and nowhere else
-            self._failed(key, error)
+    def around(self, place: str, entity: str = "") -> "Attempt":
+        """For ``with``: an exception inside ends the block, and goes no further."""
+        return Attempt(self, place, entity)
+
+    def forget(self, entity: str) -> None:
+        """This entity is watched no more."""
+        for key in [key for key in self._streaks if key[1] == entity]:
+            self._end(key)
+
+    def document(self) -> dict[str, Any]:
+        """For /api/v1/agent: failures since the start by place, and who fails now."""
+        now = list(self._streaks.values())
+        return {
+            "total": self.faults.total(),
+            "by_place": dict(self.faults),
+            "failing": len(now),
+            "now": [
+                {"place": s.place, "entity": s.entity, "in_a_row": s.count, "error": s.error} for s in now[-SHOWN:]
+            ],
+        }
+
+    def failed(self, place: str, entity: str, error: Exception) -> None:
+        """Count and log one failure."""
+        self.faults[place] += 1
+        key, kind = (place, entity), type(error).__name__
+        streak = self._streaks.get(key)
+        if streak is not None:
+            streak.count += 1
+            streak.error = kind
+            return
+        if len(self._streaks) >= MOST_STREAKS:
+            return
+        self._streaks[key] = Streak(place, entity, 1, kind)
+        self._open[place] += 1
+        log.error(
+            "%s failed unexpectedly; the next failures in a row are only counted",
+            _named(place, entity),
+            exc_info=error if self._open[place] <= TRACEBACKS else None,
+        )
+
+    def recovered(self, place: str, entity: str) -> None:
+        """It went well this time."""
+        if (streak := self._end((place, entity))) is not None:
+            log.info("%s works again after %d failures in a row", _named(place, entity), streak.count)
+
+    def _end(self, key: tuple[str, str]) -> Streak | None:
+        streak = self._streaks.pop(key, None)
+        if streak is not None:
+            self._open[key[0]] -= 1
+        return streak
+
+    @property
+    def failing(self) -> bool:
+        """Whether anybody fails now."""
+        return bool(self._streaks)
+
+
+class Attempt:
+    """One run inside the boundary. ``failed`` says afterwards whether it raised."""
+
+    __slots__ = ("_boundary", "_entity", "_place", "failed")
+
+    def __init__(self, boundary: Boundary, place: str, entity: str) -> None:
+        self._boundary, self._place, self._entity = boundary, place, entity
+        self.failed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is None:
+            if self._boundary.failing:
+                self._boundary.recovered(self._place, self._entity)
             return False
-        self._recovered(key)
+        if not isinstance(error, Exception):
+            return False
+        self.failed = True
+        self._boundary.failed(self._place, self._entity, error)
         return True
 
-    async def result(self, key: str, run: Callable[[], Awaitable[T]]) -> T | None:
-        """What ``run()`` returned, None where it raised."""
-        kept: list[T] = []
 
-        async def keep() -> None:
-            kept.append(await run())
-
-        await self.guard(key, keep)
-        return kept[0] if kept else None
-
-    def guard_call(self, key: str, run: Callable[[], None]) -> bool:
-        """The same for a plain call; True where it returned."""
-        try:
-            run()
-        except Exception as error:  # noqa: BLE001 - the boundary, as above
-            self._failed(key, error)
-            return False
-        if self._streak:
-            self._recovered(key)
-        return True
-
-    def _failed(self, key: str, error: Exception) -> None:
-        self.faults[key] += 1
-        self._streak[key] += 1
-        if self._streak[key] == 1:
-            log.error("%s failed unexpectedly; the next failures in a row are only counted", key, exc_info=error)
-
-    def _recovered(self, key: str) -> None:
-        if streak := self._streak.pop(key, 0):
-            log.info("%s works again after %d failures in a row", key, streak)
+def _named(place: str, entity: str) -> str:
+    return f"{place} of {entity}" if entity else place

@@ -5,7 +5,7 @@ says why. ``Live`` is what the API needs of the running agent; nothing here can 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from agent.live_gear import (
@@ -196,6 +196,8 @@ class AgentNow:
     vitals: Mapping[str, Any]
     settings: Mapping[str, Any]
     traps: Mapping[str, Any]
+    faults: Mapping[str, Any] = field(default_factory=dict)
+    """What went wrong by a fault of the agent's own, by place (agent/boundary.py)."""
     radio: RadioNow | None = None
     """The probe's own radio; null where it has none."""
 

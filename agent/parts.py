@@ -144,7 +144,8 @@ class Parts:
         """The links between devices, once a poll; other parents make another plan."""
         while True:
             await self.clock.sleep(LOOK_S)
-            await self.boundary.guard("topology", self._look_around)
+            with self.boundary.around("topology"):
+                await self._look_around()
 
     async def _look_around(self) -> None:
         if await self.core.topology.look(await asyncio.to_thread(read_surroundings)):

@@ -16,7 +16,7 @@ from kpi.summary import OWN_PERIOD_S
 
 log = logging.getLogger("sonda.radio")
 
-KEY = "radio"
+PLACE = "radio"
 """The boundary's name for what is done here."""
 READ_S = OWN_PERIOD_S
 LOOK_S = 3600.0
@@ -55,7 +55,8 @@ class RadioWatch:
         """Until cancelled."""
         due = self._clock.monotonic()
         while True:
-            await self._boundary.guard(KEY, self._step)
+            with self._boundary.around(PLACE):
+                await self._step()
             idle = self._settings().enabled and self.latest is None
             due = max(due + (LOOK_S if idle else READ_S), self._clock.monotonic())
             await self._clock.sleep(due - self._clock.monotonic())

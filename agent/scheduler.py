@@ -15,6 +15,8 @@ from agent.boundary import Boundary
 from collectors.clock import Clock
 
 SLOT_S = 0.04
+TICK, JOB = "tick", "poll"
+"""The boundary's places."""
 OVERLAP, DEADLINE, UNEXPECTED = "overlap", "deadline", "unexpected"
 """Why there is no measurement: the run before still went on; it was cut off; it failed by a fault of ours."""
 
@@ -177,7 +179,9 @@ class Scheduler:
     def _fire(self, entry: _Entry) -> None:
         self.counters.runs += 1
         if entry.tick is not None:
-            if not self._boundary.guard_call(entry.key, entry.tick):
+            with self._boundary.around(TICK, entry.key) as attempt:
+                entry.tick()
+            if attempt.failed:
                 self._say(entry, UNEXPECTED)
         elif entry.task is not None and not entry.task.done():
             self.counters.overlaps += 1
@@ -192,8 +196,9 @@ class Scheduler:
         async with self._room:
             try:
                 async with asyncio.timeout(entry.deadline_s):
-                    returned = await self._boundary.guard(entry.key, job)
-                if not returned:
+                    with self._boundary.around(JOB, entry.key) as attempt:
+                        await job()
+                if attempt.failed:
                     self._say(entry, UNEXPECTED)
             except TimeoutError:
                 self.counters.deadlines += 1
@@ -206,7 +211,8 @@ class Scheduler:
     def _say(self, entry: _Entry, reason: str) -> None:
         failed = entry.failed
         if failed is not None:
-            self._boundary.guard_call(f"{entry.key}, saying that it failed", lambda: failed(reason))
+            with self._boundary.around("saying that a run failed", entry.key):
+                failed(reason)
 
 
 def _slots(interval_s: float) -> int:

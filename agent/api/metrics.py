@@ -69,6 +69,12 @@ def exposition(site: SiteNow, devices: Sequence[DeviceNow], kpis: Sequence[KpiNo
         "Runs, and what kept runs from being made.",
         (({"event": e}, float(agent.scheduler[e])) for e in ("runs", "overlaps", "deadlines", "missed")),
     )
+    metric(
+        "sonda_faults_total",
+        "counter",
+        "Faults of the agent's own, each of which cost one entity one figure, by place.",
+        (({"place": place}, float(count)) for place, count in sorted(agent.faults.get("by_place", {}).items())),
+    )
     if agent.traps.get("listening"):
         metric(
             "sonda_traps_total",

@@ -91,7 +91,9 @@ async def check(case: Case) -> list[Finding]:
             failed = FAILED.found(
                 f"The SNMP question to {addresses[device.id]} failed unexpectedly.", subject=device.name
             )
-            return await boundary.result(device.name, lambda: look) or failed
+            with boundary.around("question", device.name):
+                return await look
+            return failed
 
     echoed = {d.id: addresses[d.id] for d in targets if d.echo and d.id in addresses}
     echoing = asyncio.create_task(_echoes(case, echoed), name="doctor device echoes")

@@ -44,8 +44,9 @@ async def examine(case: Case, checks: Sequence[Check], ended: Callable[[Check], 
 
     async def one(check: Check) -> Section:
         started = case.clock.monotonic()
-        findings = await boundary.result(check.name, lambda: _bounded(case, check))
-        if findings is None:
+        with boundary.around("check", check.name) as attempt:
+            findings = await _bounded(case, check)
+        if attempt.failed:
             findings = [FAILED.found(f"The check of {check.title} failed unexpectedly.")]
         ended(check)
         return Section(check, tuple(findings), case.clock.monotonic() - started)

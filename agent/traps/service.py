@@ -30,7 +30,7 @@ from collectors.snmp.traps.model import Fate, Trap, TrapCounters, Trusted
 
 log = logging.getLogger("sonda.traps")
 
-KEY = "traps"
+PLACE = "trap"
 """The boundary's name for what is done here."""
 PACE_S = 0.01
 """Between two datagrams that are read: at most a hundred a second, a third of one core of a small box."""
@@ -137,8 +137,9 @@ class Traps:
             return
         host, port = inlet.address
         log.info("Traps are heard on %s port %d%s.", host, port, ", opened by systemd" if self._by_systemd else "")
-        await self._boundary.guard(KEY, self._make_readers)  # before the first one comes
-        listener.open(lambda read: self._boundary.guard_call(KEY, read))
+        with self._boundary.around(PLACE):  # before the first one comes
+            await self._make_readers()
+        listener.open(self._guarded)
         try:
             while True:
                 device, datagram = await listener.next()
@@ -165,14 +166,15 @@ class Traps:
             "by_name": dict(self.counters.kinds),
         }
 
+    def _guarded(self, read: Callable[[], None]) -> None:
+        with self._boundary.around(PLACE):
+            read()
+
     async def _read(self, inlet: Inlet, device: str, datagram: Datagram) -> None:
-        fates: list[Fate] = []
-
-        async def deal() -> None:
-            fates.append(await self._deal(inlet, device, datagram))
-
-        await self._boundary.guard(KEY, deal)
-        self.counters.fates[fates[0] if fates else Fate.UNDECODABLE] += 1
+        fate = Fate.UNDECODABLE
+        with self._boundary.around(PLACE, device):
+            fate = await self._deal(inlet, device, datagram)
+        self.counters.fates[fate] += 1
 
     async def _deal(self, inlet: Inlet, device: str, datagram: Datagram) -> Fate:
         if self._readers is None or self._readers[0] is not self._trusted:

@@ -66,6 +66,7 @@ AGENT = AgentNow(
     broker={"backlog_messages": 2, "connected": False}, vitals={"cpu_s": 0.5, "rss_bytes": 9}, settings={},
     traps={"listening": {"host": "::", "port": 162}, **dict.fromkeys(Fate, 0), "dropped_rate": 7,
            "dropped_by_kernel": 1, "by_name": {"linkDown": 2}},
+    faults={"total": 4, "by_place": {"fold": 3, "page": 1}, "failing": 0, "now": []},
 )  # fmt: skip
 
 
@@ -258,6 +259,7 @@ async def test_metrics_are_prometheus_text_in_base_units() -> None:
     assert 'sonda_traps_total{fate="dropped_rate"} 7' in lines
     assert 'sonda_traps_total{fate="kernel"} 1' in lines
     assert 'sonda_traps_accepted_total{trap="linkDown"} 2' in lines
+    assert 'sonda_faults_total{place="fold"} 3' in lines
     names = [line.split()[2] for line in lines if line.startswith("# TYPE")]
     assert len(names) == len(set(names))
     assert HOSTILE not in answer.text
