@@ -3,7 +3,6 @@
 import itertools
 import json
 import random
-import time
 from functools import reduce
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from kpi.echo import EchoAccumulator, EchoCounts, merge_echo
 from kpi.model import Outcome, Sample
+from tests.pace import turns
 
 MS = 1_000_000
 OUTCOMES = st.one_of(
@@ -207,17 +207,15 @@ def test_another_version_is_refused() -> None:
 
 
 @pytest.mark.may_block
-def test_an_echo_costs_two_microseconds_at_most() -> None:
+def test_an_echo_is_cheap() -> None:
     rng = random.Random(2)
     minute = [echo(n, rng.lognormvariate(-1.3, 0.3)) for n in range(60)]
 
-    def run() -> float:
-        began = time.perf_counter()
+    def run() -> None:
         for _ in range(100):
             accumulator = EchoAccumulator()
             for sample in minute:
                 accumulator.add(sample)
             accumulator.snapshot()
-        return (time.perf_counter() - began) / 6000
 
-    assert min(run() for _ in range(9)) < 2e-6
+    assert turns(run) / 6000 < 40

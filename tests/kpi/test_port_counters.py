@@ -1,6 +1,5 @@
 """A port's counters: what is taken for traffic, errors and discards, and what is refused."""
 
-import time
 from dataclasses import replace
 
 import pytest
@@ -11,6 +10,7 @@ from kpi.port_counts import (
 )
 from kpi.ports import PortAccumulator
 from tests.kpi.port_readings import GE0, port, reading
+from tests.pace import turns
 
 
 def test_a_rate_divides_by_the_agents_time_and_counts_where_the_interval_ends() -> None:
@@ -160,12 +160,9 @@ def test_a_poll_of_a_port_is_cheap() -> None:
     accumulator = PortAccumulator(GE0, UptimeTracker(), 0.0, 1e9)
     readings = [(60.0 * i, reading(60 * i, in_octets=i * 10**6, out_octets=i, in_unicast=i)) for i in range(500)]
 
-    def run() -> float:
+    def run() -> None:
         accumulator.uptime.__init__()  # type: ignore[misc]
-        began = time.perf_counter()
         for at, counters in readings:
             accumulator.take_counters(at, counters)
-        return (time.perf_counter() - began) / len(readings)
 
-    best = min(run() for _ in range(7))
-    assert best < 40e-6, f"{best * 1e6:.1f} us"
+    assert turns(run) / len(readings) < 350

@@ -1,13 +1,13 @@
 """DDSketch: vector 9 of KPI.md, and the promises as properties."""
 
 import math
-import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kpi.sketch import ALPHA, EMPTY, Sketch, SketchBuilder
+from tests.pace import turns
 
 VALUES = st.lists(st.floats(min_value=0, max_value=1e6, allow_subnormal=False), max_size=60)
 
@@ -100,11 +100,9 @@ def test_plain_form_skips_what_is_empty() -> None:
 def test_add_is_cheap() -> None:
     values = [0.2 + i * 1e-4 for i in range(5000)]
 
-    def run() -> float:
+    def run() -> None:
         builder = SketchBuilder()
-        began = time.perf_counter()
         for value in values:
             builder.add(value)
-        return (time.perf_counter() - began) / len(values)
 
-    assert min(run() for _ in range(9)) < 0.5e-6
+    assert turns(run) / len(values) < 6

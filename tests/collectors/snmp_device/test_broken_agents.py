@@ -226,9 +226,8 @@ async def test_one_dead_one_slow_one_lying_device_do_not_move_another(client: Sn
         collector = SnmpCollector(client, clock, settings)
         targets = {name: Target(name, name, "snmp", "127.0.0.1", 60, 5) for name in settings}
         polls = {name: asyncio.create_task(collector.collect(target)) for name, target in targets.items()}
-        began = time.monotonic()
         samples = await polls["good"]
-        assert time.monotonic() - began < 0.4
+        assert not polls["dead"].done(), "the dead one is still being waited for"
         assert samples[0].outcome is Outcome.OK
         assert (await polls["dead"])[0].outcome is Outcome.NO_REPLY
         assert (await polls["lying"])[0].outcome is Outcome.OK
