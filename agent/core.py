@@ -8,10 +8,9 @@ from dataclasses import asdict
 from typing import Any
 
 from agent.history import StateHistory
-from agent.incidents import KIND_DOWN, KIND_FAULT, KIND_LINK, PROBE, Incidents
+from agent.incidents import KIND_DOWN, KIND_FAULT, KIND_LINK, Incidents
 from agent.messages import MessageDraft
 from agent.monitor import Monitor
-from agent.own import COUNTERS as OWN_COUNTERS
 from agent.polled import PollOutcome
 from agent.recorder import Recorder
 from agent.site import SitePlan
@@ -21,10 +20,11 @@ from agent.timeline import ClockEvent, Timeline
 from agent.topology import Topology
 from agent.view import rfc3339
 from agent.watch import Watch
-from agent.windows import ALIVE, ECHO, FIVE_S, PORTS, Five, Windows
+from agent.windows import ECHO, FIVE_S, PORTS, Five, Windows
 from collectors.clock import Clock
 from collectors.icmp.echo import EchoTarget
 from kpi.echo import EchoCounts
+from kpi.entities import AGENT, LINK, PROBE, TOPOLOGY
 from kpi.gear_accumulator import GearMemory
 from kpi.model import Incident, State, SystemReading, Window
 from kpi.ports import LastReading
@@ -36,10 +36,6 @@ from kpi.states import StateSeconds, network_changes, state_seconds
 EVENT_SCHEMA = "sonda.event.v1"
 DEVICE = "device"
 """The aspect of a device's states in the store."""
-LINK = "link"
-"""The entity whose states are those of the probe's own link."""
-TOPOLOGY = "site/topology"
-"""The entity whose "last counters" are the links between the devices."""
 STOPPED, REMOVED = "agent_stopped", "removed"
 
 
@@ -118,7 +114,7 @@ class Core:
         if not self.timeline.dated:
             return
         offset = self.timeline.offset_s
-        alive = next((c.utc_at for c in counters if c.entity == ALIVE and c.utc_at is not None), None)
+        alive = next((c.utc_at for c in counters if c.entity == AGENT and c.utc_at is not None), None)
         last: dict[str, StateRow] = {}
         for row in states:
             if row.utc_at is not None and row.aspect == DEVICE:
@@ -139,7 +135,7 @@ class Core:
 
     def _resume_counters(self, counters: Sequence[CountersRow], offset: float) -> None:
         for reading in counters:
-            if reading.entity == OWN_COUNTERS and reading.utc_at is not None:
+            if reading.entity == PROBE and reading.utc_at is not None:
                 self.monitor.own.resume(GearMemory.from_plain(reading.plain["gear"]).moved(reading.utc_at - offset))
             track = self.monitor.tracks.get(reading.entity)
             if track is not None and track.polled is not None and reading.utc_at is not None:

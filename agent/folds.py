@@ -16,12 +16,12 @@ from zoneinfo import ZoneInfo
 
 from agent.memory import give_back
 from agent.messages import MessageDraft
-from agent.own import OWN
 from agent.recorder import Recorder
 from agent.store.model import DAY, FIVE_MINUTES, HOUR, MINUTE, MONTH, Batch, StateRow, WindowRow
 from agent.store.packing import compact
-from agent.windows import ECHO, FABRIC, GEAR, NETWORK, PORTS, RESTARTS, STATE
+from agent.windows import ECHO, FABRIC, GEAR, PORTS, RESTARTS, STATE
 from kpi.echo import EchoCounts, merge_echo
+from kpi.entities import PROBE, SITE, UPLINK
 from kpi.fabric_counts import FabricCounts, merge_fabric
 from kpi.gear_counts import GearCounts, merge_gear
 from kpi.merge import merge_port_maps
@@ -205,7 +205,7 @@ class Folds:
                 if plain is not None:
                     plains[kind] = plain
             yield entity, plains
-        for entity in (NETWORK, OWN):  # clients of a site without internet targets; the probe's own radio
+        for entity in (SITE, PROBE):  # the wireless clients of the whole site, the probe's own radio
             gear = await self._one(entity, GEAR, from_s, start, end) if entity not in whole else None
             if gear is not None:
                 yield entity, {GEAR: gear}
@@ -280,10 +280,10 @@ class Folds:
             plains = {STATE: states.to_plain(), **({ECHO: echo} if echo is not None else {})}
             rows += _rows(entity, plains, FIVE_MINUTES, start)
             drafts += told.take(entity, plains)
-        if await self._store.windows(NETWORK, STATE, FIVE_MINUTES, start - HOUR, start):
+        if await self._store.windows(UPLINK, STATE, FIVE_MINUTES, start - HOUR, start):
             plains = {STATE: StateSeconds(unknown_ms=1000 * FIVE_MINUTES).to_plain()}
-            rows += _rows(NETWORK, plains, FIVE_MINUTES, start)
-            drafts += told.take(NETWORK, plains)
+            rows += _rows(UPLINK, plains, FIVE_MINUTES, start)
+            drafts += told.take(UPLINK, plains)
         log.info("Closed the five minutes that began at %s.", datetime.fromtimestamp(start, UTC).isoformat())
         self._recorder.put(Batch(windows=rows, drafts=[*drafts, *told.end()]))
 

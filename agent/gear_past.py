@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from agent.store.model import FIVE_MINUTES, WindowRow
-from agent.windows import GEAR, NETWORK
+from agent.windows import GEAR
+from kpi.entities import SITE
 from kpi.gear_counts import GearCounts
 from kpi.model import Role
 from kpi.tiles import Part
@@ -50,7 +51,7 @@ class GearPast:
         at = max(self._read_to, oldest)
         while at < complete_utc:  # an hour at a time: no reader is held for long
             end = min(at + HOUR_S, complete_utc)
-            for entity in (NETWORK, *sorted(supplies)):
+            for entity in (SITE, *sorted(supplies)):
                 for row in await self._store.windows(entity, GEAR, FIVE_MINUTES, at, end):
                     self._take(row)
             self._read_to = at = end
@@ -62,7 +63,7 @@ class GearPast:
             return
         levels = GearCounts.from_plain(row.plain).levels
         at = row.start_utc // FIVE_MINUTES * FIVE_MINUTES
-        if row.entity == NETWORK:
+        if row.entity == SITE:
             if "clients" in levels:
                 self._found.setdefault(Part.WIFI, {})[at] = levels["clients"].mean
         elif "runtime" in levels:

@@ -8,11 +8,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+from kpi.entities import PROBE
 from kpi.model import Incident, State
 from kpi.reachability import StateChange
 
-PROBE = "probe"
-"""The entity of incidents that are the probe's own."""
 KIND_DOWN, KIND_LINK, KIND_FAULT = "device.down", "probe.link", "probe.fault"
 WRITTEN_KEPT = 256
 _NOT_A_FAULT = ("starting", "not_checked", "agent_stopped", "parent", "own_link")

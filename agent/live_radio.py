@@ -65,9 +65,8 @@ class ChannelNow:
 
 @dataclass(frozen=True, slots=True)
 class RadioNow:
-    """All of it. ``trouble``: why the figures of the radio are in no summary, as a sentence."""
+    """All of it."""
 
-    trouble: str | None
     interfaces: Sequence[RadioInterfaceNow]
     networks: Sequence[NetworkNow]
     """The strongest first."""

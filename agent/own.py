@@ -1,18 +1,13 @@
 """What the probe measures of itself as if it were a device of the site: its radio (agent/radio.py).
 
 It is no device: it has no address, no state and no part in the site's figures. It has windows, a summary and statuses,
-under the entity OWN, as long as no device of the settings has that id.
+under the entity kpi.entities.PROBE.
 """
 
 from kpi.counters import UptimeTracker
 from kpi.gear import Readings
 from kpi.gear_accumulator import GearAccumulator, GearMemory
 from kpi.gear_counts import GearCounts
-
-OWN = "probe"
-"""The entity of windows, summary and statuses."""
-COUNTERS = "site/probe"
-"""The entity of the "last counters" that hold what is remembered over a restart."""
 
 
 class Own:

@@ -15,16 +15,15 @@ from agent.api.events import Broadcaster
 from agent.api.guard import Access
 from agent.api.server import Server, listen
 from agent.boundary import Boundary
-from agent.core import TOPOLOGY, Core
+from agent.core import Core
 from agent.folds import Folds
 from agent.live_radio import RadioNow
 from agent.measuring import Measuring
-from agent.own import OWN
 from agent.planning import Planning
 from agent.privacy import Privacy, load_key
 from agent.profiles import load_library
 from agent.publishing import Publishing
-from agent.radio import MIXED, RadioWatch
+from agent.radio import RadioWatch
 from agent.radio_view import radio_now
 from agent.recorder import Recorder
 from agent.restating import Restating
@@ -38,13 +37,14 @@ from agent.topology import LOOK_S
 from agent.traps import Traps
 from agent.view import View, rfc3339
 from agent.vitals import VitalsReader, who_listens
-from agent.windows import ALIVE, ECHO, FIVE_S, MINUTE_S
+from agent.windows import ECHO, FIVE_S, MINUTE_S
 from collectors.clock import Clock, SystemClock, clock_trust
 from collectors.icmp import EchoEngine, EchoSink, EchoTarget, IcmpEngine
 from collectors.link import Links, read_surroundings
 from collectors.radio.radio import RadioCollector
 from collectors.snmp.client import SnmpClient
 from collectors.snmp.collector import SnmpCollector
+from kpi.entities import AGENT, TOPOLOGY
 
 log = logging.getLogger("sonda")
 
@@ -179,7 +179,7 @@ class Parts:
 
     async def _begin_timeline(self) -> Timeline:
         self._counters = counters = {row.entity: row for row in await self.store.all_counters()}
-        alive = counters[ALIVE].utc_at if ALIVE in counters else None
+        alive = counters[AGENT].utc_at if AGENT in counters else None
         timeline = Timeline(self.clock, not_before_utc=max(NOT_BEFORE_UTC, alive or 0.0), trust=clock_trust)
         self._dated = timeline.dated
         return timeline
@@ -220,8 +220,7 @@ class Parts:
         )
 
     def _radio_now(self) -> RadioNow | None:
-        trouble = MIXED if OWN in self.core.plan.by_id() else None
-        return radio_now(self.radio.latest, lambda at: rfc3339(self.timeline.utc(at)), self.privacy, trouble)
+        return radio_now(self.radio.latest, lambda at: rfc3339(self.timeline.utc(at)), self.privacy)
 
     def _make_view(self) -> View:
         return View(

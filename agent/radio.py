@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from agent.boundary import Boundary
-from agent.own import OWN, Own
+from agent.own import Own
 from agent.settings.models import RadioSettings
 from collectors.clock import Clock
 from collectors.radio.radio import Seen, readings_of
@@ -23,7 +23,6 @@ LOOK_S = 3600.0
 """How often a box without a radio is looked at: somebody may plug one in."""
 WIDE = 5
 """Channels and networks are read each so many readings: every 300 s."""
-MIXED = f'A device has the id "{OWN}": give it another one, so that the figures of the radio do not mix with its own.'
 
 
 class Reads(Protocol):

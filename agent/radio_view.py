@@ -11,13 +11,12 @@ Stamp = Callable[[float], str]
 """RFC 3339 of a monotonic time."""
 
 
-def radio_now(seen: Seen | None, stamp: Stamp, privacy: Privacy, trouble: str | None) -> RadioNow | None:
+def radio_now(seen: Seen | None, stamp: Stamp, privacy: Privacy) -> RadioNow | None:
     """None where there is no radio."""
     if seen is None:
         return None
     heard = sorted(seen.heard, key=lambda h: h.network.signal_dbm or float("-inf"), reverse=True)
     return RadioNow(
-        trouble=trouble,
         interfaces=[_interface(radio, seen, stamp, privacy) for radio in seen.radios],
         networks=[_network(one, seen, stamp, privacy) for one in heard],
         channels=_channels(seen.channels, [one.network for one in heard]),

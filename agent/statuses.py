@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """A figure's status has changed. ``entity`` is a device, "device/port" or "site"."""
+    """A figure's status has changed. ``entity`` is a device, "device/port" or one of kpi.entities."""
 
     entity: str
     kpi: str

@@ -11,13 +11,13 @@ from dataclasses import replace
 from typing import Any
 
 from agent.messages import MessageDraft
-from agent.own import OWN
 from agent.polled import PollOutcome
 from agent.site import SitePlan, Watchable
 from agent.statuses import Statuses
 from agent.store.packing import compact
-from agent.windows import ECHO, FABRIC, FIVE_S, GEAR, NETWORK, PORTS, RESTARTS, STATE, Five
+from agent.windows import ECHO, FABRIC, FIVE_S, GEAR, PORTS, RESTARTS, STATE, Five
 from kpi.echo import EchoCounts
+from kpi.entities import INTERNAL, PROBE, SITE, UPLINK, is_internal
 from kpi.fabric_counts import FabricCounts
 from kpi.gear_counts import GearCounts, merge_gear
 from kpi.gear_figures import port_used_pct
@@ -28,7 +28,7 @@ from kpi.port_counts import ports_window_from_plain, ports_window_to_plain
 from kpi.port_summary import port_figures, ports_to_plain
 from kpi.reboots import RestartCounts
 from kpi.states import StateSeconds, merge_states
-from kpi.summary import SITE, device_summary, link_flap_of, own_summary, site_summary, summary_to_plain
+from kpi.summary import device_summary, link_flap_of, own_summary, site_summary, summary_to_plain
 
 SITE_SCHEMA = "sonda.summary.site.v1"
 DEVICE_SCHEMA = "sonda.summary.device.v1"
@@ -48,7 +48,7 @@ class Summaries:
 
     def __init__(self) -> None:
         self.latest: dict[str, Summary] = {}
-        """By entity: device ids, and "site"."""
+        """By entity: device ids, SITE, and PROBE where the box has a radio."""
         self._ports_now: dict[str, tuple[bytes, Window, NullReason]] = {}
         """By device, the ports' window as it is written; figures are made of it when somebody asks. 4,800 ports take
         0.5 MB so, 2.5 MB unpacked, and 10 MB and 0.3 s as figures (measured)."""
@@ -70,7 +70,7 @@ class Summaries:
         for device in five.devices.values():
             summary = replace(self.device(device, window, polls), revision=revision, final=five.final)
             self.latest[device.device] = summary
-            drafts.append(_device_message(summary))
+            drafts.append(_message(summary))
             ports = written.get(device.device) or compact(ports_window_to_plain(device.ports))
             self._ports_now[device.device] = ports, window, why_unanswered(polls.get(device.device))
             changed = {key: counts for key, counts in device.ports.items() if counts.transitions}
@@ -79,13 +79,13 @@ class Summaries:
                 drafts += _ports_messages(device.device, window, figures)
         if five.own is not None:
             own = replace(self.own(five.own, window), revision=revision, final=five.final)
-            self.latest[OWN] = own
-            drafts.append(_device_message(own))
+            self.latest[PROBE] = own
+            drafts.append(_message(own))
         clients = site_clients(five.devices.values())
         site = self.site(five.devices.values(), five.network, window, clients)
         self.latest[SITE] = site = replace(site, revision=revision, final=five.final)
         flags = {"flags": list(five.flags)} if five.flags else {}
-        drafts.append(MessageDraft("summary/site", SITE_SCHEMA, {**summary_to_plain(site), **flags}))
+        drafts.append(MessageDraft(_topic(SITE), SITE_SCHEMA, {**summary_to_plain(site), **flags}))
         return drafts
 
     def _revised(self, five: Five) -> tuple[int, Five]:
@@ -135,8 +135,8 @@ class Summaries:
 
     def own(self, gear: GearCounts, window: Window) -> Summary:
         """As ``device``, of the probe itself."""
-        summary = own_summary(OWN, gear, window, history=self.statuses.history(OWN, "", window))
-        return replace(summary, figures=self.statuses.judged(OWN, "", window, summary.figures))
+        summary = own_summary(PROBE, gear, window, history=self.statuses.history(PROBE, "", window))
+        return replace(summary, figures=self.statuses.judged(PROBE, "", window, summary.figures))
 
     def site(
         self,
@@ -166,7 +166,7 @@ class Summaries:
 
     def _forget(self, five: Five) -> None:
         """Devices that are watched no more."""
-        own = {OWN} if five.own is not None else set()
+        own = {PROBE} if five.own is not None else set()
         for device in self.latest.keys() - five.devices.keys() - {SITE} - own:
             del self.latest[device]
             self._ports_now.pop(device, None)
@@ -203,18 +203,19 @@ class FoldedWindow:
 
     def take(self, entity: str, plains: Mapping[str, Any]) -> list[MessageDraft]:
         """The windows of one entity, by kind; what is to be said of it."""
-        if entity == NETWORK:
-            self._network = StateSeconds.from_plain(plains[STATE]) if STATE in plains else None
-            self._clients = GearCounts.from_plain(plains[GEAR]) if GEAR in plains else None
+        if entity == UPLINK:
+            self._network = StateSeconds.from_plain(plains[STATE])
+        if entity == SITE:
+            self._clients = GearCounts.from_plain(plains[GEAR])
         summaries, window = self._summaries, self._window
-        if entity == OWN and OWN not in self._plan and plains.keys() == {GEAR}:
+        if entity == PROBE:
             own = summaries.own(GearCounts.from_plain(plains[GEAR]), window)
-            return [_device_message(replace(own, revision=self._revision))] if window.length_s == FIVE_S else []
+            return [_message(replace(own, revision=self._revision))] if window.length_s == FIVE_S else []
         if entity not in self._plan:
             return []
         device = _device_window(plains, self._plan[entity])
         summary = replace(summaries.device(device, window, self._polls), revision=self._revision)
-        drafts = [_device_message(summary)] if window.length_s == FIVE_S else []
+        drafts = [_message(summary)] if window.length_s == FIVE_S else []
         if device.ports:
             ports = summaries.port_figures(device, window, self._polls)
             if window.length_s == HOUR_S:
@@ -234,7 +235,7 @@ class FoldedWindow:
         self._judged()
         if self._window.length_s != FIVE_S or not self._devices:
             return []
-        return [MessageDraft("summary/site", SITE_SCHEMA, summary_to_plain(replace(site, revision=self._revision)))]
+        return [MessageDraft(_topic(SITE), SITE_SCHEMA, summary_to_plain(replace(site, revision=self._revision)))]
 
 
 def why_unanswered(poll: PollOutcome | None) -> NullReason:
@@ -259,8 +260,13 @@ def _device_window(plains: Mapping[str, Any], watchable: Watchable) -> DeviceWin
     )
 
 
-def _device_message(summary: Summary) -> MessageDraft:
-    return MessageDraft(f"summary/device/{summary.entity}", DEVICE_SCHEMA, summary_to_plain(summary))
+def _message(summary: Summary) -> MessageDraft:
+    return MessageDraft(_topic(summary.entity), DEVICE_SCHEMA, summary_to_plain(summary))
+
+
+def _topic(entity: str) -> str:
+    """What is no device has a topic of its own beside those of the devices: summary/site, summary/probe."""
+    return f"summary/{entity.removeprefix(INTERNAL)}" if is_internal(entity) else f"summary/device/{entity}"
 
 
 def _ports_messages(device: str, window: Window, figures: Mapping[str, Sequence[Figure]]) -> list[MessageDraft]:

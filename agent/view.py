@@ -35,6 +35,7 @@ from agent.site import SitePlan
 from agent.timeline import Timeline
 from collectors.clock import Clock
 from kpi.catalogue import CATALOGUE, entry_of
+from kpi.entities import INTERNAL, SITE
 from kpi.model import Figure, Incident, Outcome, State, Summary
 from kpi.topology import PROBE, Link
 
@@ -44,7 +45,7 @@ class Figures(Protocol):
 
     @property
     def latest(self) -> Mapping[str, Summary]:
-        """By entity: device ids, and "site"."""
+        """By entity: device ids, and those of kpi.entities that have a summary."""
 
     def ports(self, device: str) -> Mapping[str, Sequence[Figure]]:
         """By port key; empty where nothing is known of the device's ports."""
@@ -111,7 +112,7 @@ class View:
             counts[self._state(track)] += 1
         incidents = [self._incident(i) for i in self._incidents]
         troubled = any(not self._in_maintenance(i.entity) for i in self._incidents)
-        summary = self._figures.latest.get("site")
+        summary = self._figures.latest.get(SITE)
         return SiteNow(
             tenant=site.tenant,
             site=site.site,
@@ -300,7 +301,7 @@ class View:
             id=incident.id,
             kind=incident.kind,
             entity=incident.entity,
-            name=track.watchable.device.name if track else incident.entity,
+            name=track.watchable.device.name if track else incident.entity.removeprefix(INTERNAL),
             cause=incident.cause,
             opened=rfc3339(incident.opened_utc),
             closed=rfc3339(incident.closed_utc) if incident.closed_utc is not None else None,

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field, replace
 
 from agent.history import KEEP_S, StateHistory
 from agent.monitor import Monitor, Track
-from agent.own import COUNTERS as OWN_COUNTERS
-from agent.own import OWN
 from agent.recorder import Recorder
 from agent.site import SitePlan
 from agent.store.model import Batch, CountersRow, WindowRow
@@ -20,6 +18,7 @@ from agent.timeline import ClockEvent, Span, Timeline
 from collectors.clock import Clock
 from kpi.duplex import Verdict
 from kpi.echo import EchoCounts, merge_echo
+from kpi.entities import AGENT, PROBE, SITE, UPLINK
 from kpi.gear_counts import GearCounts
 from kpi.gear_site import site_clients
 from kpi.merge import DeviceWindow
@@ -32,11 +31,6 @@ GRACE_S = 5.0
 MINUTE_S, FIVE_S = 60, 300
 ECHO, STATE, PORTS, RESTARTS, FABRIC, GEAR = "echo", "state", "ports", "restarts", "fabric", "gear"
 """The kinds of windows in the store."""
-NETWORK = "network"
-"""The entity whose states are the site's way to the internet (network_uptime_pct), and whose gear window holds the
-wireless clients of the whole site."""
-ALIVE = "agent"
-"""The entity whose "last counters" say when the agent was last alive."""
 AT_MOST_BEHIND_S = 1.0
 
 
@@ -207,7 +201,7 @@ class Windows:
             plan=plan,
             flags=tuple(sorted(block.flags)),
             final=label != block.label,
-            own=own if OWN not in devices else None,
+            own=own,
         )
         self._block = _Block(label, self._minute.dated, end)
         self._monitor.open_five(end, next_end)
@@ -258,12 +252,12 @@ class Windows:
             if part.gear is not None:
                 rows.append(self._row(device, GEAR, span, part.gear.to_plain()))
         if five.network is not None:
-            rows.append(self._row(NETWORK, STATE, span, five.network.to_plain()))
+            rows.append(self._row(UPLINK, STATE, span, five.network.to_plain()))
         clients = site_clients(five.devices.values())
         if clients is not None:
-            rows.append(self._row(NETWORK, GEAR, span, clients.to_plain()))
+            rows.append(self._row(SITE, GEAR, span, clients.to_plain()))
         if five.own is not None:
-            rows.append(self._row(OWN, GEAR, span, five.own.to_plain()))
+            rows.append(self._row(PROBE, GEAR, span, five.own.to_plain()))
         return Batch(windows=rows, counters=self._counters())
 
     def _row(self, entity: str, kind: str, span: Span, plain: object) -> WindowRow:
@@ -271,7 +265,7 @@ class Windows:
 
     def _alive(self) -> CountersRow:
         at = self._clock.monotonic()
-        return CountersRow(ALIVE, self._boot, at, self._timeline.utc(at) if self._timeline.dated else None, {})
+        return CountersRow(AGENT, self._boot, at, self._timeline.utc(at) if self._timeline.dated else None, {})
 
     def _counters(self) -> list[CountersRow]:
         at = self._clock.monotonic()
@@ -279,7 +273,7 @@ class Windows:
         rows = [self._alive()]
         own = self._monitor.own.memory()
         if own is not None:
-            rows.append(CountersRow(OWN_COUNTERS, self._boot, at, utc, {"gear": own.moved(-at).to_plain()}))
+            rows.append(CountersRow(PROBE, self._boot, at, utc, {"gear": own.moved(-at).to_plain()}))
         for track in self._monitor:
             if track.polled is None:
                 continue

@@ -228,7 +228,7 @@ class Summary:
     """The figures of one entity over one window. ``coverage`` = known seconds / (W - maintenance), 0..1."""
 
     entity: str
-    """A device id, or "site"."""
+    """A device id, or one of kpi.entities."""
     window: Window
     revision: int
     final: bool

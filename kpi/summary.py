@@ -12,6 +12,7 @@ from typing import Any
 from kpi import figures
 from kpi.catalogue import entry_of, scope_in
 from kpi.echo import EchoCounts, merge_echo
+from kpi.entities import SITE
 from kpi.entry import SITE_WEIGHTS, Scope, scope_of
 from kpi.fabric_figures import fabric_figures, sessions_known_s, site_fabric
 from kpi.gear_counts import GearCounts
@@ -28,7 +29,6 @@ from kpi.worst import beside_worst, worst_of
 
 History = Mapping[str, Sequence[Reading]]
 """By figure name, the windows of the same length before this one, oldest first."""
-SITE = "site"
 OWN_PERIOD_S = 60.0
 """How often the probe reads its own radio."""
 _ECHO_FIGURES: Sequence[tuple[Callable[[EchoCounts | None], Figure], str, str]] = (

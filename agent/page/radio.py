@@ -35,7 +35,6 @@ TEXT: Mapping[str, Words] = {
     "heard_at": Words("channel {channel}, {signal}", "canale {channel}, {signal}"),
     "its_own": Words("{name} (this one)", "{name} (questa)"),
     "more": Words("Weaker ones", "Più deboli"),
-    "mixed": Words("Not in the figures", "Non tra i dati"),
 }
 TROUBLES: Mapping[str, Words] = {
     Trouble.NOT_INSTALLED: Words(
@@ -62,8 +61,6 @@ def radio_groups(radio: RadioNow | None, say: Say) -> list[Group]:
     if radio is None:
         return []
     groups = [(_of("radio", say, name=bare_name(one.name)), _interface(one, say)) for one in radio.interfaces]
-    if radio.trouble is not None and groups:
-        groups[0][1].append((_of("mixed", say), radio.trouble))
     if radio.networks:
         shown = [_network(network, say) for network in radio.networks[:MOST_NETWORKS]]
         if (more := len(radio.networks) - len(shown)) > 0:

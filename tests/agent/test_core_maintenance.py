@@ -13,7 +13,8 @@ from agent.settings import load
 from agent.settings.models import CredentialSettings
 from agent.site import SitePlan, SnmpPlan
 from agent.view import View
-from agent.windows import NETWORK, STATE
+from agent.windows import STATE
+from kpi.entities import UPLINK
 from kpi.model import Metric, Outcome, Sample, SystemReading
 from kpi.states import StateSeconds
 from tests.agent.world import MIDNIGHT, World, running, watchable
@@ -67,7 +68,7 @@ async def test_a_gateway_in_maintenance_leaves_the_networks_uptime(clock: Manual
         await clock.advance(90.0)
         world.silent.clear()
         await clock.advance(190.0)
-    (network,) = world.disk.windows(STATE, 300, NETWORK)
+    (network,) = world.disk.windows(STATE, 300, UPLINK)
     states = StateSeconds.from_plain(network.plain)
     assert (states.down_ms, states.maintenance_ms) == (0, 150_000)
     assert states.up_ms == pytest.approx(150_000, abs=2000)

@@ -14,7 +14,8 @@ from agent.site import SitePlan, SnmpPlan, Watchable
 from agent.store import WindowRow
 from agent.store.model import DAY, FIVE_MINUTES, HOUR
 from agent.summaries import FoldedWindow, Summaries
-from agent.windows import GEAR, NETWORK, PORTS, STATE
+from agent.windows import GEAR, PORTS, STATE
+from kpi.entities import SITE
 from kpi.gear import Kind, Reading
 from kpi.gear_counts import GearCounts, Level, Topic
 from kpi.model import Device, Metric, NullReason, Outcome, Role, Sample, Status, SystemReading, Value, Window
@@ -73,7 +74,7 @@ async def test_readings_become_windows_and_figures_of_device_and_site(clock: Man
     (site,) = world.disk.messages("summary/site")
     assert site["figures"]["wifi_clients"]["v"] == pytest.approx(device["figures"]["wifi_clients"]["v"] + 2)
     assert site["figures"]["wifi_clients"]["flags"] == ["worst:a"]
-    (together,) = world.disk.windows(GEAR, 300, NETWORK)
+    (together,) = world.disk.windows(GEAR, 300, SITE)
     assert GearCounts.from_plain(together.plain).levels["clients"].n == 1
     (switch,) = world.disk.messages("summary/device/sw")
     assert set(switch["figures"]) == {"rtt_ms", "loss_ratio", "jitter_ms", "availability_pct", "reboots"}
@@ -150,7 +151,7 @@ async def test_hours_and_days_are_folds_of_gear_windows(tmp_path: Path) -> None:
     found: list[WindowRow] = []
     for i in range(12):
         at = START + 300 * i
-        for entity in ("a", NETWORK):
+        for entity in ("a", SITE):
             state, gear = StateSeconds(up_ms=300_000, checks=300), _gear(clients=float(i), cpu=50)
             found.append(WindowRow(entity, STATE, FIVE_MINUTES, "boot", float(at), at, state.to_plain()))
             found.append(WindowRow(entity, GEAR, FIVE_MINUTES, "boot", float(at), at, gear.to_plain()))
@@ -162,14 +163,14 @@ async def test_hours_and_days_are_folds_of_gear_windows(tmp_path: Path) -> None:
         assert (counts.levels["clients"].mean, counts.levels["clients"].most) == (5.5, 11)
         (day,) = await store.windows("a", GEAR, DAY, START - 23 * HOUR, START + HOUR)
         assert GearCounts.from_plain(day.plain) == counts
-        (site,) = await store.windows(NETWORK, GEAR, HOUR, START, START + HOUR)
+        (site,) = await store.windows(SITE, GEAR, HOUR, START, START + HOUR)
         assert GearCounts.from_plain(site.plain).levels["clients"].most == 11
     assert fold(GEAR, [_gear(clients=1.0).to_plain()]) == _gear(clients=1.0).to_plain()
 
 
 def hour_of(gear: GearCounts, peak: float) -> Mapping[str, Mapping[str, object]]:
     states = StateSeconds(up_ms=3_600_000, checks=3600).to_plain()
-    return {STATE: {"srv": states}, GEAR: {"srv": gear.to_plain(), NETWORK: _gear(clients=peak).to_plain()}}
+    return {STATE: {"srv": states}, GEAR: {"srv": gear.to_plain(), SITE: _gear(clients=peak).to_plain()}}
 
 
 def fold_into(summaries: Summaries, window: Window, plains: Mapping[str, Mapping[str, object]], site: SitePlan) -> None:
@@ -186,7 +187,7 @@ def test_an_hours_statuses_stand_in_the_summaries_and_are_said_once() -> None:
     for number in range(3):
         fold_into(summaries, Window(START + 3600 * number, 3600), hour_of(full, 1.0), site)
     said = [(c.entity, c.kpi, c.status) for c in summaries.statuses.crossings() if c.kpi == "resource_used_pct"]
-    assert said == [("srv", "resource_used_pct", Status.BAD), ("site", "resource_used_pct", Status.BAD)]
+    assert said == [("srv", "resource_used_pct", Status.BAD), (SITE, "resource_used_pct", Status.BAD)]
 
 
 def test_ports_in_use_are_judged_on_thirty_days() -> None:
@@ -196,4 +197,4 @@ def test_ports_in_use_are_judged_on_thirty_days() -> None:
     plains: dict[str, dict[str, object]] = {STATE: {"sw": states}, PORTS: {"sw": ports_window_to_plain(ports)}}
     fold_into(summaries, Window(START, 30 * DAY), plains, site)
     said = [(c.entity, c.kpi, c.status) for c in summaries.statuses.crossings() if c.kpi == "port_used_pct"]
-    assert said == [("sw", "port_used_pct", Status.BAD), ("site", "port_used_pct", Status.BAD)]
+    assert said == [("sw", "port_used_pct", Status.BAD), (SITE, "port_used_pct", Status.BAD)]

@@ -10,7 +10,8 @@ from agent.page.charts import spark_of
 from agent.page.past import FEWEST_AMOUNTS, tile_lines
 from agent.page.say import Say
 from agent.store.model import WindowRow
-from agent.windows import GEAR, NETWORK
+from agent.windows import GEAR
+from kpi.entities import SITE
 from kpi.gear_counts import GearCounts, Level
 from kpi.model import Role
 from kpi.tiles import Part
@@ -44,7 +45,7 @@ class Kept:
 async def test_clients_are_the_sites_and_the_battery_is_the_weakest() -> None:
     store = Kept()
     for n in range(3):
-        store.put(NETWORK, T + 300 * n, clients=level(10 * n, 10 * n + 4))
+        store.put(SITE, T + 300 * n, clients=level(10 * n, 10 * n + 4))
         store.put("ups", T + 300 * n, runtime=level(30 - n, 40))
         store.put("ups-2", T + 300 * n, runtime=level(12, 12))
         store.put("ap", T + 300 * n, clients=level(1, 1))
@@ -58,13 +59,13 @@ async def test_clients_are_the_sites_and_the_battery_is_the_weakest() -> None:
 
 async def test_only_what_came_since_is_read_again_and_a_day_is_kept() -> None:
     store = Kept()
-    store.put(NETWORK, T, clients=level(4, 4))
+    store.put(SITE, T, clients=level(4, 4))
     past = GearPast(store)
     await past.read(ROLES, T + 300)
     store.asked.clear()
-    store.put(NETWORK, T + 300, clients=level(6, 6))
+    store.put(SITE, T + 300, clients=level(6, 6))
     found = await past.read(ROLES, T + 600)
-    assert store.asked == [(NETWORK, T + 300, T + 600), ("ups", T + 300, T + 600)]
+    assert store.asked == [(SITE, T + 300, T + 600), ("ups", T + 300, T + 600)]
     assert [a.value for a in found[Part.WIFI]] == [4, 6]
     assert await past.read(ROLES, T + 90_000) == {}
 

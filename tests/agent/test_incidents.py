@@ -1,6 +1,7 @@
 """One incident for each cause; what it hides is unknown, not down (FIELD 18)."""
 
-from agent.incidents import KIND_DOWN, KIND_FAULT, KIND_LINK, PROBE, Incidents
+from agent.incidents import KIND_DOWN, KIND_FAULT, KIND_LINK, Incidents
+from kpi.entities import PROBE
 from kpi.model import Incident, State
 from kpi.reachability import StateChange
 

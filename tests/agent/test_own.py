@@ -7,13 +7,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from agent.folds import Folds
-from agent.own import COUNTERS, OWN
 from agent.recorder import Recorder
 from agent.site import SitePlan
 from agent.store import Store, StoreSettings
 from agent.store.model import HOUR, Batch
 from agent.windows import GEAR
 from collectors.radio.radio import readings_of
+from kpi.entities import PROBE
 from kpi.model import Window
 from tests.agent.radios import seen
 from tests.agent.world import MIDNIGHT, World, running, watchable
@@ -38,10 +38,10 @@ async def test_five_minutes_give_a_window_and_a_summary(clock: ManualClock) -> N
         world.watch(gw=())
         await read(world, 5)
         await clock.advance(10)
-    (row,) = world.disk.windows(GEAR, 300, OWN)
+    (row,) = world.disk.windows(GEAR, 300, PROBE)
     assert row.start_utc == MIDNIGHT
-    (told,) = world.disk.messages(f"summary/device/{OWN}")
-    assert told["entity"] == OWN
+    (told,) = world.disk.messages("summary/probe")
+    assert told["entity"] == PROBE
     assert {name: figure["v"] for name, figure in told["figures"].items()} == {
         "wifi_signal_dbm": pytest.approx(-52, rel=0.01), "wifi_snr_db": pytest.approx(43, rel=0.01),
         "wifi_link_drop_db": None, "wifi_interference_pct": 20, "wifi_noise_dbm": -95,
@@ -57,29 +57,31 @@ async def test_it_is_no_device_and_changes_nothing_of_the_site(clock: ManualCloc
         await read(world, 5)
         await clock.advance(10)
         assert set(world.core.monitor.tracks) == {"gw"}
-        assert OWN in world.core.summaries.latest
+        assert PROBE in world.core.summaries.latest
     (site,) = world.disk.messages("summary/site")
     assert not {name for name in site["figures"] if name.startswith("wifi")}
-    assert not world.disk.windows("state", 300, OWN)
+    assert not world.disk.windows("state", 300, PROBE)
 
 
 async def test_a_box_without_a_radio_says_nothing(clock: ManualClock) -> None:
     async with running(clock) as world:
         world.watch(gw=())
         await clock.advance(310)
-    assert not world.disk.windows(GEAR, 300, OWN)
-    assert not world.disk.messages(f"summary/device/{OWN}")
-    assert not [c for b in world.disk.batches for c in b.counters if c.entity == COUNTERS]
+    assert not world.disk.windows(GEAR, 300, PROBE)
+    assert not world.disk.messages("summary/probe")
+    assert not [c for b in world.disk.batches for c in b.counters if c.entity == PROBE]
 
 
-async def test_a_device_of_the_same_id_keeps_its_figures_to_itself(clock: ManualClock) -> None:
+async def test_a_device_called_probe_and_the_probe_have_figures_of_their_own(clock: ManualClock) -> None:
     async with running(clock) as world:
-        world.core.apply(SitePlan((watchable(OWN, ()),), None, (), ()))
+        world.core.apply(SitePlan((watchable("probe", ()),), None, (), ()))
         await read(world, 5)
         await clock.advance(10)
-    assert not world.disk.windows(GEAR, 300, OWN)
-    (told,) = world.disk.messages(f"summary/device/{OWN}")
-    assert "wifi_signal_dbm" not in told["figures"]
+    assert world.disk.windows(GEAR, 300, PROBE) and not world.disk.windows(GEAR, 300, "probe")
+    (radio,) = world.disk.messages("summary/probe")
+    (device,) = world.disk.messages("summary/device/probe")
+    assert (radio["entity"], device["entity"]) == (PROBE, "probe")
+    assert "wifi_signal_dbm" in radio["figures"] and "wifi_signal_dbm" not in device["figures"]
 
 
 async def test_what_a_jump_cuts_is_said_again_as_a_whole(clock: ManualClock) -> None:
@@ -89,11 +91,11 @@ async def test_what_a_jump_cuts_is_said_again_as_a_whole(clock: ManualClock) -> 
         clock.step_wall(20.0)
         await read(world, 3)
         await clock.advance(10)
-    piece, whole = world.disk.messages(f"summary/device/{OWN}")
+    piece, whole = world.disk.messages("summary/probe")
     assert (piece["final"], whole["final"], whole["revision"]) == (False, True, piece["revision"] + 1)
     counts = [message["figures"]["wifi_signal_dbm"]["n"] for message in (piece, whole)]
     assert counts[0] < counts[1]
-    assert sum(row.plain["polls"] for row in world.disk.windows(GEAR, 300, OWN)) == counts[1]
+    assert sum(row.plain["polls"] for row in world.disk.windows(GEAR, 300, PROBE)) == counts[1]
 
 
 async def test_what_is_usual_survives_a_restart(clock: ManualClock) -> None:
@@ -101,7 +103,7 @@ async def test_what_is_usual_survives_a_restart(clock: ManualClock) -> None:
         world.watch(gw=())
         await read(world, 5)
         await clock.advance(10)
-        kept = [c for b in world.disk.batches for c in b.counters if c.entity == COUNTERS][-1]
+        kept = [c for b in world.disk.batches for c in b.counters if c.entity == PROBE][-1]
     async with running(clock) as again:
         again.watch(gw=())
         again.core.resume([], [], [kept])
@@ -115,7 +117,7 @@ async def test_hours_are_folded_and_judged(clock: ManualClock, tmp_path: Path) -
         world.watch(gw=())
         await read(world, 60, signal=-80.0)
         await clock.advance(10)
-        rows = [row for row in world.disk.windows(GEAR, 300, OWN) if (row.start_utc or 0) < MIDNIGHT + HOUR]
+        rows = [row for row in world.disk.windows(GEAR, 300, PROBE) if (row.start_utc or 0) < MIDNIGHT + HOUR]
         assert len(rows) == 12
         async with Store.open(
             tmp_path / "sonda.db", StoreSettings(), clock, probe_id="p", boot_id="b", synchronised=lambda: True
@@ -127,14 +129,14 @@ async def test_hours_are_folded_and_judged(clock: ManualClock, tmp_path: Path) -
             folds = Folds(store, recorder, zone=lambda: ZoneInfo("UTC"), folded=world.core.window_folded)
             await folds.hour(int(MIDNIGHT))
             await recorder.settled()
-            (hour,) = await store.windows(OWN, GEAR, HOUR, int(MIDNIGHT), int(MIDNIGHT) + HOUR)
+            (hour,) = await store.windows(PROBE, GEAR, HOUR, int(MIDNIGHT), int(MIDNIGHT) + HOUR)
             recorder.stop()
             await task
     assert hour.plain["polls"] == 60
-    figures = world.core.summaries.latest[OWN].figures
-    in_force = world.core.summaries.statuses.in_force(OWN, "", figures)
+    figures = world.core.summaries.latest[PROBE].figures
+    in_force = world.core.summaries.statuses.in_force(PROBE, "", figures)
     assert {f.kpi: f.status.value for f in in_force}["wifi_signal_dbm"] == "bad"
     (crossed,) = [m for m in world.disk.messages("event/threshold") if m["kpi"] == "wifi_signal_dbm"]
-    assert (crossed["entity"], crossed["status"]) == (OWN, "bad")
-    again = world.core.window_folded(Window(int(MIDNIGHT), 300), 3).take(OWN, {GEAR: rows[0].plain})
-    assert [(d.topic, d.body["revision"]) for d in again] == [(f"summary/device/{OWN}", 3)]
+    assert (crossed["entity"], crossed["status"]) == (PROBE, "bad")
+    again = world.core.window_folded(Window(int(MIDNIGHT), 300), 3).take(PROBE, {GEAR: rows[0].plain})
+    assert [(d.topic, d.body["revision"]) for d in again] == [("summary/probe", 3)]

@@ -145,7 +145,7 @@ def stamp(at: float) -> str:
 
 
 def test_the_document_of_the_radio() -> None:
-    now = radio_now(seen(100.0), stamp, PRIVACY, None)
+    now = radio_now(seen(100.0), stamp, PRIVACY)
     assert now is not None
     assert [asdict(one) for one in now.interfaces] == [
         {
@@ -166,19 +166,19 @@ def test_the_document_of_the_radio() -> None:
 
 @pytest.mark.parametrize("names", ["hash", "none"])
 def test_no_address_of_a_network_leaves(names: str) -> None:
-    told = repr(radio_now(seen(100.0), stamp, Privacy(bytes(32), lambda: "hash" if names == "hash" else "none"), None))
+    told = repr(radio_now(seen(100.0), stamp, Privacy(bytes(32), lambda: "hash" if names == "hash" else "none")))
     assert ("bssid=None" in told) is (names == "none")
     for mac in (OWN_AP, STRANGER, FAR):
         assert not any(written.lower() in told.lower() for written in notations(mac))
 
 
 def test_without_a_radio_there_is_no_document_and_nothing_on_the_page() -> None:
-    assert radio_now(None, stamp, PRIVACY, None) is None
+    assert radio_now(None, stamp, PRIVACY) is None
     assert radio_groups(None, Say("en", ROME)) == []
 
 
-def groups(language: str, found: Seen, trouble: str | None = None) -> list[tuple[str, list[tuple[str, str]]]]:
-    return radio_groups(radio_now(found, stamp, PRIVACY, trouble), Say(language, ROME))
+def groups(language: str, found: Seen) -> list[tuple[str, list[tuple[str, str]]]]:
+    return radio_groups(radio_now(found, stamp, PRIVACY), Say(language, ROME))
 
 
 def test_the_page_tells_of_it_in_english() -> None:
@@ -212,13 +212,12 @@ def test_a_radio_that_is_not_connected_and_one_that_cannot_be_read_say_so() -> N
     assert dict(groups("it", poor)[0][1])["Non tutto è noto"] == (
         "il programma iw non è installato: si legge solo il segnale"
     )
-    assert dict(groups("en", poor, "Give it another id.")[0][1])["Not in the figures"] == "Give it another id."
 
 
 async def test_hostile_names_are_text_on_the_page() -> None:
     class WithRadio(Known):
         async def agent(self) -> AgentNow:
-            return replace(AGENT, radio=radio_now(seen(0.0), stamp, PRIVACY, None))
+            return replace(AGENT, radio=radio_now(seen(0.0), stamp, PRIVACY))
 
     async with client(WithRadio()) as http:
         page = (await http.get("/agent?lang=it")).text
@@ -246,4 +245,4 @@ def test_an_access_point_shows_how_many_are_connected_to_it() -> None:
     radio = replace(seen(0.0).radios[0], interface=Interface("wlan0", "AP", 5180.0), link=None)
     found = replace(seen(0.0), radios=(radio,))
     assert dict(groups("en", found)[0][1])["Devices connected to it"] == "1"
-    assert OWN_AP not in repr(radio_now(found, stamp, PRIVACY, None))
+    assert OWN_AP not in repr(radio_now(found, stamp, PRIVACY))

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from agent.core import TOPOLOGY
 from agent.monitor import snmp_id
 from agent.settings.models import CredentialSettings, PortsSettings
 from agent.site import SitePlan, SnmpPlan, Watchable
 from agent.store.model import CountersRow
 from agent.topology import LEARNT_S, MISSED_S, TOLD_S
 from collectors.link import Surroundings
+from kpi.entities import TOPOLOGY
 from kpi.gear import Duplex, Fact, Facts, Forwarding, Neighbor
 from kpi.model import Device, Metric, Outcome, PortIdentity, Role, Sample, State, SystemReading
 from kpi.topology import PROBE, End

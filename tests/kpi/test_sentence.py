@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from kpi.entities import PROBE
 from kpi.entry import Words
 from kpi.model import Role, State, Status
 from kpi.sentence import Flapping, Known, Trouble, plain_name, sentence
@@ -55,7 +56,7 @@ SCENES: dict[str, tuple[tuple[Tone, str, str], tuple[Tone, str, str]]] = {
         (Tone.NONE, "No information yet: measuring has just begun.", "Ancora nessun dato: la misura comincia ora."),
     ),
     "own cable": (
-        said(site(), Trouble("probe.link", "probe", SINCE)),
+        said(site(), Trouble("probe.link", PROBE, SINCE)),
         (
             Tone.PROBLEM,
             "The probe itself has had no network since 10:42 (14 min): check its cable.",
@@ -169,7 +170,7 @@ SCENES: dict[str, tuple[tuple[Tone, str, str], tuple[Tone, str, str]]] = {
         ),
     ),
     "the probe may not measure": (
-        said(site(server=State.UNKNOWN), Trouble("probe.fault", "probe", SINCE, ("server-1",))),
+        said(site(server=State.UNKNOWN), Trouble("probe.fault", PROBE, SINCE, ("server-1",))),
         (
             Tone.NONE,
             "The probe has not been able to measure 1 device since 10:42 (14 min).",

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from kpi.echo import EchoAccumulator, EchoCounts, merge_echo
+from kpi.entities import SITE
 from kpi.merge import DeviceWindow, fold, merge_device
 from kpi.model import Figure, NullReason, Outcome, Role, Sample, Status, Summary, Window
 from kpi.port_counts import PortCounts, merge_ports
@@ -135,7 +136,7 @@ def site() -> list[DeviceWindow]:
 
 def test_site_summary_sums_and_names_the_worst() -> None:
     summary = site_summary(site(), StateSeconds(up_ms=270_000, down_ms=30_000, checks=300), FIVE)
-    assert summary.entity == "site"
+    assert summary.entity == SITE
     assert figure(summary, "network_uptime_pct").value == 90
     assert figure(summary, "network_uptime_pct").parts["weighted_pct"] == 100 * 450 / 600
     assert figure(summary, "monitoring_coverage_pct").value == pytest.approx(200 / 3)

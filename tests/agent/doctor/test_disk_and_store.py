@@ -17,6 +17,7 @@ from agent.doctor.model import Finding
 from agent.messages import MessageDraft
 from agent.store import Batch, CountersRow, Store, StoreSettings
 from collectors.clock import SystemClock
+from kpi.entities import AGENT
 from tests.agent.doctor.seeing import NOBODY, case, doctor, ids, sees, site
 from tests.doubles import ManualClock
 from tests.lab.network import Network
@@ -133,7 +134,7 @@ async def filled(path: Path, clock: ManualClock | SystemClock) -> None:
     """A store with an unsent message and a sign of life."""
     limits = StoreSettings(ballast_bytes=0)
     async with Store.open(path, limits, clock, probe_id="probe-1", boot_id="boot-1") as store:
-        alive = CountersRow("agent", "boot-1", 1.0, clock.utc(), {})
+        alive = CountersRow(AGENT, "boot-1", 1.0, clock.utc(), {})
         await store.commit(Batch(counters=[alive], drafts=[MessageDraft("summary/site", "s", {})]))
 
 
