@@ -7,7 +7,7 @@ from agent.monitor import echo_id, snmp_id
 from agent.scheduler import DEADLINE, OVERLAP, Scheduler
 from agent.settings.convert import snmp_credential
 from agent.settings.models import PortsSettings
-from agent.site import PortFilter, SitePlan, SnmpPlan, Watchable
+from agent.site import FastPorts, PortFilter, SitePlan, SnmpPlan, Watchable
 from collectors.clock import Clock
 from collectors.icmp.echo import EchoEngine, EchoTarget
 from collectors.snmp.collector import SnmpCollector
@@ -113,5 +113,5 @@ def device_settings(plan: SnmpPlan, ports: PortsSettings) -> DeviceSettings:
         status_s=plan.status_s,
         counters_s=plan.counters_s,
         wanted=PortFilter(ports.include, ports.exclude) if ports.include or ports.exclude else None,
-        fast=PortFilter(ports.fast) if ports.fast else None,
+        fast=FastPorts(ports.fast, plan.status_s, plan.counters_s),
     )

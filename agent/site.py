@@ -15,6 +15,7 @@ from types import MappingProxyType
 from agent.settings.models import CredentialSettings, DeviceSettings, PortsSettings, Settings
 from agent.settings.types import slug
 from collectors.link import Route, default_gateway, route_to
+from kpi.counters import line_rate
 from kpi.model import Device, PortIdentity, Role
 
 ID_LENGTH = 40
@@ -240,6 +241,20 @@ class PortFilter:
 
     def __call__(self, port: PortIdentity) -> bool:
         return (not self.include or matches(port, self.include)) and not matches(port, self.exclude)
+
+
+@dataclass(frozen=True, slots=True)
+class FastPorts:
+    """Picks the ports whose counters are read as often as status: those named, and those so fast that their 32-bit
+    error counters may go round between two readings of counters (KPI.md R6: 288 s at 10 Gb/s)."""
+
+    patterns: tuple[str, ...]
+    status_s: float
+    counters_s: float
+
+    def __call__(self, port: PortIdentity) -> bool:
+        limit_s = line_rate(port.speed_bps).packets_wrap_s if port.speed_bps else float("inf")
+        return self.status_s < limit_s <= self.counters_s or (bool(self.patterns) and matches(port, self.patterns))
 
 
 def matches(port: PortIdentity, patterns: Sequence[str]) -> bool:

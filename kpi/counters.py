@@ -7,7 +7,9 @@ probe's clock, and ifCounterDiscontinuityTime stayed. A delta that cannot be kno
 from dataclasses import dataclass
 from enum import StrEnum
 
-WRAP = 1 << 32
+COUNTER32 = 32
+"""Bits."""
+WRAP = 1 << COUNTER32
 CS_PER_S = 100
 TOLERANCE_CS = 300
 TOLERANCE_SHARE = 0.01
@@ -18,6 +20,8 @@ JUDGED_AFTER_S = 10.0
 """Within the tolerance of 3 s, a shorter interval cannot tell a stopped sysUpTime from a running one."""
 ODD_TO_DISTRUST = 2
 GOOD_TO_TRUST = 3
+LEAST_WRAP_BACK = WRAP // 100
+"""A counter that goes back by less stumbled: to go round it would have risen by nearly all of 2^32."""
 ASSUMED_OCTETS_BPS = 20_000_000
 """Speed unknown: RFC 2863 wants 64-bit octets above 20 Mb/s, so a 32-bit wrap is accepted up to that rate only."""
 ASSUMED_WRAP_BPS = 100_000_000
@@ -37,8 +41,10 @@ class Refusal(StrEnum):
     """A 32-bit counter may have gone round unseen between the readings."""
     RESET = "reset"
     """It went back and cannot have gone round."""
+    STUMBLED = "stumbled"
+    """It went back by a little, without a reset."""
     IMPLAUSIBLE = "implausible"
-    """Gone round, it would be more than the line carries."""
+    """Gone round, it would be more than the line carries; or a reading below 0, or of more than its bits hold."""
     WIDTH = "width"
     """One reading has 32 bits, the other 64."""
 
@@ -127,25 +133,33 @@ def span(
     return Span(seconds, by_uptime=True, refused=Refusal.DISCONTINUITY if moved else None)
 
 
-def delta(before: int | None, after: int | None, bits: int, over: Span, *, per_s: float, wrap_s: float) -> Delta:
+def delta(
+    before: int | None, after: int | None, bits: int, over: Span, *, per_s: float, wrap_s: float | None = None
+) -> Delta:
     """``after`` - ``before`` of a counter with 32 or 64 ``bits``, or why it is unknown.
 
     ``per_s`` is the most it can rise in a second, ``wrap_s`` the shortest time in which 32 bits go round (both of
-    LineRate). A counter that went back went round only where it has 32 bits, sysUpTime vouches for the time between
-    and the line could carry it.
+    LineRate); without one it is what ``per_s`` says. A counter that went back went round only where it has 32 bits,
+    sysUpTime vouches for the time between, it went back by nearly all of its range and the line could carry it.
     """
     if before is None or after is None:
         return Refusal.ABSENT
     if over.refused is not None:
         return over.refused
-    if bits == 32 and over.seconds > wrap_s:
+    if not (0 <= before < 1 << bits and 0 <= after < 1 << bits):
+        return Refusal.IMPLAUSIBLE
+    if bits == COUNTER32 and over.seconds > (WRAP / per_s if wrap_s is None else wrap_s):
         return Refusal.TOO_SLOW
-    if after >= before:
-        return after - before
-    if bits != 32 or not over.by_uptime:
+    return after - before if after >= before else _gone_round(before, after, bits, over, per_s)
+
+
+def _gone_round(before: int, after: int, bits: int, over: Span, per_s: float) -> Delta:
+    if bits != COUNTER32 or not over.by_uptime:
         return Refusal.RESET
+    if before - after < LEAST_WRAP_BACK:
+        return Refusal.STUMBLED
     wrapped = after - before + WRAP
-    return wrapped if 0 <= wrapped <= per_s * over.seconds else Refusal.IMPLAUSIBLE
+    return wrapped if wrapped <= per_s * over.seconds else Refusal.IMPLAUSIBLE
 
 
 class UptimeTracker:

@@ -90,7 +90,7 @@ class DuplexReadings:
         self._at, self._uptime_cs = at, facts.uptime_cs
 
         def rose(a: int | None, b: int | None) -> Delta:
-            return delta(a, b, 32, over, per_s=ERRORS_A_S, wrap_s=float("inf"))
+            return delta(a, b, 32, over, per_s=ERRORS_A_S)
 
         self._ports = {}
         for port, row in self._last.items():

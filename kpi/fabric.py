@@ -158,7 +158,6 @@ class FabricAccumulator:
             32,
             over,
             per_s=MOST_CHANGES_A_S,
-            wrap_s=float("inf"),
         )
         if not isinstance(rise, int):
             return None

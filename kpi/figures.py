@@ -17,6 +17,15 @@ Parts = dict[str, float | None]
 PDV_FULL_N = 1000
 """From here on the 99.9th percentile stands for the slowest answers, below it the 99th (RFC 5481)."""
 FEWEST_PACKETS = 1000
+UNDERCOUNTED = "undercounted"
+"""The device counts fewer packets than went wrong: the share is of those that did."""
+OVER_SPEED = "over_speed"
+"""More passed than the speed that the device tells can carry: the share is 100 %."""
+
+
+def share_pct(part: float, whole: float) -> float:
+    """``part`` of ``whole`` in percent, never below 0 or above 100; 0 of nothing."""
+    return 100 * min(max(part, 0), whole) / whole if whole > 0 else 0.0
 
 
 def rtt_ms(echo: EchoCounts | None) -> Figure:
@@ -43,10 +52,10 @@ def loss_ratio(echo: EchoCounts | None) -> Figure:
         faults["faults"] = echo.faults
     if echo is not None and echo.skipped:
         faults["skipped"] = echo.skipped
-    if echo is None or echo.sent == 0:
+    if echo is None or echo.sent <= 0:
         return _null("loss_ratio", NullReason.NO_DATA, faults)
     parts: Parts = {"lost": echo.lost, "longest_run": echo.longest_run, **faults}
-    return Figure("loss_ratio", 100 * echo.lost / echo.sent, n=echo.sent, parts=parts)
+    return Figure("loss_ratio", share_pct(echo.lost, echo.sent), n=echo.sent, parts=parts)
 
 
 def jitter_ms(echo: EchoCounts | None) -> Figure:
@@ -137,7 +146,7 @@ def if_bps(counts: PortCounts, way: str, unanswered: NullReason = NullReason.NO_
     totals: Parts = {"octets": octets, "seconds": ms / 1000}
     if gap:
         totals |= {"gap_octets": gap, "gap_s": counts.gap_ms / 1000}
-    if ms == 0:
+    if ms <= 0:
         flag = Absent.IN_OCTETS if way == "in" else Absent.OUT_OCTETS
         return _null(kpi, _why(counts, flag, unanswered), totals if gap else {}, flags=counts.flags)
     parts: Parts = {"max_bps": getattr(counts, f"{way}_max_bps"), **totals}
@@ -146,22 +155,25 @@ def if_bps(counts: PortCounts, way: str, unanswered: NullReason = NullReason.NO_
 
 def if_util_pct(counts: PortCounts, unanswered: NullReason = NullReason.NO_DATA) -> Figure:
     """Use of the line in percent, of the busier direction; p95 over the 5-minute bins beside it."""
-    shares = {
-        f"{way}_pct": 800 * octets / bits
+    used = {
+        f"{way}_pct": (8 * octets, bits)
         for way, octets, bits in (
             ("in", counts.in_capacity_octets, counts.in_capacity_bits),
             ("out", counts.out_capacity_octets, counts.out_capacity_bits),
         )
-        if bits
+        if bits > 0
     }
+    shares = {way: share_pct(*of) for way, of in used.items()}
     if not shares:
         if counts.polls and not counts.speed_bps:
             return _null("if_util_pct", NullReason.UNSUPPORTED, flags=counts.flags)
         why = NullReason.INSUFFICIENT if counts.polls else _why(counts, Absent.IN_OCTETS, unanswered)
         return _null("if_util_pct", why, flags=counts.flags)
-    used = [100 * max(into, out, 0) / speed for into, out, speed in counts.bins if speed]
-    parts: Parts = {**shares, "p95_pct": _p95(used), "speed_bps": counts.speed_bps}
-    return Figure("if_util_pct", max(shares.values()), n=counts.polls, parts=parts, flags=_traffic_flags(counts))
+    bins = [share_pct(max(into, out), speed) for into, out, speed in counts.bins if speed > 0]
+    parts: Parts = {**shares, "p95_pct": _p95(bins), "speed_bps": counts.speed_bps}
+    over = (OVER_SPEED,) if any(carried > bits for carried, bits in used.values()) else ()
+    flags = (*_traffic_flags(counts), *over)
+    return Figure("if_util_pct", max(shares.values()), n=counts.polls, parts=parts, flags=flags)
 
 
 def p95_rate_bps(counts: PortCounts, unanswered: NullReason = NullReason.NO_DATA) -> Figure:
@@ -184,30 +196,31 @@ def p95_of_bins(bins: tuple[Bin, ...], empty: NullReason = NullReason.NO_DATA) -
 def if_share_pct(counts: PortCounts, what: str, unanswered: NullReason = NullReason.NO_DATA) -> Figure:
     """``error`` or ``discard``: what went wrong in percent of the packets, of the worse direction. Inbound packet
     counters hold only what was delivered; outbound ones what was requested (RFC 2863)."""
-    kpi = f"if_{what}_pct"
-    wrong_in, wrong_out = getattr(counts, f"in_{what}s"), getattr(counts, f"out_{what}s")
+    kpi, wrong = f"if_{what}_pct", f"{what}s"
+    unwanted = {"error": (Absent.IN_ERRORS, Absent.OUT_ERRORS), "discard": (Absent.IN_DISCARDS, Absent.OUT_DISCARDS)}
+    into, out = (not counts.absent & flag for flag in unwanted[what])
+    wrong_in, wrong_out = getattr(counts, f"in_{wrong}"), getattr(counts, f"out_{wrong}")
     whole_in = counts.in_packets + counts.in_errors + counts.in_discards
-    whole_out = counts.out_packets
-    have_in = not counts.absent & (Absent.IN_ERRORS if what == "error" else Absent.IN_DISCARDS)
-    have_out = not counts.absent & (Absent.OUT_ERRORS if what == "error" else Absent.OUT_DISCARDS)
-    shares = {
-        f"{way}_pct": (100 * wrong / whole, whole)
-        for way, wrong, whole, have in (("in", wrong_in, whole_in, have_in), ("out", wrong_out, whole_out, have_out))
-        if have and whole >= FEWEST_PACKETS
-    }
+    whole_out = max(counts.out_packets, counts.out_errors + counts.out_discards)
+    ways = [("in_pct", wrong_in, whole_in)] if into else []
+    ways += [("out_pct", wrong_out, whole_out)] if out else []
+    shares = {way: (share_pct(part, whole), whole) for way, part, whole in ways if whole >= FEWEST_PACKETS}
     parts: Parts = {
-        f"in_{what}s": wrong_in,
-        f"out_{what}s": wrong_out,
+        f"in_{wrong}": wrong_in,
+        f"out_{wrong}": wrong_out,
         "in_packets": whole_in,
         "out_packets": whole_out,
     }
+    flags = _traffic_flags(counts)
     if not shares:
-        if whole_in + whole_out and (have_in or have_out):
-            return _null(kpi, NullReason.INSUFFICIENT, parts, n=max(whole_in, whole_out))
-        absent = Absent.IN_ERRORS if what == "error" else Absent.IN_DISCARDS
-        return _null(kpi, NullReason.INSUFFICIENT if counts.polls and have_in else _why(counts, absent, unanswered))
+        if whole_in + whole_out > 0 and ways:
+            return _null(kpi, NullReason.INSUFFICIENT, parts, n=max(whole_in, whole_out), flags=flags)
+        why = _why(counts, unwanted[what][0], unanswered)
+        return _null(kpi, NullReason.INSUFFICIENT if counts.polls and into else why, flags=flags)
+    if whole_out > counts.out_packets and "out_pct" in shares:
+        flags = (*flags, UNDERCOUNTED)
     value, n = max(shares.values())
-    return Figure(kpi, value, n=n, parts={**{way: share for way, (share, _) in shares.items()}, **parts})
+    return Figure(kpi, value, n=n, parts={**{way: share for way, (share, _) in shares.items()}, **parts}, flags=flags)
 
 
 def link_flap(counts: PortCounts, unanswered: NullReason = NullReason.NO_DATA) -> Figure:
@@ -215,7 +228,7 @@ def link_flap(counts: PortCounts, unanswered: NullReason = NullReason.NO_DATA) -
     known_ms = counts.up_ms + counts.down_ms + counts.off_ms
     if "access" in counts.flags:
         return _null("link_flap", NullReason.UNSUPPORTED, flags=("access",))
-    if known_ms == 0 and counts.transitions == 0:
+    if known_ms <= 0 and counts.transitions <= 0:
         return _null("link_flap", unanswered)
     parts: Parts = {"downs": counts.downs, "merit": counts.merit}
     flags = ("flapping",) if counts.flapping else ("flapped",) if counts.flapped else ()

@@ -63,6 +63,9 @@ class PortCounts:
     """Requested, those discarded or failed included (RFC 2863)."""
     out_errors: int = 0
     out_discards: int = 0
+    in_packet_ms: int = 0
+    """Time in which ``in_packets``, errors and discards are known."""
+    out_packet_ms: int = 0
     transitions: int = 0
     """Changes of ifOperStatus between up and not up, seen or inferred from ifLastChange."""
     downs: int = 0
@@ -132,6 +135,7 @@ def _added(a: Reasons, b: Reasons) -> Reasons:
 
 _DERIVED = {
     "in_capacity_bits", "in_capacity_octets", "out_capacity_bits", "out_capacity_octets", "in_max_bps", "out_max_bps",
+    "in_packet_ms", "out_packet_ms",
 }  # fmt: skip
 _OWN_BIN = 1
 """In the column of bins: the one that octets, time and speed give."""
@@ -141,8 +145,8 @@ def ports_window_to_plain(ports: Mapping[str, PortCounts]) -> dict[str, Any]:
     """All ports of a device in one window, by columns: ``{"v": 1, "port": [keys], column: [values], ...}``.
 
     A column that is the default in every port is left off; one that is the same in every port is a single value in
-    a list of its own. Capacities and peaks are kept as differences from what octets, speed and time say, which is
-    none in a window of 5 minutes; so is its one bin.
+    a list of its own. Capacities, peaks and the time of packets are kept as differences from what octets, speed and
+    time say, which is none in a window of 5 minutes; so is its one bin.
     """
     rows = list(ports.values())
     plain: dict[str, Any] = {"v": PLAIN_VERSION, "port": list(ports)}
@@ -199,6 +203,8 @@ def _expected(row: PortCounts, name: str) -> int:
     way = name[: name.index("_")]
     if name.endswith("max_bps"):
         return max(average_bps(getattr(row, f"{way}_octets"), getattr(row, f"{way}_ms")), 0)
+    if name.endswith("packet_ms"):
+        return int(getattr(row, f"{way}_ms"))
     if not row.speed_bps:
         return 0
     if name.endswith("octets"):
@@ -213,7 +219,7 @@ def capacity_bits(speed_bps: int, ms: int) -> int:
 
 def average_bps(octets: int, ms: int) -> int:
     """bit/s, -1 where there was no time."""
-    return round(8000 * octets / ms) if ms else -1
+    return round(8000 * octets / ms) if ms > 0 else -1
 
 
 def own_bins(row: PortCounts) -> tuple[Bin, ...]:

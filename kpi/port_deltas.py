@@ -8,20 +8,18 @@ from kpi.model import PortCounters
 from kpi.port_counts import Absent
 
 ERROR_BITS = 32
-"""ifInErrors and its like are Counter32 whatever the octets are. Nothing errs 2^32 times between two polls, so that no
-poll is too slow for them, though on 10 Gb/s as many packets pass in 288 s."""
+"""ifInErrors and its like are Counter32 whatever the octets are: on 10 Gb/s they may go round in 288 s."""
 
 _Columns = Callable[[PortCounters], tuple[int | None, ...]]
 
 _NEEDED = frozenset({0, 3})
 """Unicast and errors; where an agent has no multicast, broadcast or discards, those are not missed."""
 _FIRST_ERROR = 3
-_NEVER = float("inf")
 _IN: _Columns = attrgetter("in_unicast", "in_multicast", "in_broadcast", "in_errors", "in_discards")
 _OUT: _Columns = attrgetter("out_unicast", "out_multicast", "out_broadcast", "out_errors", "out_discards")
 _PACKETS = (
-    (("in_packets", "in_errors", "in_discards"), _IN),
-    (("out_packets", "out_errors", "out_discards"), _OUT),
+    ("in_packet_ms", ("in_packets", "in_errors", "in_discards"), _IN),
+    ("out_packet_ms", ("out_packets", "out_errors", "out_discards"), _OUT),
 )
 _OBJECTS = (
     Absent.IN_OCTETS, Absent.OUT_OCTETS, Absent.IN_PACKETS, Absent.OUT_PACKETS, Absent.IN_ERRORS, Absent.OUT_ERRORS,
@@ -52,28 +50,31 @@ def octets_between(first: PortCounters, second: PortCounters, over: Span, rate: 
 
 
 def packets_between(first: PortCounters, second: PortCounters, over: Span, rate: LineRate) -> dict[str, int] | Refusal:
-    """Packets, errors and discards by the field of PortCounts. Shares are made of them, so those of one direction are
-    known together or not at all; a direction in which nothing passed is left out."""
+    """Packets, errors and discards by the field of PortCounts, and the time in which they are known. Shares are made
+    of them, so those of one direction are known together or not at all; what did not rise may be left out."""
     if first.packet_bits != second.packet_bits:
         return Refusal.WIDTH
     rises: dict[str, int] = {}
     bits, per_s, wrap_s = second.packet_bits, rate.packets_per_s, rate.packets_wrap_s
-    for names, columns in _PACKETS:
+    ms = round(over.seconds * 1000)
+    for way, names, columns in _PACKETS:
         before, after = columns(first), columns(second)
-        if before == after and None not in after:
-            continue  # nothing passed: all deltas are 0
+        if before == after and None not in after and over.refused is None and over.seconds <= wrap_s:
+            rises[way] = ms  # nothing passed: all deltas are 0
+            continue
         parts: list[int] = []
         for place, (a, b) in enumerate(zip(before, after, strict=True)):
             if a is None and b is None and place not in _NEEDED:
                 parts.append(0)
                 continue
-            errs = place >= _FIRST_ERROR
-            change = delta(a, b, ERROR_BITS if errs else bits, over, per_s=per_s, wrap_s=_NEVER if errs else wrap_s)
+            width = ERROR_BITS if place >= _FIRST_ERROR else bits
+            change = delta(a, b, width, over, per_s=per_s, wrap_s=wrap_s)
             if not isinstance(change, int):
                 break
             parts.append(change)
         else:
             rises |= zip(names, (parts[0] + parts[1] + parts[2], parts[3], parts[4]), strict=True)
+            rises[way] = ms
     return rises
 
 

@@ -19,7 +19,6 @@ RUNTIME_SUSPECT_MIN = 1440
 FAILURES_PER_S = 10.0
 """No line fails more often: a counter that went back did not go round, it began anew."""
 COUNTER_BITS = 32
-NEVER_S = float("inf")
 STILL_S = 120.0
 """Seconds on battery that stand still for so long are those of the last time; some agents count in steps."""
 
@@ -157,7 +156,7 @@ class PowerTracker:
         if before is None:
             return Said()
         over = span(before[1], uptime_cs, at - before[0], trusted=self._uptime.trusted)
-        change = delta(before[2], count, COUNTER_BITS, over, per_s=FAILURES_PER_S, wrap_s=NEVER_S)
+        change = delta(before[2], count, COUNTER_BITS, over, per_s=FAILURES_PER_S)
         refused = change if isinstance(change, Refusal) else None
         return Said(None if isinstance(change, Refusal) else change, refused=refused, by_uptime=over.by_uptime)
 

@@ -54,6 +54,8 @@ Pure functions from measurements to figures: no clock, no store, no logging, the
    time stayed. An agent whose sysUpTime stands still or runs in the wrong unit loses trust after two odd intervals
    (the first gives unknown) and gets it back after three good ones; meanwhile the probe's own time counts, a counter
    that went back is a reset, and the figure is flagged `uptime`. A restart that steps sysUpTime back is no odd clock.
+   A 32-bit counter that went back by less than 1 % of its range stumbled: that is unknown, never a wrap. Each 32-bit
+   counter has a limit in time: octets at the line rate, packets, errors and discards at a frame of 64 octets each.
 8. Where the speed is unknown, a 32-bit counter that went back is taken as gone round up to 20 Mb/s (RFC 2863 wants 64
    bits above), and polls slower than 5.7 minutes (100 Mb/s) are unknown; the figure is flagged `speed_assumed`.
 9. Without a working sysUpTime nothing is inferred from ifLastChange, nor where it equals sysUpTime in each reading.
@@ -68,7 +70,9 @@ Pure functions from measurements to figures: no clock, no store, no logging, the
     readings show. Means are over the time known. Levels, time on battery and power failures leave maintenance out.
 14. Power failures and time on battery over a restart of the probe are totals of the window that ends them, which may
     be longer than it.
-15. Half duplex is not known yet: a half-duplex line's use shows its busier direction.
+15. A share is a share whatever a device counts: of a port that counts more errors and discards than packets it is of
+    those (`undercounted`), and a port that carries more than the speed it tells is full (`over_speed`).
+16. Half duplex is not known yet: a half-duplex line's use shows its busier direction.
 
 Marks: **[V]** read in the source itself · **[K]** known value of a standard whose text was not open · **[D]** product
 default.

@@ -105,7 +105,7 @@ class Bgp:
         seen = int(was and not still)
         lost = seen
         if after.state != GONE:
-            rise = delta(before.count, after.count, 32, over, per_s=FASTEST, wrap_s=_NEVER)
+            rise = delta(before.count, after.count, 32, over, per_s=FASTEST)
             if isinstance(rise, int):
                 lost = max(rise + was - still, seen)
         if not lost and was and still and _began_since(before, after):
@@ -140,8 +140,8 @@ class Ospf:
             return 1, 0
         if not before.stable or before.state != after.state:
             return 0, 0
-        rise = delta(before.count, after.count, 32, over, per_s=FASTEST, wrap_s=_NEVER)
-        unseen = int(rise > 0 if isinstance(rise, int) else rise is Refusal.IMPLAUSIBLE)
+        rise = delta(before.count, after.count, 32, over, per_s=FASTEST)
+        unseen = int(rise > 0 if isinstance(rise, int) else rise in _BEGAN_ANEW)
         return unseen, unseen
 
     def gone(self, before: Seen, at: float) -> Seen:
@@ -264,8 +264,9 @@ class Sessions:
         self._seen = {key: Seen(*row).moved(at) for key, row in plain.items()}
 
 
+_BEGAN_ANEW = frozenset({Refusal.IMPLAUSIBLE, Refusal.STUMBLED})
+"""What a count of events that went back says, of an agent that ran on."""
 _STABLE = frozenset({"full", "twoWay"})
-_NEVER = float("inf")
 
 
 def _began_since(before: Seen, after: Seen) -> bool:

@@ -35,10 +35,11 @@ def remembered(entry: Kpi, reading: Reading) -> Reading:
 
 
 def wilson(bad: float, n: float) -> tuple[float, float]:
-    """Bounds of the true share of ``bad`` in ``n``, 95 %, 0..1 (Wilson 1927). (0, 1) for n = 0."""
-    if n <= 0:
+    """Bounds of the true share of ``bad`` in ``n``, 95 %, 0..1 (Wilson 1927). (0, 1) for n = 0. A share is between 0
+    and 1, whatever was counted."""
+    if not n > 0:
         return 0.0, 1.0
-    p, z2 = bad / n, Z_95 * Z_95
+    p, z2 = min(max(bad / n, 0.0), 1.0), Z_95 * Z_95
     middle = p + z2 / (2 * n)
     half = Z_95 * sqrt(p * (1 - p) / n + z2 / (4 * n * n))
     scale = 1 + z2 / n

@@ -24,7 +24,6 @@ RADIOS_JUDGED = 4
 """What has more radios is a controller: one full channel of a hundred says nothing of it."""
 FRAMES_PER_S = 1_000_000.0
 """No radio sends more; 2^32 of them take an hour, longer than any interval that counts."""
-FRAMES_WRAP_S = (1 << 32) / FRAMES_PER_S
 COUNTER_BITS = 32
 
 
@@ -189,7 +188,7 @@ class Dot11:
             over = span(before[1], uptime_cs, at - before[0], trusted=self._uptime.trusted)
             by_uptime = by_uptime and over.by_uptime
             changes = {
-                kind: delta(before[2].get(kind), value, COUNTER_BITS, over, per_s=FRAMES_PER_S, wrap_s=FRAMES_WRAP_S)
+                kind: delta(before[2].get(kind), value, COUNTER_BITS, over, per_s=FRAMES_PER_S)
                 for kind, value in values.items()
             }
             refused += [c for c in changes.values() if isinstance(c, Refusal) and c is not Refusal.ABSENT][:1]

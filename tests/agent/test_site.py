@@ -7,7 +7,7 @@ import pytest
 
 from agent.measuring import device_settings
 from agent.settings import Settings, load
-from agent.site import PortFilter, SitePlan, host_names, plan_site
+from agent.site import FastPorts, PortFilter, SitePlan, host_names, plan_site
 from collectors.link import Route
 from collectors.snmp.device import DeviceSettings
 from kpi.model import PortIdentity, Role
@@ -142,14 +142,35 @@ def test_patterns_of_ports_reach_the_collector_and_equal_ones_are_equal(
 ) -> None:
     monkeypatch.setenv("C", "wald-und-wiese")
     plain = asked(tmp_path, "")
-    assert (plain.wanted, plain.fast, plain.counters_s) == (None, None, 300.0)
+    assert (plain.wanted, plain.fast, plain.counters_s) == (None, FastPorts((), 60.0, 300.0), 300.0)
     uplinks = '[device.ports]\nexclude = ["vlan*"]\nfast = ["TenGig*", "*to core*"]\n'
     found = asked(tmp_path, uplinks)
     assert found.wanted == PortFilter((), ("vlan*",))
-    assert found.fast == PortFilter(("TenGig*", "*to core*"))
+    assert found.fast == FastPorts(("TenGig*", "*to core*"), 60.0, 300.0)
     assert found == asked(tmp_path, uplinks)
     assert found != asked(tmp_path, uplinks.replace("TenGig", "TwentyFiveGig"))
-    assert asked(tmp_path, '[device.ports]\nexclude = ["vlan*"]\n').fast is None
+    assert asked(tmp_path, '[device.ports]\nexclude = ["vlan*"]\n').fast == FastPorts((), 60.0, 300.0)
+
+
+@pytest.mark.parametrize(
+    ("speed_bps", "fast"),
+    [
+        (None, False),
+        (0, False),
+        (10**9, False),
+        (9 * 10**9, False),
+        (10**10, True),
+        (4 * 10**10, True),
+        (10**11, False),
+    ],
+)
+def test_ports_whose_error_counters_could_go_round_between_readings_are_read_with_status(
+    speed_bps: int | None, *, fast: bool
+) -> None:
+    """2^32 frames pass in 288.6 s at 10 Gb/s, in 28.9 s at 100: there even status is too slow."""
+    port = PortIdentity("te0", 1, "te0", "", "", 6, 1500, speed_bps, None)
+    assert FastPorts((), 60.0, 300.0)(port) is fast
+    assert FastPorts(("te0",), 60.0, 300.0)(port)
 
 
 def test_patterns_fit_any_name_of_a_port_in_any_case() -> None:

@@ -115,6 +115,29 @@ def test_a_32_bit_counter_that_held_more_than_32_bits_is_no_wrap() -> None:
     assert octets(WRAP * 3, 5, 32, span(0, 6000, 60.0)) is Refusal.IMPLAUSIBLE
 
 
+@pytest.mark.parametrize("bits", [32, 64])
+def test_what_no_counter_shows_is_no_reading(bits: int) -> None:
+    over = span(0, 6000, 60.0)
+    for before, after in ((-1, 5), (5, -1), (0, 1 << bits), (1 << bits, 7)):
+        assert octets(before, after, bits, over) is Refusal.IMPLAUSIBLE
+    assert octets((1 << bits) - 7, (1 << bits) - 1, bits, over) == 6
+
+
+@pytest.mark.parametrize("back", [1, WRAP // 100 - 1, WRAP // 100, WRAP // 100 + 1])
+def test_a_counter_that_goes_back_by_a_little_is_unknown_and_no_wrap(back: int) -> None:
+    """KPI.md R6: less than 1 % of 2^32. The line of 100 Gb/s could carry the rest in a minute."""
+    found = delta(WRAP - 1, WRAP - 1 - back, 32, span(0, 6000, 60.0), per_s=1e12, wrap_s=600.0)
+    assert found == (Refusal.STUMBLED if back < WRAP // 100 else WRAP - back)
+    assert delta(WRAP - 1, WRAP - 1 - back, 64, span(0, 6000, 60.0), per_s=1e12) is Refusal.RESET
+
+
+def test_every_32_bit_counter_has_a_limit_by_what_it_can_rise_in_a_second() -> None:
+    per_s = WRAP / 100
+    assert delta(1, 2, 32, span(0, 10_000, 100.0), per_s=per_s) == 1
+    assert delta(1, 2, 32, span(0, 10_001, 100.01), per_s=per_s) is Refusal.TOO_SLOW
+    assert delta(1, 2, 64, span(0, 10_001, 100.01), per_s=per_s) == 1
+
+
 def polled(readings: list[int | None], every_s: float = 60.0) -> UptimeTracker:
     tracker = UptimeTracker()
     for i, uptime_cs in enumerate(readings):

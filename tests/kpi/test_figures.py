@@ -160,6 +160,47 @@ def test_errors_and_discards() -> None:
     assert discards.parts["in_pct"] == 0.5
 
 
+@pytest.mark.parametrize(
+    ("errors", "discards", "packets", "shares"),
+    [
+        (0, 3000, 1000, (0, 100)),
+        (1000, 3000, 1000, (25, 75)),
+        (1000, 1000, 2000, (50, 50)),
+        (2000, 0, 0, (100, 0)),
+    ],
+)
+def test_a_port_that_counts_more_errors_than_packets_has_a_share_of_at_most_100(
+    errors: int, discards: int, packets: int, shares: tuple[float, float]
+) -> None:
+    counts = port(out_packets=packets, out_errors=errors, out_discards=discards)
+    found = [figures.if_share_pct(counts, what) for what in ("error", "discard")]
+    assert tuple(figure.value for figure in found) == shares
+    flagged = ("undercounted",) if errors + discards > packets else ()
+    assert all(figure.flags == flagged for figure in found)
+    assert all(figure.n == max(packets, errors + discards) for figure in found)
+
+
+def test_a_port_that_carries_more_than_its_speed_is_full_and_says_so() -> None:
+    counts = port(
+        in_capacity_octets=130_000, in_capacity_bits=10**6, out_capacity_octets=1, out_capacity_bits=10**6,
+        bins=((1_040_000, 0, 10**6),), polls=1,
+    )  # fmt: skip
+    figure = figures.if_util_pct(counts)
+    assert (figure.value, figure.parts["in_pct"], figure.parts["p95_pct"]) == (100, 100, 100)
+    assert figure.flags == ("over_speed",)
+    assert figures.if_util_pct(replace(counts, in_capacity_octets=125_000)).flags == ()
+
+
+def test_figures_of_a_device_whose_clock_is_not_trusted_say_so() -> None:
+    counts = port(in_packets=5000, out_packets=5000, flags=("uptime",))
+    assert figures.if_share_pct(counts, "error").flags == ("uptime",)
+
+
+@pytest.mark.parametrize(("part", "whole", "pct"), [(1, 4, 25), (5, 4, 100), (-1, 4, 0), (1, 0, 0), (1, -4, 0)])
+def test_a_share_is_a_share(part: int, whole: int, pct: float) -> None:
+    assert figures.share_pct(part, whole) == pct
+
+
 def test_fewer_than_1000_packets_give_no_share() -> None:
     figure = figures.if_share_pct(port(in_packets=989, in_errors=10), "error")
     assert null(figure) is NullReason.INSUFFICIENT

@@ -27,6 +27,12 @@ def test_wilson_at_its_ends() -> None:
     assert wilson(0, 300)[0] == pytest.approx(0, abs=1e-15)
     assert wilson(300, 300)[1] == pytest.approx(1, abs=1e-15)
     assert wilson(0, 300)[1] == pytest.approx(3.8416 / 303.8416, rel=1e-4)  # of the order of 3/n
+    assert wilson(1, -5) == (0.0, 1.0)
+
+
+def test_wilson_of_more_bad_ones_than_there_are() -> None:
+    assert wilson(301, 300) == wilson(300, 300)
+    assert wilson(-1, 300) == wilson(0, 300)
 
 
 @pytest.mark.parametrize(
