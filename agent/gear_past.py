@@ -8,9 +8,9 @@ from typing import Protocol
 from agent.store.model import FIVE_MINUTES, WindowRow
 from agent.windows import GEAR
 from kpi.entities import SITE
+from kpi.entry import Part
 from kpi.gear_counts import GearCounts
 from kpi.model import Role
-from kpi.tiles import Part
 
 LINE_S = 86_400
 HOUR_S = 3600

@@ -23,9 +23,11 @@ from agent.store.model import FIVE_MINUTES, HOUR, MINUTE, StateRow, WindowRow
 from agent.windows import ECHO
 from collectors.clock import Clock
 from kpi.echo import EchoCounts, merge_echo
+from kpi.entry import Part
 from kpi.model import Role, State
+from kpi.seen import PART_OF, Seen, Tone
 from kpi.states import StateSeconds, Turn, availability_pct, settled, state_seconds
-from kpi.tiles import PART_OF, Part, Seen, Tone, tiles
+from kpi.tiles import tiles
 
 log = logging.getLogger("sonda.page")
 
@@ -319,7 +321,7 @@ def _ribbons(
         members = [d for d, role in roles.items() if PART_OF[role] is part]
         changes = sorted((a, d, state) for d in members for a, _, state in spans[d])
         changes += [(b, d, State.UNKNOWN) for d in members for a, b, _ in spans[d][-1:] if b < end]
-        now = {d: Seen(d, d, roles[d], State.UNKNOWN, "starting") for d in members}
+        now: dict[str, Seen] = {}  # a device is part of the site from the first that is known of it
         edges = [*sorted({at for at, _, _ in changes}), end]
         by_time: dict[float, list[tuple[str, State]]] = defaultdict(list)
         for at, device, state in changes:

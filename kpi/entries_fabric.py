@@ -1,6 +1,20 @@
 """The catalogue's entries about routing and switching: duplex, spanning tree, neighbours, OSPF, BGP."""
 
-from kpi.entry import AUTH, DAY_S, FIVE_MINUTES_S, HOUR_S, NO_SNMP, Better, Kpi, Mark, Rule, Threshold, Words
+from kpi.entry import (
+    AUTH,
+    DAY_S,
+    FIVE_MINUTES_S,
+    HOUR_S,
+    NO_SNMP,
+    Better,
+    Kpi,
+    Mark,
+    OnPage,
+    Part,
+    Rule,
+    Threshold,
+    Words,
+)
 from kpi.model import NullReason
 
 __all__ = ["FABRIC_ENTRIES"]
@@ -21,6 +35,17 @@ def _stability(kpi: str, title: Words, formula: str, says: Words, source: str) -
         ),
         merge="sums of seconds a session",
         source=source,
+        page=OnPage(
+            says=Words(
+                "{who} lost touch with another router for a while: connections through it were cut.",
+                "Per un po' {who} ha perso il contatto con un altro router: le connessioni sono cadute.",
+            ),
+            rank=12,
+            problem=Words(
+                "{who} has lost touch with another router: connections through it may fail.",
+                "{who} ha perso il contatto con un altro router: alcune connessioni possono non funzionare.",
+            ),
+        ),
         better=Better.HIGH,
         thresholds=(Threshold(100, 99.9, Mark.DEFAULT),),
         rule=Rule.RATIO,
@@ -45,6 +70,13 @@ def _resets(kpi: str, title: Words, formula: str, says: Words, source: str) -> K
         ),
         merge="sums a session",
         source=source,
+        page=OnPage(
+            says=Words(
+                "{who} lost touch with another router in the last day.",
+                "Nell'ultimo giorno {who} ha perso il contatto con un altro router.",
+            ),
+            rank=47,
+        ),
         better=Better.LOW,
         thresholds=(Threshold(0, 1, Mark.DEFAULT),),
         status_window_s=DAY_S,
@@ -73,6 +105,13 @@ FABRIC_ENTRIES = (
         ),
         merge="the worse verdict on each port",
         source="RFC 3635 dot3StatsDuplexStatus, dot3StatsLateCollisions, FCS and alignment errors [V]; thresholds [D]",
+        page=OnPage(
+            says=Words(
+                "A cable of {who} works only slowly: its two ends are set differently.",
+                "Un cavo di {who} va a rilento: le due estremità sono impostate in modo diverso.",
+            ),
+            rank=42,
+        ),
         better=Better.LOW,
         thresholds=(Threshold(0, 1, Mark.DEFAULT),),
         status_on="grade",
@@ -105,6 +144,14 @@ FABRIC_ENTRIES = (
         ),
         merge="sums",
         source="RFC 4188 dot1dStpTopChanges, dot1dStpTimeSinceTopologyChange, dot1dStpDesignatedRoot; thresholds [D]",
+        page=OnPage(
+            says=Words(
+                "The paths between the switches keep changing: look for a loose link or a switch that was added.",
+                "I percorsi tra gli switch cambiano di continuo: cercare un collegamento instabile o un nuovo switch.",
+            ),
+            rank=45,
+            tile=Part.NETWORK,
+        ),
         better=Better.LOW,
         thresholds=(Threshold(2, 10, Mark.DEFAULT),),
         status_on="weight",
@@ -135,6 +182,13 @@ FABRIC_ENTRIES = (
         ),
         merge="sums",
         source="802.1AB lldpRemTable; ANSI/TIA-1057 for what an end station is [K]; thresholds [D], on infrastructure",
+        page=OnPage(
+            says=Words(
+                "Devices that are connected to {who} came and went: check their cables and their power.",
+                "Apparati collegati a {who} sono spariti o comparsi: controllarne i cavi e l'alimentazione.",
+            ),
+            rank=46,
+        ),
         better=Better.LOW,
         thresholds=(Threshold(0, 2, Mark.DEFAULT),),
         status_on="infrastructure",

@@ -1,6 +1,20 @@
 """The catalogue's entries about what networks stand on: power, cooling, resources, ports."""
 
-from kpi.entry import AUTH, DAY_S, HOUR_S, NO_SNMP, THIRTY_DAYS_S, Better, Kpi, Mark, Threshold, Words
+from kpi.entry import (
+    AUTH,
+    DAY_S,
+    HOUR_S,
+    NO_SNMP,
+    THIRTY_DAYS_S,
+    Better,
+    Kpi,
+    Mark,
+    NotOnPage,
+    OnPage,
+    Part,
+    Threshold,
+    Words,
+)
 from kpi.model import NullReason
 
 __all__ = ["GEAR_ENTRIES"]
@@ -28,6 +42,7 @@ GEAR_ENTRIES = (
         ),
         merge="sum",
         source="RFC 1628 upsInputLineBads [V]",
+        page=NotOnPage("The time on battery that comes with a power failure speaks for it."),
         parts=("planned", "worst"),
         nulls={
             **_NULLS,
@@ -54,6 +69,14 @@ GEAR_ENTRIES = (
         ),
         merge="sum",
         source="RFC 1628 upsSecondsOnBattery, upsOutputSource [V]; thresholds [D]",
+        page=OnPage(
+            says=Words(
+                "The mains power failed lately: {who} had to run on its battery.",
+                "Di recente è mancata la corrente: {who} ha funzionato a batteria.",
+            ),
+            rank=15,
+            tile=Part.POWER,
+        ),
         better=Better.LOW,
         thresholds=(Threshold(0, 299, Mark.DEFAULT),),
         status_window_s=DAY_S,
@@ -77,6 +100,15 @@ GEAR_ENTRIES = (
         ),
         merge="min",
         source="RFC 1628 upsEstimatedMinutesRemaining, upsBatteryStatus, upsOutputPercentLoad [V]; thresholds [D]",
+        page=OnPage(
+            says=Words("If the mains power fails, {who} will not last long.", "Se manca la corrente, {who} dura poco."),
+            rank=60,
+            tile=Part.POWER,
+            now=Words(
+                "If the mains power fails, {who} will last only about {n} min.",
+                "Se manca la corrente, {who} dura solo circa {n} min.",
+            ),
+        ),
         better=Better.HIGH,
         thresholds=(Threshold(15, 5, Mark.DEFAULT),),
         status_window_s=HOUR_S,
@@ -100,6 +132,13 @@ GEAR_ENTRIES = (
         ),
         merge="sums of W times time",
         source="RFC 3621 pethMainPsePower, pethMainPseConsumptionPower [V]; thresholds [D]",
+        page=OnPage(
+            says=Words(
+                "{who} can hardly power one more device (PoE).",
+                "{who} non può quasi più alimentare altri apparecchi (PoE).",
+            ),
+            rank=66,
+        ),
         better=Better.HIGH,
         thresholds=(Threshold(20, 10, Mark.DEFAULT),),
         status_window_s=HOUR_S,
@@ -130,6 +169,18 @@ GEAR_ENTRIES = (
         merge="min",
         source="RFC 3433 entPhySensor; ASHRAE inlet 18-27 °C [V], A1 15-32 °C [K]: 5 and 0 degrees below 32; "
         "the same for limits of the device [D]",
+        page=OnPage(
+            says=Words(
+                "{who} is getting too warm: see that its fans turn and that air gets in and out.",
+                "{who} si sta scaldando troppo: verificare che le ventole girino e che l'aria circoli.",
+            ),
+            rank=10,
+            problem=Words(
+                "{who} is too hot, or one of its fans stands still: it may switch off or be damaged.",
+                "{who}: temperatura troppo alta o ventola ferma. Rischia di spegnersi o di guastarsi.",
+            ),
+            word=Words("Too warm", "Troppo caldo"),
+        ),
         better=Better.HIGH,
         thresholds=(Threshold(5, 0, Mark.KNOWN),),
         status_window_s=HOUR_S,
@@ -159,6 +210,13 @@ GEAR_ENTRIES = (
         ),
         merge="sum of percent times time, time, max",
         source="RFC 2790 hrProcessorLoad, hrStorageUsed, hrStorageSize [V]; thresholds [D]",
+        page=OnPage(
+            says=Words(
+                "{who} has little room left: its processor, its memory or its disk is nearly full.",
+                "{who} è quasi al limite: processore, memoria o disco sono quasi pieni.",
+            ),
+            rank=65,
+        ),
         better=Better.LOW,
         thresholds=(Threshold(70, 90, Mark.DEFAULT),),
         status_window_s=HOUR_S,
@@ -181,6 +239,9 @@ GEAR_ENTRIES = (
         ),
         merge="ports, each up at some time",
         source="RFC 2863 ifOperStatus, ifType; thresholds [D]",
+        page=NotOnPage(
+            "Free sockets are a matter of planning: nothing works worse for it. It stands on the switch's own page."
+        ),
         better=Better.LOW,
         thresholds=(Threshold(80, 95, Mark.DEFAULT),),
         status_window_s=THIRTY_DAYS_S,

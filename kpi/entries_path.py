@@ -8,12 +8,14 @@ from kpi.entry import (
     Better,
     Kpi,
     Mark,
+    NotOnPage,
+    OnPage,
     Rule,
     Scope,
     Threshold,
     Words,
 )
-from kpi.model import NullReason
+from kpi.model import NullReason, Status
 
 __all__ = ["PATH_ENTRIES"]
 
@@ -41,6 +43,16 @@ PATH_ENTRIES = (
         ),
         merge="sketch, min, max",
         source="RFC 2681 [V]; thresholds: LAN [D], WAN twice Y.1541 class 0 IPTD [K]",
+        page=OnPage(
+            says=Words(
+                "{who} is slow: answers take longer than they should.",
+                "{who} va a rilento: le risposte tardano più del dovuto.",
+            ),
+            rank=21,
+            word=Words("Slow", "Rallentamenti"),
+            device_from=Status.BAD,
+            endpoints=False,
+        ),
         better=Better.LOW,
         thresholds=(
             Threshold(5, 20, Mark.DEFAULT, Scope.LAN),
@@ -75,6 +87,16 @@ PATH_ENTRIES = (
         ),
         merge="sums; longest run over the seam",
         source="RFC 6673 round trip [V]; thresholds: Y.1541 IPLR 10^-3 [K], Cisco voice 1 % [V]",
+        page=OnPage(
+            says=Words(
+                "{who} loses packets: calls and video may stutter.",
+                "{who} perde pacchetti: chiamate e video possono andare a scatti.",
+            ),
+            rank=20,
+            word=Words("Losses", "Perdite"),
+            device_from=Status.BAD,
+            endpoints=False,
+        ),
         better=Better.LOW,
         thresholds=(Threshold(0.1, 1, Mark.KNOWN),),
         rule=Rule.RATIO,
@@ -108,6 +130,16 @@ PATH_ENTRIES = (
         ),
         merge="PDV from the merged sketch; sum |D| and its count; J is never merged",
         source="RFC 3550 [V], RFC 3393, RFC 5481 [K]; thresholds: Y.1541 IPDV 50 ms [K]",
+        page=OnPage(
+            says=Words(
+                "{who} answers unevenly: voices may break up in calls.",
+                "{who} risponde in modo irregolare: nelle chiamate la voce può andare a scatti.",
+            ),
+            rank=22,
+            word=Words("Uneven", "Irregolare"),
+            device_from=Status.BAD,
+            endpoints=False,
+        ),
         better=Better.LOW,
         thresholds=(Threshold(30, 50, Mark.KNOWN),),
         status_window_s=HOUR_S,
@@ -138,6 +170,10 @@ PATH_ENTRIES = (
         ),
         merge="sums of seconds",
         source="IEC 60050-192, A = MUT / (MUT + MDT) [V]; thresholds [D, contract]",
+        page=NotOnPage(
+            "What is down is said by its incident, what was down stands in the ribbon and in the list: a share of "
+            "thirty days would keep one outage in the sentence for a month."
+        ),
         better=Better.HIGH,
         thresholds=_UPTIME,
         rule=Rule.RATIO,
@@ -171,6 +207,7 @@ PATH_ENTRIES = (
         ),
         merge="sums of seconds",
         source="IEC 60050-192 [V]; thresholds [D, contract]",
+        page=NotOnPage("As availability: the site's outages are said while they last, and listed afterwards."),
         better=Better.HIGH,
         thresholds=_UPTIME,
         rule=Rule.RATIO,
@@ -209,6 +246,15 @@ PATH_ENTRIES = (
         ),
         merge="sums of seconds",
         source="KPI.md R3; thresholds [D]",
+        page=OnPage(
+            says=Words(
+                "Only part of the last hour was measured: nothing is known of the rest.",
+                "Nell'ultima ora è stata misurata solo una parte del tempo: del resto non si sa nulla.",
+            ),
+            rank=90,
+            no_tile="It is no part of the site that was measured too little, but the probe that measured it.",
+            device_from=None,
+        ),
         better=Better.HIGH,
         thresholds=(Threshold(99, 95, Mark.DEFAULT),),
         rule=Rule.RATIO,
@@ -239,6 +285,14 @@ PATH_ENTRIES = (
         ),
         merge="sums",
         source="RFC 3418 sysUpTime, RFC 2790 hrSystemUptime, RFC 3414 snmpEngineBoots; thresholds [D]",
+        page=OnPage(
+            says=Words(
+                "{who} restarted without anybody having planned it: check its power supply.",
+                "Riavvio imprevisto di {who}: controllare l'alimentazione.",
+            ),
+            rank=50,
+            endpoints=False,
+        ),
         better=Better.LOW,
         thresholds=(Threshold(0, 1, Mark.DEFAULT),),
         status_window_s=THIRTY_DAYS_S,

@@ -9,6 +9,8 @@ from kpi.entry import (
     Better,
     Kpi,
     Mark,
+    NotOnPage,
+    OnPage,
     Rule,
     Threshold,
     Words,
@@ -55,12 +57,15 @@ def _rate(kpi: str, en: str, it: str, verb_en: str, verb_it: str) -> Kpi:
         ),
         merge="octets, seconds, max 5-min",
         source=_TRAFFIC_SOURCE,
+        page=NotOnPage(
+            "There is no good or bad in how much data passes; a link that is too full is said by if_util_pct."
+        ),
         parts=("max_bps", "octets", "seconds", "gap_octets", "gap_s"),
         nulls=_NULLS,
     )
 
 
-def _share(what: str, *, title: Words, says: Words, do: Words, threshold: Threshold) -> Kpi:
+def _share(what: str, *, title: Words, says: Words, do: Words, page: OnPage, threshold: Threshold) -> Kpi:
     """``what``, "errors" or "discards", as a share of all packets."""
     one = what.removesuffix("s")
     return Kpi(
@@ -72,6 +77,7 @@ def _share(what: str, *, title: Words, says: Words, do: Words, threshold: Thresh
         do=do,
         merge=f"sums of packets and {what}",
         source=f"RFC 2863 ifIn{what.title()}, ifOut{what.title()}, packet counters [V]; thresholds [D]",
+        page=page,
         better=Better.LOW,
         thresholds=(threshold,),
         rule=Rule.RATIO,
@@ -101,6 +107,17 @@ PORT_ENTRIES = (
         ),
         merge="octets and capacity over intervals of known speed; 5-min bins",
         source="RFC 2863 ifHighSpeed, ifSpeed; thresholds [D]",
+        page=OnPage(
+            says=Words(
+                "Port {port} of {who} was nearly full: what passes it may be slow.",
+                "La porta {port} di {who} è stata quasi satura: ciò che vi passa può rallentare.",
+            ),
+            rank=44,
+            now=Words(
+                "Port {port} of {who} is nearly full ({n} %): what passes it may be slow.",
+                "La porta {port} di {who} è quasi satura ({n} %): ciò che vi passa può rallentare.",
+            ),
+        ),
         better=Better.LOW,
         thresholds=(Threshold(70, 90, Mark.DEFAULT),),
         status_on="p95_pct",
@@ -135,6 +152,7 @@ PORT_ENTRIES = (
         ),
         merge="keep bins; sum bins across links before ranking",
         source="burstable-billing practice [V]",
+        page=NotOnPage("It is a figure for the bill of the line, without a limit of its own."),
         status_window_s=THIRTY_DAYS_S,
         parts=("in_bps", "out_bps"),
         nulls=_NULLS,
@@ -151,6 +169,13 @@ PORT_ENTRIES = (
             "Change the cable, clean or change the optic, and see that both ends agree on speed and duplex.",
             "Cambiare il cavo, pulire o sostituire l'ottica e verificare che velocità e duplex coincidano ai due capi.",
         ),
+        page=OnPage(
+            says=Words(
+                "Port {port} of {who} gets damaged packets: check its cable.",
+                "La porta {port} di {who} riceve pacchetti danneggiati: controllare il cavo.",
+            ),
+            rank=41,
+        ),
         threshold=Threshold(0.01, 0.1, Mark.DEFAULT),
     ),
     _share(
@@ -165,6 +190,13 @@ PORT_ENTRIES = (
             "important traffic priority, or the port more speed.",
             "La porta a tratti è troppo piena: guardarne l'uso e dove un collegamento veloce sbocca in uno lento. Dare "
             "la precedenza al traffico importante o più velocità alla porta.",
+        ),
+        page=OnPage(
+            says=Words(
+                "Port {port} of {who} is too full at times and drops packets.",
+                "La porta {port} di {who} a tratti è troppo piena e scarta pacchetti.",
+            ),
+            rank=43,
         ),
         threshold=Threshold(0.1, 1, Mark.DEFAULT),
     ),
@@ -186,6 +218,13 @@ PORT_ENTRIES = (
         ),
         merge="sums; figures of merit at equal time add",
         source="RFC 2863 ifOperStatus, ifLastChange; RFC 2439 figure of merit [V]; thresholds [D]",
+        page=OnPage(
+            says=Words(
+                "A link of {who} went down and came back: check its cable.",
+                "Un collegamento di {who} è caduto e poi tornato: controllare il cavo.",
+            ),
+            rank=40,
+        ),
         better=Better.LOW,
         thresholds=(Threshold(0, 3, Mark.DEFAULT),),
         status_window_s=DAY_S,

@@ -1,6 +1,6 @@
 """The catalogue's entries about wireless networks and fixed radio links."""
 
-from kpi.entry import AUTH, HOUR_S, NO_SNMP, Better, Kpi, Mark, Rule, Threshold, Words
+from kpi.entry import AUTH, HOUR_S, NO_SNMP, Better, Kpi, Mark, OnPage, Part, Rule, Threshold, Words
 from kpi.model import NullReason
 
 __all__ = ["WIRELESS_ENTRIES"]
@@ -31,6 +31,18 @@ WIRELESS_ENTRIES = (
         ),
         merge="sum of count times time, time, max",
         source="vendor MIBs; thresholds a radio [D]",
+        page=OnPage(
+            says=Words(
+                "Wi-Fi may be slow{at}: too many devices share one radio.",
+                "Il Wi-Fi può essere lento{at}: troppi dispositivi condividono la stessa radio.",
+            ),
+            rank=32,
+            tile=Part.WIFI,
+            now=Words(
+                "Wi-Fi may be slow{at}: {n} devices share one radio.",
+                "Il Wi-Fi può essere lento{at}: {n} dispositivi condividono la stessa radio.",
+            ),
+        ),
         better=Better.LOW,
         thresholds=(Threshold(25, 50, Mark.DEFAULT),),
         status_on="busiest",
@@ -55,6 +67,13 @@ WIRELESS_ENTRIES = (
         ),
         merge="sketch of -dBm; weak readings",
         source="vendor MIBs; Cisco cell edge -67 dBm [V]",
+        page=OnPage(
+            says=Words(
+                "Wi-Fi reaches many devices only weakly{at}.", "Il Wi-Fi arriva debole a molti dispositivi{at}."
+            ),
+            rank=33,
+            tile=Part.WIFI,
+        ),
         better=Better.HIGH,
         thresholds=(Threshold(-67, -75, Mark.VERIFIED),),
         status_window_s=HOUR_S,
@@ -78,6 +97,13 @@ WIRELESS_ENTRIES = (
         ),
         merge="sketch",
         source="vendor MIBs; Cisco 25 dB [V], 15 dB [D]",
+        page=OnPage(
+            says=Words(
+                "Wi-Fi is disturbed by noise{at}: it may be slow.", "Il Wi-Fi è disturbato{at}: può essere lento."
+            ),
+            rank=34,
+            tile=Part.WIFI,
+        ),
         better=Better.HIGH,
         thresholds=(Threshold(25, 15, Mark.VERIFIED),),
         status_window_s=HOUR_S,
@@ -101,6 +127,13 @@ WIRELESS_ENTRIES = (
         ),
         merge="readings and sum of differences a link",
         source="vendor MIBs; thresholds [D]",
+        page=OnPage(
+            says=Words(
+                "The radio link{at} is weaker than usual: see whether its antenna has moved.",
+                "Il ponte radio{at} è più debole del solito: verificare se l'antenna si è spostata.",
+            ),
+            rank=30,
+        ),
         better=Better.LOW,
         thresholds=(Threshold(3, 6, Mark.DEFAULT),),
         status_window_s=HOUR_S,
@@ -131,6 +164,14 @@ WIRELESS_ENTRIES = (
         ),
         merge="sum of percent times time, time",
         source="vendor MIBs; thresholds on the busiest radio's total use, Cisco 40 and 50 % [V]",
+        page=OnPage(
+            says=Words(
+                "Wi-Fi may be slow{at}: its channel is busy most of the time.",
+                "Il Wi-Fi può essere lento{at}: il suo canale è quasi sempre occupato.",
+            ),
+            rank=31,
+            tile=Part.WIFI,
+        ),
         better=Better.LOW,
         thresholds=(Threshold(40, 50, Mark.VERIFIED),),
         status_on="busiest_pct",
@@ -154,6 +195,14 @@ WIRELESS_ENTRIES = (
         ),
         merge="sum of dBm times time, time",
         source="vendor MIBs; thresholds on the noisiest radio: Cisco -92 dBm [V], -85 [D]",
+        page=OnPage(
+            says=Words(
+                "Something disturbs the radio{at}: Wi-Fi may be slow.",
+                "Qualcosa disturba le frequenze radio{at}: il Wi-Fi può essere lento.",
+            ),
+            rank=36,
+            tile=Part.WIFI,
+        ),
         better=Better.LOW,
         thresholds=(Threshold(-92, -85, Mark.VERIFIED),),
         status_on="worst_dbm",
@@ -180,6 +229,14 @@ WIRELESS_ENTRIES = (
         merge="sums of frames",
         source="IEEE802dot11-MIB dot11RetryCount, dot11TransmittedFrameCount, dot11FailedCount, dot11FCSErrorCount, "
         "dot11ReceivedFragmentCount; Cisco 20 % [V], 10 % [D]",
+        page=OnPage(
+            says=Words(
+                "Wi-Fi is unsteady{at}: much has to be sent more than once.",
+                "Il Wi-Fi è instabile{at}: molte trasmissioni vanno ripetute.",
+            ),
+            rank=35,
+            tile=Part.WIFI,
+        ),
         better=Better.LOW,
         thresholds=(Threshold(10, 20, Mark.VERIFIED),),
         rule=Rule.RATIO,
@@ -209,6 +266,14 @@ WIRELESS_ENTRIES = (
         ),
         merge="sums of count times time, time, min",
         source="vendor MIBs; thresholds [D]",
+        page=OnPage(
+            says=Words(
+                "Some Wi-Fi access points are not connected to their controller: there may be no Wi-Fi in places.",
+                "Alcuni access point Wi-Fi non sono collegati al loro controller: in certi punti il Wi-Fi può mancare.",
+            ),
+            rank=29,
+            tile=Part.WIFI,
+        ),
         better=Better.HIGH,
         thresholds=(Threshold(100, 90, Mark.DEFAULT),),
         status_window_s=HOUR_S,

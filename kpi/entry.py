@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from kpi.model import NullReason, Role
+from kpi.model import NullReason, Role, Status
 
 FIVE_MINUTES_S = 300
 HOUR_S = 3600
@@ -66,6 +66,49 @@ class Threshold:
     scope: Scope = Scope.ANY
 
 
+class Part(StrEnum):
+    """The few parts of a site that a person thinks in: the tiles of the first screen, in their order."""
+
+    INTERNET = "internet"
+    WIFI = "wifi"
+    NETWORK = "network"
+    SERVERS = "servers"
+    POWER = "power"
+
+
+@dataclass(frozen=True, slots=True)
+class OnPage:
+    """What the first screen does with a figure whose status is not good (kpi/findings.py)."""
+
+    says: Words
+    """The sentence. ``{who}`` is the device, or what the figure is of ("Internet", "The network"); ``{at}`` is
+    " at NAME", "" where no device stands out; ``{port}`` the port."""
+    rank: int
+    """Of several figures the one with the lowest rank speaks."""
+    tile: Part | None = None
+    """Where it shows; None: in the tile of the device whose figure it is."""
+    no_tile: str = ""
+    """Why it shows in no tile."""
+    now: Words | None = None
+    """Said in place of ``says`` where the present value itself is beyond its limit; ``{n}`` is that value."""
+    problem: Words | None = None
+    """Said in place of ``says`` where the present value is bad: that is a problem, and not only worth attention. None:
+    it is never more than worth attention."""
+    word: Words | None = None
+    """The tile's word, where "Attention" can be put better."""
+    device_from: Status | None = Status.WARN
+    """From which status on the figure of one device speaks; None: the site's figure alone does."""
+    endpoints: bool = True
+    """Whether the figure of something that people switch off (a printer, a camera) speaks as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotOnPage:
+    """The first screen says nothing of the figure, whatever it is."""
+
+    because: str
+
+
 @dataclass(frozen=True, slots=True)
 class Kpi:
     """One row of the catalogue."""
@@ -81,6 +124,8 @@ class Kpi:
     """What to do when it is not good."""
     merge: str
     source: str
+    page: OnPage | NotOnPage
+    """What the sentence and the tiles make of it."""
     better: Better | None = None
     """None where there is no good or bad in it."""
     thresholds: tuple[Threshold, ...] = ()

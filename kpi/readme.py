@@ -4,7 +4,8 @@ python -c "from kpi.readme import readme; print(readme(), end='')" > kpi/README.
 """
 
 from kpi.catalogue import CATALOGUE
-from kpi.entry import DAY_S, FIVE_MINUTES_S, HOUR_S, THIRTY_DAYS_S, Better, Kpi, Rule, Scope, Threshold
+from kpi.entry import DAY_S, FIVE_MINUTES_S, HOUR_S, THIRTY_DAYS_S, Better, Kpi, NotOnPage, Rule, Scope, Threshold
+from kpi.model import Status
 
 _HEAD = """\
 <!-- Generated from the catalogue; a test fails when it is stale. To write it anew:
@@ -32,6 +33,8 @@ Pure functions from measurements to figures: no clock, no store, no logging, the
 | `figures.py`, `gear_figures.py`, `status.py` | counts to figures; figures to good, attention, bad |
 | `gear_status.py` | readings of this moment judged one by one |
 | `sentence.py`, `sentence_gear.py`, `tiles.py` | what is said first, and the parts that a person thinks in |
+| `findings.py` | which figures are not good, and what is said of each |
+| `seen.py` | what is known of a site at one moment |
 | `summary.py`, `gear_site.py`, `port_summary.py` | all figures of a device, the site, the ports; their JSON |
 | `catalogue.py` | the one source of titles, sentences, units and thresholds (`entry.py`, `entries_*.py`) |
 
@@ -104,6 +107,18 @@ def _limit(kpi: Kpi, t: Threshold) -> str:
     return f"{_SCOPES[t.scope]}{near}{t.good:g} / {near}{t.warn:g} / {far}{t.warn:g} [{t.mark}]"
 
 
+def _page(kpi: Kpi) -> str:
+    rule = kpi.page
+    if isinstance(rule, NotOnPage):
+        return f"nothing. {rule.because}"
+    tile = f"no tile ({rule.no_tile[0].lower()}{rule.no_tile[1:].rstrip('.')})" if rule.no_tile else ""
+    if not tile:
+        tile = f"tile `{rule.tile}`" if rule.tile is not None else "tile of its device"
+    alone = {None: "the site's alone", Status.WARN: "one device's too", Status.BAD: "one device's where it is bad"}
+    said = " / ".join(f'"{words.en}"' for words in (rule.says, rule.now, rule.problem) if words is not None)
+    return f"{tile}; from attention on, {alone[rule.device_from]}: {said}"
+
+
 def _section(kpi: Kpi) -> str:
     lines = [
         f"### {kpi.id}: {kpi.title.en}",
@@ -121,6 +136,7 @@ def _section(kpi: Kpi) -> str:
         on = "the value" if kpi.status_on == "value" else f"`{kpi.status_on}`"
         least = f", from n = {kpi.min_n} on" if kpi.min_n else ""
         lines.append(f"- Status: {on} over {_WINDOWS[kpi.status_window_s]}, {_RULES[kpi.rule]}{least}: {_limits(kpi)}")
+    lines.append(f"- First screen: {_page(kpi)}")
     lines += [f"- Null, `{reason}`: {words.en}" for reason, words in kpi.nulls.items()]
     lines += ["", f"> **{kpi.title.it}.** {kpi.says.it} {kpi.do.it}", ""]
     return "\n".join(lines)

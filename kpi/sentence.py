@@ -1,22 +1,24 @@
 """The one sentence in large type: is it all right; if not, what, since when, and what it touches. By rules, from
 states, incidents and figures, in the two languages of the page; never a code.
 
-The rules stand in the order of what a person would want to hear first; the first that fits speaks, and says how much
-else there is.
+The rules stand in the order of what a person would want to hear first. What a problem is comes before what is only
+worth attention; figures speak by the rules that stand in the catalogue.
 """
 
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kpi.entry import Words
+from kpi.findings import findings
 from kpi.model import Role, State
-from kpi.sentence_gear import battery_weak, power_failed, wifi_troubled
-from kpi.tiles import MAY_SLEEP, Read, Seen, Tone, slow
+from kpi.seen import MAY_SLEEP, Read, Seen, Tone, plain_name
+from kpi.sentence_gear import power_failed
 
 DEVICE_DOWN, OWN_LINK, OWN_FAULT = "device.down", "probe.link", "probe.fault"
 """Kinds of incidents that have a sentence of their own."""
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+MEASURED = "monitoring_coverage_pct"
+STARTING = "starting"
+"""The reason of a device that was not measured yet."""
 _OTHER_PORT = "un'altra"
 _INFRASTRUCTURE = frozenset({Role.ROUTER, Role.SWITCH, Role.CONTROLLER, Role.ACCESS_POINT})
 
@@ -58,25 +60,10 @@ class Sentence:
 
 
 def sentence(known: Known) -> Sentence:
-    """The sentence for what is known now."""
-    for rule in _RULES:
-        found = rule(known)
-        if found is not None:
-            return found
-    return Sentence(Tone.GOOD, Words("Everything works.", "Funziona tutto."))
-
-
-def plain_name(name: str) -> str:
-    """A name as it may stand within a sentence: what would turn the writing direction of the rest is taken out, and a
-    name that is written from right to left is set apart (UAX #9, FSI and PDI)."""
-    bare = bare_name(name)
-    turned = any(unicodedata.bidirectional(c) in {"R", "AL", "AN"} for c in bare)
-    return f"\u2068{bare}\u2069" if turned else bare
-
-
-def bare_name(name: str) -> str:
-    """A name without the characters that turn the writing direction round ("gnp.exe" would read "exe.png")."""
-    return "".join(c for c in name if c not in _BIDI)
+    """The sentence for what is known now: the first that is a problem, else the first that there is."""
+    found = [said for said in (rule(known) for rule in _RULES) if said is not None]
+    problem = next((said for said in found if said.tone is Tone.PROBLEM), None)
+    return problem or next(iter(found), Sentence(Tone.GOOD, Words("Everything works.", "Funziona tutto.")))
 
 
 def _nothing_yet(known: Known) -> Sentence | None:
@@ -85,7 +72,7 @@ def _nothing_yet(known: Known) -> Sentence | None:
             Tone.NONE,
             Words("Nothing is watched yet: no device is set up.", "Non c'è ancora nessun dispositivo da controllare."),
         )
-    if all(d.state is State.UNKNOWN and d.reason == "starting" for d in known.devices):
+    if all(d.state is State.UNKNOWN and d.reason == STARTING for d in known.devices):
         return Sentence(
             Tone.NONE,
             Words("No information yet: measuring has just begun.", "Ancora nessun dato: la misura comincia ora."),
@@ -108,22 +95,12 @@ def _own_link(known: Known) -> Sentence | None:
 
 def _power_failed(known: Known) -> Sentence | None:
     """Before everything that is down: what has no battery of its own is down because of it."""
-    found = power_failed(known.devices, plain_name)
+    found = power_failed(known.devices)
     if found is None:
         return None
     says, empty = found
     others = len(_down(known, lambda d: d.role is not Role.INTERNET))
     return Sentence(Tone.PROBLEM if empty or others else Tone.ATTENTION, _also(says, others))
-
-
-def _battery_weak(known: Known) -> Sentence | None:
-    says = battery_weak(known.devices, known.figures, plain_name)
-    return Sentence(Tone.ATTENTION, says) if says is not None else None
-
-
-def _wifi(known: Known) -> Sentence | None:
-    says = wifi_troubled(known.devices, known.figures, plain_name)
-    return Sentence(Tone.ATTENTION, says) if says is not None else None
 
 
 def _own_fault(known: Known) -> Sentence | None:
@@ -223,27 +200,16 @@ def _flaps(known: Known) -> Sentence | None:
     return Sentence(Tone.ATTENTION, says)
 
 
-def _slowness(known: Known) -> Sentence | None:
-    for scope, where in (("wan", Words("Internet", "Internet")), ("lan", Words("The network", "La rete"))):
-        figure = slow(known.figures, scope)
-        if figure is None:
-            continue
-        if figure.kpi.startswith("loss_ratio"):
-            return Sentence(
-                Tone.ATTENTION,
-                Words(
-                    f"{where.en} loses packets: calls and video may stutter.",
-                    f"{where.it} perde pacchetti: chiamate e video possono andare a scatti.",
-                ),
-            )
-        return Sentence(
-            Tone.ATTENTION,
-            Words(
-                f"{where.en} is slow: answers take longer than they should.",
-                f"{where.it} va a rilento: le risposte tardano più del dovuto.",
-            ),
-        )
-    return None
+def _figures(known: Known) -> Sentence | None:
+    """The worst of the figures that are not as they should be (kpi/findings.py)."""
+    found = [f for f in findings(known.devices, known.figures) if f.kpi != MEASURED]
+    return Sentence(found[0].tone, found[0].says) if found else None
+
+
+def _little_measured(known: Known) -> Sentence | None:
+    """After whatever is not known now: that is said by its devices."""
+    found = [f for f in findings(known.devices, known.figures) if f.kpi == MEASURED]
+    return Sentence(found[0].tone, found[0].says) if found else None
 
 
 def _one_outside_down(known: Known) -> Sentence | None:
@@ -262,23 +228,36 @@ def _one_outside_down(known: Known) -> Sentence | None:
     )
 
 
-def _maintained(known: Known) -> Sentence | None:
-    planned = [d.id for d in known.devices if d.state is State.MAINTENANCE]
-    if not planned:
-        return None
-    n = _devices(planned)
-    return Sentence(
-        Tone.MAINTENANCE, Words(f"Planned work is going on with {n.en}.", f"Sono in corso lavori previsti su {n.it}.")
-    )
-
-
 def _not_known(known: Known) -> Sentence | None:
-    unknown = [d.id for d in known.devices if d.state is State.UNKNOWN and d.reason != "starting"]
+    unknown = [d.id for d in known.devices if d.state is State.UNKNOWN]
     if not unknown:
         return None
-    if len(unknown) == len(known.devices):
+    planned = [d.id for d in known.devices if d.state is State.MAINTENANCE]
+    n, of = len(unknown), len(known.devices)
+    if n == of:
         return Sentence(
             Tone.NONE, Words("There is no information about any device.", "Non si sa nulla dei dispositivi.")
+        )
+    if all(d.reason == STARTING for d in known.devices if d.state is State.UNKNOWN):
+        has, is_ = ("has", "è stato ancora misurato") if n == 1 else ("have", "sono stati ancora misurati")
+        return Sentence(
+            Tone.NONE,
+            Words(
+                f"Measuring has just begun: {n} of {of} devices {has} not been measured yet.",
+                f"La misura è appena iniziata: {n} dispositivi su {of} non {is_}."
+                if n > 1
+                else f"La misura è appena iniziata: 1 dispositivo su {of} non {is_}.",
+            ),
+        )
+    if planned:
+        return Sentence(
+            Tone.NONE,
+            Words(
+                f"There is no information about {_devices(unknown).en}; planned work is going on with "
+                f"{_devices(planned).en}.",
+                f"Non ci sono informazioni su {_devices(unknown).it}; sono in corso lavori programmati su "
+                f"{_devices(planned).it}.",
+            ),
         )
     return Sentence(
         Tone.NONE,
@@ -286,6 +265,17 @@ def _not_known(known: Known) -> Sentence | None:
             f"There is no information about {_devices(unknown).en}; the others work.",
             f"Non ci sono informazioni su {_devices(unknown).it}; gli altri funzionano.",
         ),
+    )
+
+
+def _maintained(known: Known) -> Sentence | None:
+    planned = [d.id for d in known.devices if d.state is State.MAINTENANCE]
+    if not planned:
+        return None
+    n = _devices(planned)
+    return Sentence(
+        Tone.MAINTENANCE,
+        Words(f"Planned work is going on with {n.en}.", f"Sono in corso lavori programmati su {n.it}."),
     )
 
 
@@ -298,12 +288,11 @@ _RULES: tuple[Callable[[Known], Sentence | None], ...] = (
     _devices_down,
     _own_fault,
     _flaps,
-    _slowness,
-    _wifi,
-    _battery_weak,
+    _figures,
     _one_outside_down,
-    _maintained,
     _not_known,
+    _little_measured,
+    _maintained,
 )
 
 

@@ -14,7 +14,7 @@ from collectors.clock import ClockTrust
 from kpi.catalogue import entry_of
 from kpi.entry import Scope, scope_of
 from kpi.model import NullReason, Role, Status
-from kpi.sentence import bare_name
+from kpi.seen import bare_name
 
 _STATUS_TONES = {"good": "good", "warn": "attention", "bad": "problem", "none": ""}
 

@@ -12,7 +12,7 @@ from agent.page.gear_words import JUDGED, LABELS, NAMES, STATUS, TEXT, YES_NO
 from agent.page.say import DASH, NB, Say
 from kpi.gear import Kind
 from kpi.model import Status
-from kpi.sentence import bare_name
+from kpi.seen import bare_name
 
 MOST_SHOWN = 12
 """More of them are behind a tap, the worst and the fullest first."""

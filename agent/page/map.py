@@ -13,8 +13,7 @@ from agent.page.now import TONES
 from agent.page.say import Say
 from agent.page.words import STATES
 from kpi.model import Role
-from kpi.sentence import bare_name
-from kpi.tiles import Tone
+from kpi.seen import Tone, bare_name
 
 INDENT, LINE, CAPTION, SPACE = 1.5, 1.4, 1.2, 0.6
 """In rem: a level; a line of a name, of the words under it; what stands between two devices."""

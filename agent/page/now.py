@@ -11,9 +11,11 @@ from agent.history_view import DevicePast, Overview
 from agent.live import DeviceNow, FigureNow, FlappingNow, IncidentNow, SiteNow
 from agent.page.say import DAY, Say, since_words
 from agent.page.words import REASONS, ROLES, STATES
+from kpi.entry import Part
 from kpi.model import Role, State, Status
-from kpi.sentence import DEVICE_DOWN, OWN_FAULT, OWN_LINK, Flapping, Known, Trouble, bare_name, plain_name, sentence
-from kpi.tiles import PART_NAMES, Gear, Part, Read, Seen, Tile, Tone, on_battery, tiles
+from kpi.seen import Gear, Read, Seen, Tone, bare_name, on_battery, plain_name
+from kpi.sentence import DEVICE_DOWN, OWN_FAULT, OWN_LINK, Flapping, Known, Trouble, sentence
+from kpi.tiles import PART_NAMES, Tile, tiles
 
 TONES = {"up": Tone.GOOD, "down": Tone.PROBLEM, "unknown": Tone.NONE, "maintenance": Tone.MAINTENANCE}
 _RANKS = {"down": 0, "unknown": 1, "maintenance": 2, "up": 3}

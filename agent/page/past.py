@@ -12,9 +12,10 @@ from agent.page.say import DASH, HOUR, MINUTE, NB, Say
 from agent.page.words import STATES
 from agent.store.model import FIVE_MINUTES
 from kpi.catalogue import CATALOGUE
-from kpi.entry import Scope
+from kpi.entry import Part, Scope
+from kpi.seen import Tone
 from kpi.sketch import Sketch
-from kpi.tiles import PART_NAMES, Part, Tone
+from kpi.tiles import PART_NAMES
 
 FEWEST_AMOUNTS = 2
 """Fewer windows are no line yet: until then the tile shows response times."""

@@ -6,7 +6,7 @@ from agent.live_radio import NetworkNow, RadioInterfaceNow, RadioNow
 from agent.page.say import DASH, NB, Say
 from collectors.radio.child import Trouble
 from kpi.entry import Words
-from kpi.sentence import bare_name
+from kpi.seen import bare_name
 
 MOST_NETWORKS = 20
 """The strongest; more help nobody who looks for a free channel."""

@@ -12,9 +12,9 @@ from agent.page.say import Say
 from agent.store.model import WindowRow
 from agent.windows import GEAR
 from kpi.entities import SITE
+from kpi.entry import Part
 from kpi.gear_counts import GearCounts, Level
 from kpi.model import Role
-from kpi.tiles import Part
 
 T = 1_700_006_400
 EN, IT = (Say(language, ZoneInfo("Europe/Rome")) for language in ("en", "it"))

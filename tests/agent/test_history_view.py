@@ -12,8 +12,9 @@ from agent.site import SitePlan, Watchable
 from agent.store.model import StateRow, WindowRow
 from agent.windows import ECHO
 from kpi.echo import EchoAccumulator
+from kpi.entry import Part
 from kpi.model import Device, Metric, Outcome, Role, Sample
-from kpi.tiles import Part, Tone
+from kpi.seen import Tone
 from tests.doubles import ManualClock
 
 T = 1_700_000_400  # a whole five minutes, 23:20:00 in Rome

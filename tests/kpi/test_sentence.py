@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import pytest
 
 from kpi.entities import PROBE
-from kpi.entry import Words
+from kpi.entry import Part, Words
 from kpi.model import Role, State, Status
-from kpi.sentence import Flapping, Known, Trouble, plain_name, sentence
-from kpi.tiles import Part, Read, Seen, Tone, tiles
+from kpi.seen import Read, Seen, Tone, plain_name
+from kpi.sentence import Flapping, Known, Trouble, sentence
+from kpi.tiles import tiles
 
 SINCE = Words("since 10:42 (14 min)", "dalle 10:42 (14 min)")
 NAMES = {
@@ -158,7 +159,7 @@ SCENES: dict[str, tuple[tuple[Tone, str, str], tuple[Tone, str, str]]] = {
         (
             Tone.MAINTENANCE,
             "Planned work is going on with 1 device.",
-            "Sono in corso lavori previsti su 1 dispositivo.",
+            "Sono in corso lavori programmati su 1 dispositivo.",
         ),
     ),
     "some not known": (

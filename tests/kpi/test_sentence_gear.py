@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from kpi.entry import Words
+from kpi.entry import Part, Words
 from kpi.model import Role, State, Status
+from kpi.seen import Gear, Read, Seen, Tone
 from kpi.sentence import Known, sentence
-from kpi.tiles import Gear, Part, Read, Seen, Tile, Tone, tiles
+from kpi.tiles import Tile, tiles
 
 SINCE = Words("since 10:42 (14 min)", "dalle 10:42 (14 min)")
 SUPPLY = Gear(battery=True, on_battery=False, runtime_min=38.0, charge_pct=100.0)
@@ -97,8 +98,11 @@ def test_a_power_failure_is_said_before_what_it_takes_with_it() -> None:
 def test_a_weak_battery_is_said_while_everything_works() -> None:
     figure = Read("ups_runtime_min", 4.2, Status.BAD, {"worst_min": 4.2}, "UPS")
     devices = [device(Role.UPS, SUPPLY, "UPS")]
-    assert said(devices, figure)[1] == "Everything works, but without mains UPS would last only about 4 min."
-    assert said(devices, replace(figure, worst="gone"))[1] == "The battery would not last long without mains."
+    assert said(devices, figure)[1] == "If the mains power fails, UPS will last only about 4 min."
+    assert (
+        said(devices, replace(figure, worst="gone"))[1]
+        == "If the mains power fails, a device will last only about 4 min."
+    )
     assert tile(Part.POWER, devices, figure).tone is Tone.ATTENTION
     assert said(devices, replace(figure, status=Status.GOOD))[1] == "Everything works."
 
@@ -107,7 +111,7 @@ def test_a_weak_battery_is_said_while_everything_works() -> None:
     ("kpi", "en", "it"),
     [
         ("wifi_clients", "Wi-Fi may be slow at AP hall: 31 devices share one radio.",
-         "Il Wi-Fi può essere lento presso AP hall: 31 dispositivi condividono una sola radio."),
+         "Il Wi-Fi può essere lento presso AP hall: 31 dispositivi condividono la stessa radio."),
         ("wifi_interference_pct", "Wi-Fi may be slow at AP hall: its channel is busy most of the time.",
          "Il Wi-Fi può essere lento presso AP hall: il suo canale è quasi sempre occupato."),
         ("wifi_signal_dbm", "Wi-Fi reaches many devices only weakly at AP hall.",

@@ -37,7 +37,8 @@ from agent.live import (
     TopologyNow,
 )
 from collectors.clock import SystemClock
-from kpi.tiles import Part, Tone
+from kpi.entry import Part
+from kpi.seen import Tone
 from tests.lab.daemon import free_port
 
 HOSTILE = '<img src=x onerror="document.title=1">\u202egnp.exe'

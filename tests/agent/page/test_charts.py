@@ -6,7 +6,8 @@ from agent.history_view import Overview, Point, Stretch
 from agent.page.charts import bars, spark
 from agent.page.past import tile_lines
 from agent.page.say import Say
-from kpi.tiles import Part, Tone
+from kpi.entry import Part
+from kpi.seen import Tone
 from tests.agent.page.test_say import ROME
 
 T = 1_767_870_000

@@ -19,8 +19,8 @@ from agent.live_gear import (
     ReadingNow,
     StpNow,
 )
+from kpi.entry import Part
 from kpi.gear import UNITS, Kind
-from kpi.tiles import Part
 from tests.agent.page.paint import first_paints_ms
 from tests.agent.page.served import DAY, HOSTILE, Served, Site, device, rfc3339
 from tests.agent.page.test_page import CONTRAST, PAINT_MS, PHONE, WIDE, fits, opened, text
