@@ -1,11 +1,9 @@
 """Agents that need longer than one poll to say who they are: what was learnt in one is the start of the next."""
 
-import asyncio
 from collections import Counter
 
 import pytest
 
-from collectors.clock import SystemClock
 from collectors.snmp.batch import FIRST_LIMIT
 from collectors.snmp.client import SnmpClient
 from collectors.snmp.collector import SnmpCollector
@@ -24,8 +22,10 @@ from tests.collectors.snmp_device.access_point import (
     access_point,
 )
 from tests.collectors.snmp_device.scripted import INT, OCTETS, TOO_BIG, ScriptedAgent, arcs, serving
+from tests.doubles import ManualClock
 
-ANSWER_S = 0.03
+ANSWER_S = 3.0
+"""By the collector's clock, which passes with each answer alone."""
 LOOKED_UP = f"{OWN}.50.1"
 NAMES = f"{OWN}.51.1"
 NAMED = Table(
@@ -36,28 +36,35 @@ NAMED = Table(
 )
 
 
-def slowly(agent: ScriptedAgent) -> None:
-    """Each answer takes ANSWER_S."""
-    reply = agent.reply
+class SlowClock(ManualClock):
+    """Time passes where the test says so."""
 
-    def later(data: bytes) -> None:
-        octets = reply(data)
-        if octets is not None:
-            asyncio.get_running_loop().call_later(ANSWER_S, send, octets)
+    def passes(self, seconds: float) -> None:
+        self._mono_ns += round(seconds * 1e9)
 
-    def send(octets: bytes) -> None:
-        if not agent.transport.is_closing():
-            agent.transport.sendto(octets, agent.last_from)
 
-    agent.reply = later  # type: ignore[method-assign]  # the answer is sent later
+def slowly(agent: ScriptedAgent) -> SlowClock:
+    """A clock by which each answer takes ANSWER_S, and so does each silence."""
+    clock = SlowClock()
+    agent.answered = agent.unheard = lambda _agent: clock.passes(ANSWER_S)
+    return clock
 
 
 async def polls(
-    client: SnmpClient, agent: ScriptedAgent, version: str, *, answers: int = 6, most: int = 60
+    client: SnmpClient,
+    agent: ScriptedAgent,
+    version: str,
+    clock: SlowClock,
+    *,
+    answers: int = 6,
+    timeout_s: float = 10.0,
+    most: int = 60,
 ) -> list[list[Sample]]:
     """Polls until the device's values are told, each with time for so many ``answers``."""
-    settings = DeviceSettings(Community(version, b"public"), agent.port, timeout_s=0.1, retries=0, counters_s=3600.0)
-    collector = SnmpCollector(client, SystemClock(), {"t": settings}, OneProfile(*TABLES))
+    settings = DeviceSettings(
+        Community(version, b"public"), agent.port, timeout_s=timeout_s, retries=0, counters_s=3600.0
+    )
+    collector = SnmpCollector(client, clock, {"t": settings}, OneProfile(*TABLES))
     target = Target("t", "dev", "snmp", "127.0.0.1", 1.0, answers * ANSWER_S)
     found: list[list[Sample]] = []
     while len(found) < most:
@@ -84,8 +91,7 @@ def many_names() -> ScriptedAgent:
 async def test_first_contact_goes_on_with_what_was_learnt(client: SnmpClient, version: str) -> None:
     agent = many_names() if version == "2c" else access_point()
     async with serving(agent):
-        slowly(agent)
-        said = await polls(client, agent, version)
+        said = await polls(client, agent, version, slowly(agent))
     assert len(said) > 2, "it took several polls"
     last = {sample.metric: sample.value for sample in said[-1]}
     assert last[Metric.INVENTORY] == Inventory("acme-ap", "Acme", "switch", "7.1", None)
@@ -106,8 +112,7 @@ async def test_what_an_agent_does_not_bear_is_remembered_too(client: SnmpClient)
     agent.most_varbinds, agent.swallows_over = 20, 30
     agent.set(f"{OWN}.8.1.0", OCTETS, b"")
     async with serving(agent):
-        slowly(agent)
-        said = await polls(client, agent, "2c", answers=9)
+        said = await polls(client, agent, "2c", slowly(agent), answers=9, timeout_s=0.3)
     assert len(said) > 2
     refused = Counter(tuple(one.oids) for one in agent.log if len(one.oids) > 20)
     assert max(refused.values(), default=0) <= 3, TOO_BIG
