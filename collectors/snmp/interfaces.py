@@ -121,7 +121,11 @@ def number(bind: VarBind | None) -> int | None:
 def unsigned(bind: VarBind | None) -> int | None:
     """As ``number``, for counters, gauges and ticks: 0 <= n < 2^64. A negative 32-bit value is one whose leading
     zero octet the agent forgot."""
-    found = number(bind)
+    return without_sign(number(bind))
+
+
+def without_sign(found: int | None) -> int | None:
+    """The number that ``unsigned`` makes of one that was read."""
     if found is None or 0 <= found < _LONG:
         return found
     return found + _WORD if -_WORD // 2 <= found < 0 else None

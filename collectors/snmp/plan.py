@@ -8,7 +8,17 @@ from typing import Any
 from collectors.snmp import ber
 from collectors.snmp.batch import Answer, Group
 from collectors.snmp.ber import Value, VarBind
-from collectors.snmp.interfaces import ADMIN_STATES, COLUMNS, OPER_STATES, STATIC, STATUS, Row, state, unsigned
+from collectors.snmp.interfaces import (
+    ADMIN_STATES,
+    COLUMNS,
+    OPER_STATES,
+    STATIC,
+    STATUS,
+    Row,
+    state,
+    unsigned,
+    without_sign,
+)
 from collectors.snmp.walk import instance
 from collectors.snmp.widths import (
     COUNTER_COLUMNS,
@@ -199,7 +209,7 @@ def read_plain_status(port: Port, values: list[Value], start: int, uptime: int |
     return PortStatus(
         ADMIN_STATES.get(values[start + admin]) if admin >= 0 else None,  # type: ignore[arg-type]
         OPER_STATES.get(values[start + oper]) if oper >= 0 else None,  # type: ignore[arg-type]
-        ticks if isinstance(ticks, int) else None,
+        without_sign(ticks) if isinstance(ticks, int) else None,
         uptime,
     )
 
