@@ -51,7 +51,7 @@ class Tally:
     octets: int = 0
     """Octets of the answers."""
     odd: Counter[str] = field(default_factory=Counter)
-    """Wrong answers by name: too_big, gen_err, not_increasing, endless, wrong_type, missing, unasked, ..."""
+    """Wrong answers by name: too_big, gen_err, not_increasing, repeated, endless, wrong_type, missing, unasked, ..."""
 
 
 Question = tuple[int | bytes, ...]

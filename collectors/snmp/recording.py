@@ -77,6 +77,7 @@ async def walk(contact: Contact, roots: Sequence[str], gaps: list[str]) -> Async
     steps, rows = _Steps(contact), 0
     for root in roots:
         prefix = oid.parse(root)
+        seen: set[bytes] = set()
         at: bytes | None = prefix
         while at is not None:
             try:
@@ -93,8 +94,8 @@ async def walk(contact: Contact, roots: Sequence[str], gaps: list[str]) -> Async
             before, inside = at, bool(found)
             for bind in found:
                 inside = bind.oid.startswith(prefix) and is_present(bind)
-                if inside and not _after(bind.oid, before):
-                    gaps.append(f"what lies between {oid.text(before)} and the end of {root}: its OIDs do not increase")
+                if inside and (bind.oid in seen or not _is_oid(bind.oid)):
+                    gaps.append(f"what lies between {oid.text(before)} and the end of {root}: its rows come again")
                     inside = False
                 if not inside:
                     break
@@ -102,6 +103,7 @@ async def walk(contact: Contact, roots: Sequence[str], gaps: list[str]) -> Async
                     gaps.append(f"all after {oid.text(before)}: {ROWS_MAX} values are enough")
                     return
                 before, rows = bind.oid, rows + 1
+                seen.add(bind.oid)
                 yield bind
             at = before if inside else None
 
@@ -160,9 +162,9 @@ class _Steps:
         return None
 
 
-def _after(name: bytes, other: bytes) -> bool:
+def _is_oid(name: bytes) -> bool:
     try:
-        return oid.after(name, other)
+        return bool(oid.subidentifiers(name))
     except DecodeError:
         return False
 

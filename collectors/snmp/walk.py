@@ -1,7 +1,9 @@
 """Walking the columns of a table: several columns a request, bounded in rows, and able to go on in the next poll.
 
-An agent is believed only so far: an OID that does not increase ends its column, and so does a column that has no end;
-rows that are no rows of the column are passed over. Whatever was cut is in ``Walk.cut`` with its reason.
+Agents give rows out of order, against RFC 3416 section 4.2.2 (orb-agent#590, node-net-snmp#61, puresnmp#94): a row
+that was not seen before is a row and is kept, and the disorder is counted. A row that comes again ends its column, for
+an agent that walks in circles never ends, and so does a column that has no end; rows that are no rows of the column are
+passed over. Whatever was cut is in ``Walk.cut`` with its reason.
 """
 
 from collections import deque
@@ -41,7 +43,12 @@ class _Cursor:
     name: str
     prefix: bytes
     at: bytes
+    """The row that came last; the next request asks for what follows it."""
+    highest: tuple[int, ...] = ()
+    """The arcs of the highest row so far: what comes after it was not seen before."""
     rows: int = 0
+    passed_over: set[bytes] = field(default_factory=set)
+    """What was no row of the column."""
 
 
 @dataclass(slots=True)
@@ -145,38 +152,56 @@ class Walk(Generic[K]):
         """
         asked = list(group)
         advanced: set[str] = set()
+        again: set[str] = set()
+        others: list[VarBind] = []
         for position, bind in enumerate(binds):
             cursor = asked[position % len(asked)]
-            if is_present(bind) and bind.oid.startswith(cursor.prefix) and cursor.name not in self.cut:
-                if self._keep(contact, cursor, bind):
+            if is_present(bind) and bind.oid.startswith(cursor.prefix):
+                (advanced if self._keep(contact, cursor, bind) else again).add(cursor.name)
+            elif is_present(bind):
+                others.append(bind)
+        for bind in others:
+            for cursor in asked:
+                if bind.oid.startswith(cursor.prefix) and self._keep(contact, cursor, bind, leads=False):
                     advanced.add(cursor.name)
-                else:
-                    contact.tally.odd["not_increasing"] += 1
-                    self.cut[cursor.name] = "not_increasing"
         for cursor in asked:
-            if cursor.name not in advanced and cursor.name not in self.cut:
-                for bind in binds:
-                    mine = is_present(bind) and bind.oid.startswith(cursor.prefix)
-                    if mine and self._keep(contact, cursor, bind):
-                        advanced.add(cursor.name)
-            if cursor.rows >= self.most:
-                contact.tally.odd["endless"] += 1
-                self.cut[cursor.name] = "endless"
+            if cursor.name in again - advanced:
+                self._cut(contact, cursor, "repeated")
             if cursor.name not in advanced or cursor.name in self.cut:
                 group.remove(cursor)
 
-    def _keep(self, contact: Contact, cursor: _Cursor, bind: VarBind) -> bool:
-        """Keep a row of the column and go on behind it; False where it does not come after the last one."""
-        if not _after(bind.oid, cursor.at):
-            return False
-        cursor.at = bind.oid
-        cursor.rows += 1
+    def _keep(self, contact: Contact, cursor: _Cursor, bind: VarBind, *, leads: bool = True) -> bool:
+        """Keep a row of the column; False where it was seen before. ``leads`` tells that the walk goes on behind it,
+        wherever it stands in order; a row in another column's place is followed where it is the highest."""
+        arcs = _arcs(bind.oid)
+        if cursor.name in self.cut:
+            return True
+        if not arcs:
+            self._cut(contact, cursor, "undecodable")
+            return True
         index = self.key(bind.oid, cursor.prefix)
+        if arcs > cursor.highest:
+            cursor.at, cursor.highest = bind.oid, arcs
+        elif bind.oid in cursor.passed_over if index is None else cursor.name in self.rows.get(index, ()):
+            return False
+        else:
+            contact.tally.odd["not_increasing"] += 1
+            cursor.at = bind.oid if leads else cursor.at
+        cursor.rows += 1
         if index is None:
             contact.tally.odd["odd_instance"] += 1
+            cursor.passed_over.add(bind.oid)
         elif index in self.rows or len(self.rows) < self.most:
             self.rows.setdefault(index, {})[cursor.name] = self._shared(bounded(bind))
+        else:
+            cursor.rows = self.most  # there is no room for it, and nothing is left out without a word
+        if cursor.rows >= self.most:
+            self._cut(contact, cursor, "endless")
         return True
+
+    def _cut(self, contact: Contact, cursor: _Cursor, reason: str) -> None:
+        contact.tally.odd[reason] += 1
+        self.cut[cursor.name] = reason
 
     def _shared(self, bind: VarBind) -> VarBind:
         """The value without its OID, which the row and the column say."""
@@ -224,8 +249,9 @@ def instance(prefix: bytes, index: int) -> bytes:
     return prefix + bytes(reversed(out))
 
 
-def _after(name: bytes, other: bytes) -> bool:
+def _arcs(name: bytes) -> tuple[int, ...]:
+    """The arcs of an OID, () where it is none."""
     try:
-        return oid.after(name, other)
+        return oid.subidentifiers(name)
     except DecodeError:
-        return False
+        return ()
