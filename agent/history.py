@@ -19,8 +19,9 @@ class StateHistory:
         self._turns: dict[str, list[Turn]] = {}
 
     def add(self, entity: str, at: float, state: State) -> None:
-        """A decision: from ``at`` (monotonic; it may be backdated) the entity is in ``state``."""
-        self._turns.setdefault(entity, []).append(Turn(at, state))
+        """A decision: from ``at`` (monotonic) the entity is in ``state``; no earlier than the decision before it."""
+        turns = self._turns.setdefault(entity, [])
+        turns.append(Turn(max(at, turns[-1].at) if turns else at, state))
 
     def of(self, entity: str) -> Sequence[Turn]:
         """The decisions, in the order in which they were made."""

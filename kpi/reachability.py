@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kpi.model import State
+from kpi.states import whole_ms
 
 CONFIRMATIONS = 8
 CONFIRM_EVERY_S = 0.25
@@ -23,7 +24,9 @@ WAY_CUT = ("own_link", "parent")
 
 @dataclass(frozen=True, slots=True)
 class StateChange:
-    """From ``at`` on the device is in ``state``. ``at`` may lie in the past: down is backdated to the first loss."""
+    """From ``at`` on the device is in ``state``. ``at`` may lie in the past (down is backdated to the first loss), but
+    never before the state that this one replaces has begun. It is a whole number of milliseconds, so that times of
+    states mean the same on every clock."""
 
     device: str
     at: float
@@ -81,7 +84,7 @@ class Reachability:
         self.device = device
         self.state = State.UNKNOWN
         self.reason = "starting"
-        self.since = at
+        self.since = whole_ms(at)
         self.period_s = period_s
         self.answered_sent_at = float("-inf")
         """When the youngest echo that was answered had been sent: the proof for devices behind this one."""
@@ -193,5 +196,5 @@ class Reachability:
         )
 
     def _go(self, state: State, at: float, reason: str) -> None:
-        self.state, self.since, self.reason = state, at, reason
-        self._changed(StateChange(self.device, at, state, reason))
+        self.state, self.since, self.reason = state, max(whole_ms(at), self.since), reason
+        self._changed(StateChange(self.device, self.since, state, reason))

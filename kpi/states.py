@@ -21,7 +21,7 @@ class Change(Protocol):
 
     @property
     def at(self) -> float:
-        """Monotonic seconds; may lie before that of the change before it (down is backdated)."""
+        """Monotonic seconds; no earlier than the change before it."""
 
     @property
     def state(self) -> State:
@@ -215,11 +215,12 @@ def _segments(
 
 
 def settled(changes: Iterable[Change]) -> list[tuple[int, State]]:
-    """Ascending (ms, state): a change that is dated before earlier decisions takes the place of what it overtakes."""
+    """Ascending (ms, state). A state begins no earlier than the one it replaces, whoever dates it and in whatever order
+    it is read; of two that begin together the later decision counts."""
     turns: list[tuple[int, State]] = []
     for change in changes:
-        at = _ms(change.at)
-        while turns and turns[-1][0] >= at:
+        at = max(_ms(change.at), turns[-1][0] if turns else _ms(change.at))
+        if turns and turns[-1][0] == at:
             turns.pop()
         if not turns or turns[-1][1] is not change.state:
             turns.append((at, change.state))
@@ -319,6 +320,11 @@ def weighted_availability_pct(parts: Iterable[tuple[float, StateSeconds]]) -> fl
         up += weight * states.up_ms
         known += weight * states.known_ms
     return 100 * up / known if known else None
+
+
+def whole_ms(at: float) -> float:
+    """Seconds to the nearest millisecond, as state times are counted."""
+    return _ms(at) / 1000
 
 
 def _ms(at: float) -> int:

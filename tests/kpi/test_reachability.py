@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kpi.model import State
 from kpi.reachability import Reachability, StateChange
+from kpi.states import state_seconds
 
 
 class Site:
@@ -211,3 +214,59 @@ def test_two_failed_checks_within_ten_seconds_are_down(site: Site) -> None:
     assert not a.checks_failed(60.0, 71.0, 72.0)
     assert a.checks_failed(120.0, 125.0, 127.0)
     assert site.of("a")[-1] == (120.0, State.DOWN, "no_reply")
+
+
+def test_down_is_dated_no_earlier_than_the_up_of_a_late_answer(site: Site) -> None:
+    """An echo of 10 s is lost and says down; its answer comes at 100 s, after its waiting time, and says up; an echo of
+    50 s, that nobody waits for any more, is called lost only then."""
+    a = site.add("a")
+    up(a, 5.0)
+    a.unanswered(10.0, 10.25)
+    site.run(10.25, 15.0)
+    a.answered(float("-inf"), 100.0)
+    a.unanswered(50.0, 100.5)
+    site.run(100.5, 105.0)
+    assert site.of("a")[1:] == [
+        (10.0, State.DOWN, "no_reply"), (100.0, State.UP, "answered"), (100.0, State.DOWN, "no_reply"),
+    ]  # fmt: skip
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(("answered", "late", "unanswered", "not_measured", "checks_failed", "tick", "link")),
+            st.floats(0.0, 30.0),
+            st.floats(0.0, 20.0),
+        ),
+        max_size=60,
+    )
+)
+def test_states_never_go_back_in_time_and_are_whole_milliseconds(steps: list[tuple[str, float, float]]) -> None:
+    """Whatever comes in whatever order: what is decided later begins no earlier, so that the order of decisions is the
+    order of time, and a row sorted by either is read the same."""
+    site = Site()
+    gateway, a = site.add("gw"), site.add("a", "gw")
+    now = 0.0
+    for what, wait, ago in steps:
+        now += wait
+        for device in (a, gateway):
+            if what == "answered":
+                device.answered(now - ago, now)
+            elif what == "late":
+                device.answered(float("-inf"), now)
+            elif what == "unanswered":
+                device.unanswered(now - ago, now)
+            elif what == "checks_failed":
+                device.checks_failed(now - ago, now, now)
+            elif what == "not_measured":
+                device.not_measured(now, "own_link")
+            elif what == "link":
+                site.link = not site.link
+        site.run(now, now + 5.0, 0.25)
+        now += 5.0
+    for name in ("gw", "a"):
+        turns = [c for c in site.changes if c.device == name]
+        assert [c.at for c in turns] == sorted(c.at for c in turns)
+        assert all(round(c.at * 1000) / 1000 == c.at for c in turns)
+        by_time = sorted(turns, key=lambda c: c.at)
+        assert state_seconds(turns, 0, now) == state_seconds(by_time, 0, now)

@@ -68,11 +68,12 @@ def test_windows_are_half_open() -> None:
     assert (third.outages_restored, third.restored_ms, third.open_ms) == (1, 60_000, 0)
 
 
-def test_a_backdated_down_takes_the_place_of_what_it_overtakes() -> None:
+def test_a_state_begins_no_earlier_than_the_one_it_replaces() -> None:
     changes = [StateChange("d", 0, UP, "answered"), StateChange("d", 57.0, DOWN, "no_reply")]
     assert state_seconds(changes, 0, 60).down_ms == 3000
-    assert settled([Turn(0, UP), Turn(10, UNKNOWN), Turn(8, DOWN)]) == [(0, UP), (8000, DOWN)]
+    assert settled([Turn(0, UP), Turn(10, UNKNOWN), Turn(8, DOWN)]) == [(0, UP), (10_000, DOWN)]
     assert settled([Turn(0, UP), Turn(10, UNKNOWN), Turn(0, UP)]) == [(0, UP)]
+    assert settled([Turn(0, DOWN), Turn(10, UP), Turn(10, DOWN)]) == [(0, DOWN)]
 
 
 def test_unknown_neither_ends_an_outage_nor_lengthens_it() -> None:
