@@ -53,5 +53,11 @@ class ManualClock:
 
     @staticmethod
     async def _settle() -> None:
+        """Until nothing is ready any more, looked at in three turns (a socket's answer takes one), or for twenty."""
+        ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
+        quiet = 0
         for _ in range(20):
             await asyncio.sleep(0)
+            quiet = 0 if ready else quiet + 1
+            if quiet == 3:
+                return
