@@ -64,6 +64,8 @@ class Polled:
         self._notices = notices
         self.restarts = RestartTracker()
         self.ports: dict[str, PortAccumulator] = {}
+        self._gone: dict[str, PortAccumulator] = {}
+        """Ports that the device tells of no more; what they have of the open window is closed with it."""
         self.oper: dict[str, PortStatus] = {}
         self.system: SystemReading | None = None
         self.last: PollOutcome | None = None
@@ -133,7 +135,9 @@ class Polled:
         if isinstance(sample.value, PortIdentity):
             self._identify(sample.at, sample.value)
         else:
-            self.ports.pop(sample.instance, None)
+            gone = self.ports.pop(sample.instance, None)
+            if gone is not None:
+                self._gone[sample.instance] = gone
             self.oper.pop(sample.instance, None)
 
     def _take_port_status(self, sample: Sample) -> None:
@@ -177,8 +181,9 @@ class Polled:
             self._notices.flapping(self._device, at, port.identity.key, port.merit, on=port.flapping)
 
     def _identify(self, at: float, identity: PortIdentity) -> None:
-        known = self.ports.get(identity.key)
+        known = self.ports.get(identity.key) or self._gone.pop(identity.key, None)
         if known is not None:
+            self.ports[identity.key] = known
             known.take_identity(at, identity)
             known.access = self._is_access(identity)  # patterns fit the alias too
             return
@@ -202,7 +207,8 @@ class Polled:
     def close(self, end: float, next_end: float) -> dict[str, PortCounts]:
         """The ports' windows that end at ``end``; the next ones end at ``next_end``."""
         self._window = (end, next_end)
-        return {key: port.close(end, next_end) for key, port in self.ports.items()}
+        gone, self._gone = self._gone, {}
+        return {key: port.close(end, next_end) for key, port in [*self.ports.items(), *gone.items()]}
 
     def close_fabric(
         self,

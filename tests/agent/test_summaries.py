@@ -23,6 +23,7 @@ from kpi.model import (
     Metric,
     NullReason,
     Outcome,
+    PortCounters,
     PortIdentity,
     PortStatus,
     Role,
@@ -35,6 +36,8 @@ from kpi.port_counts import PortCounts, ports_window_to_plain
 from kpi.reboots import Restart
 from kpi.sessions import Change
 from kpi.states import StateSeconds
+from tests.kpi.port_readings import reading
+from tests.kpi.port_readings import status as port_status
 
 DEVICE = Device("core", "Core", Role.SWITCH, "192.0.2.1")
 PLAN = SitePlan((Watchable(DEVICE, "192.0.2.1", "eth0", 1.0, None, PortsSettings()),), None, (), ())
@@ -237,3 +240,41 @@ def test_the_ports_of_a_large_chassis_come_in_messages_below_128_kb() -> None:
     drafts = [d for d in Summaries().closed(five(**ports), {}) if d.topic == "summary/ports/core"]
     assert [name for d in drafts for name in d.body["port"]] == list(ports)
     assert max(len(json.dumps(dict(d.body))) for d in drafts) < 128_000
+
+
+def test_a_port_that_vanishes_keeps_what_it_had_of_the_open_window() -> None:
+    """KPI.md R3: what was measured is in the window, also where the device tells of the port no more."""
+    polled = Polled("core", 0.0, 300.0, status_s=60.0, ports=PortsSettings(), notices=Heard())
+
+    def give(metric: str, at: float, value: PortIdentity | PortStatus | PortCounters | None) -> None:
+        polled.take(Sample("core/snmp", metric, "ge1", at, value, Outcome.REFUSED if value is None else Outcome.OK))
+
+    identity = PortIdentity("ge1", 1, "ge1", "", "", 6, 1500, 10**9, None)
+    give(Metric.PORT_IDENTITY, 0.0, identity)
+    give(Metric.PORT_STATUS, 10.0, port_status(10.0))
+    give(Metric.PORT_COUNTERS, 10.0, reading(10.0))
+    give(Metric.PORT_COUNTERS, 70.0, reading(70.0, in_octets=6_000))
+    give(Metric.PORT_IDENTITY, 80.0, None)
+    assert "ge1" not in polled.ports, "it is shown no more"
+    counts = polled.close(300.0, 600.0)["ge1"]
+    assert (counts.in_octets, counts.polls) == (6_000, 1)
+    assert polled.close(600.0, 900.0) == {}
+
+
+def test_a_port_that_vanishes_and_comes_back_in_a_window_is_one_port() -> None:
+    polled = Polled("core", 0.0, 300.0, status_s=60.0, ports=PortsSettings(), notices=Heard())
+
+    def give(metric: str, at: float, value: PortIdentity | PortCounters | None) -> None:
+        polled.take(Sample("core/snmp", metric, "ge1", at, value, Outcome.REFUSED if value is None else Outcome.OK))
+
+    identity = PortIdentity("ge1", 1, "ge1", "", "", 6, 1500, 10**9, None)
+    give(Metric.PORT_IDENTITY, 0.0, identity)
+    for at in (10.0, 70.0):
+        give(Metric.PORT_COUNTERS, at, reading(at, in_octets=int(100 * at)))
+    give(Metric.PORT_IDENTITY, 80.0, None)
+    give(Metric.PORT_IDENTITY, 120.0, identity)
+    for at in (130.0, 190.0):
+        give(Metric.PORT_COUNTERS, at, reading(at, in_octets=int(100 * at)))
+    assert list(polled.ports) == ["ge1"]
+    counts = polled.close(300.0, 600.0)["ge1"]
+    assert (counts.in_octets, counts.in_ms) == (18_000, 180_000)
