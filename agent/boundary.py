@@ -14,11 +14,14 @@ where there is only one.
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 log = logging.getLogger("sonda.boundary")
+
+T = TypeVar("T")
 
 MOST_STREAKS = 4096
 """Of so many it is remembered that they fail; the failures of further ones are only counted."""
@@ -53,6 +56,12 @@ class Boundary:
     def around(self, place: str, entity: str = "") -> "Attempt":
         """For ``with``: an exception inside ends the block, and goes no further."""
         return Attempt(self, place, entity)
+
+    def value(self, place: str, entity: str, make: Callable[[], T], otherwise: Callable[[], T]) -> T:
+        """What ``make()`` returned; ``otherwise()`` where it raised."""
+        with self.around(place, entity):
+            return make()
+        return otherwise()
 
     def forget(self, entity: str) -> None:
         """This entity is watched no more."""

@@ -106,7 +106,7 @@ class Overview:
     """The last seven days; good, attention, problem and maintenance; where there is none nothing is known."""
     devices: Mapping[str, DevicePast] = field(default_factory=dict)
     coverage: float | None = None
-    """Of all devices over the last day, 0 to 1, since the first measurement."""
+    """Of all devices over the whole of the last day, 0 to 1: what was before the first start was not measured."""
 
 
 def step_of(hours: float) -> int:
@@ -160,7 +160,7 @@ def _history(
                 coverage=round(known.coverage, 3),
             )
         )
-    whole = state_seconds(turns, max(float(start), turns[0].at if turns else start), now, maintenance=maintenance)
+    whole = state_seconds(turns, float(start), now, maintenance=maintenance)
     return HistoryNow(
         device=device,
         hours=hours,
@@ -286,15 +286,14 @@ class OverviewKeeper:
             devices[device] = DevicePast(
                 sent, lost, availability_pct(seconds), seconds.known_ms / 1000, ups[-1] if ups else None
             )
-            began = max(now - DAY_S, since if since is not None else now)
-            day.append(state_seconds(own, began, now, maintenance=maintenance[device]))
+            day.append(state_seconds(own, now - DAY_S, now, maintenance=maintenance[device]))
         return Overview(
             end_utc=now,
             since_utc=since,
             lines=_in_order(lines),
             ribbons=_ribbons(self._roles, turns, maintenance, now - RIBBON_S, now),
             devices=devices,
-            coverage=_coverage(day),
+            coverage=_coverage(day) if since is not None else None,
         )
 
 

@@ -135,7 +135,8 @@ class IncidentNow:
 
 @dataclass(frozen=True, slots=True)
 class SiteNow:
-    """The site at a glance. ``state``: "up", "degraded" (an incident is open), "down", "unknown", "maintenance"."""
+    """The site at a glance. ``state``: "up" (every device answers, or is in maintenance), "degraded" (an incident is
+    open), "unknown" (nothing is known of some device), "down" and "maintenance" (all of them are)."""
 
     tenant: str
     site: str
@@ -230,7 +231,8 @@ class SpanNow:
 @dataclass(frozen=True, slots=True)
 class HistoryNow:
     """One device over its last hours. ``response`` has one point for each window of ``step_s`` in which echoes were
-    sent: where there is no point there is a gap."""
+    sent: where there is no point there is a gap. ``coverage`` is the share of the whole span that is known: what was
+    before the first start is not."""
 
     device: str
     hours: float
@@ -250,6 +252,15 @@ class FlappingNow:
     device: str
     name: str
     port: str
+
+
+@dataclass(frozen=True, slots=True)
+class TroubledNow:
+    """A figure of a device that answers, or of one of its ports ("" where it is the device's own), that is not good."""
+
+    device: str
+    port: str
+    figure: FigureNow
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +331,9 @@ class Live(Protocol):
 
     def flapping(self) -> Sequence[FlappingNow]:
         """The ports that go on and off now."""
+
+    def troubled(self) -> Sequence[TroubledNow]:
+        """The figures of devices and of ports that are not good now."""
 
     async def agent(self) -> AgentNow:
         """The agent itself."""

@@ -116,12 +116,12 @@ class Parts:
         self.about = self._make_about(settings)
         self.publishing = Publishing(store, clock, boot=self.boot, info=self.about.info, event=core.event)
         self.view = self._make_view()
-        self.events = Broadcaster(clock, self.view.now)
+        self.events = Broadcaster(clock, self.view.now, self.boundary)
         self.server: Server | None = None
         if listening is not None:
             code = web.access_code.reveal() if web.access_code else None
             access = Access(frozenset(host.lower() for host in web.hosts), code)
-            app = create_app(self.view, self.events, clock, agent_version(), access)
+            app = create_app(self.view, self.events, clock, agent_version(), access, boundary=self.boundary)
             self.server = Server(app, listening, web.cert, web.key)
 
     async def resume(self) -> None:
@@ -238,6 +238,7 @@ class Parts:
             in_maintenance=self.core.in_maintenance,
             topology=self.core.topology,
             privacy=self.privacy,
+            boundary=self.boundary,
         )
 
     def _say_opened(self) -> None:

@@ -4,13 +4,13 @@ A status is read on the window that the catalogue names for its figure (an hour,
 next such window. 4,800 ports are normal and most of them say the same, so that equal memories are one object.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from kpi.catalogue import entry_of
 from kpi.model import Figure, Status, Window
-from kpi.status import read_on, remembered
+from kpi.status import Reading, read_on, remembered
 from kpi.summary import History, reading_of
 
 BEFORE = 2
@@ -29,6 +29,21 @@ class Crossing:
     status: str
     value: float | None
     window_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class TroubledPort:
+    """A port's figure whose status in force is not good. ``reading``: the last that was judged; None where it is not
+    remembered."""
+
+    device: str
+    port: str
+    kpi: str
+    status: Status
+    reading: Reading | None
+
+
+TROUBLED = frozenset({Status.WARN, Status.BAD})
 
 
 class Statuses:
@@ -78,6 +93,22 @@ class Statuses:
             figure if status is figure.status else replace(figure, status=status)
             for figure, status in zip(figures, statuses, strict=True)
         )
+
+    def troubled_ports(self) -> Iterator[TroubledPort]:
+        """Of all devices. 4,800 ports that are well are looked at once for all that are alike."""
+        well: set[int] = set()
+        for device, ports in self._status.items():
+            for port, statuses in ports.items():
+                if not port or id(statuses) in well:
+                    continue
+                if TROUBLED.isdisjoint(statuses.values()):
+                    well.add(id(statuses))
+                    continue
+                for kpi, status in statuses.items():
+                    if status in TROUBLED:
+                        due = entry_of(kpi).status_window_s or 0
+                        before = self._before.get((device, due), {}).get(port, {}).get(kpi, ())
+                        yield TroubledPort(device, port, kpi, status, before[-1] if before else None)
 
     def crossings(self) -> list[Crossing]:
         """The changes of status since this was asked last. What was never judged counts as good before."""

@@ -6,14 +6,14 @@ days), and stands in every summary until the next such window.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from agent.messages import MessageDraft
 from agent.polled import PollOutcome
 from agent.site import SitePlan, Watchable
-from agent.statuses import Statuses
+from agent.statuses import Statuses, TroubledPort
 from agent.store.packing import compact
 from agent.windows import ECHO, FABRIC, FIVE_S, GEAR, PORTS, RESTARTS, STATE, Five
 from kpi.echo import EchoCounts
@@ -122,6 +122,10 @@ class Summaries:
             key: self.statuses.in_force(device, key, figures)
             for key, figures in port_figures(ports, window, unanswered=unanswered).items()
         }
+
+    def troubled_ports(self) -> Iterator[TroubledPort]:
+        """The ports' figures whose status in force is not good."""
+        return self.statuses.troubled_ports()
 
     def device(self, device: DeviceWindow, window: Window, polls: Polls) -> Summary:
         """Judged, and what is in force."""

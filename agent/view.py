@@ -1,11 +1,13 @@
 """What is known now, put into the documents of agent/live.py. Reads the monitor and the last summaries in memory."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 
-from agent.gear_view import beyond_ports, gear_now, model_of
+from agent.boundary import Boundary
+from agent.gear_view import Beyond, beyond_ports, gear_now, model_of
 from agent.history_view import Overview, OverviewKeeper, Past, device_history
 from agent.incidents import Incidents
 from agent.live import (
@@ -25,6 +27,7 @@ from agent.live import (
     SnmpNow,
     ThresholdNow,
     TopologyNow,
+    TroubledNow,
     WindowNow,
 )
 from agent.monitor import Monitor, Track
@@ -32,12 +35,18 @@ from agent.polled import Polled
 from agent.privacy import Privacy
 from agent.settings.models import Settings
 from agent.site import SitePlan
+from agent.statuses import TROUBLED, TroubledPort
 from agent.timeline import Timeline
 from collectors.clock import Clock
 from kpi.catalogue import CATALOGUE, entry_of
 from kpi.entities import INTERNAL, SITE
-from kpi.model import Figure, Incident, Outcome, State, Summary
+from kpi.model import Figure, Incident, Outcome, State, Status, Summary
 from kpi.topology import PROBE, Link
+
+PLACE = "page"
+"""The boundary's name for what is shown."""
+UNSHOWN = "unshown"
+"""The reason of a device whose document could not be made."""
 
 
 class Figures(Protocol):
@@ -49,6 +58,9 @@ class Figures(Protocol):
 
     def ports(self, device: str) -> Mapping[str, Sequence[Figure]]:
         """By port key; empty where nothing is known of the device's ports."""
+
+    def troubled_ports(self) -> Iterable[TroubledPort]:
+        """The ports' figures whose status in force is not good."""
 
 
 class Wiring(Protocol):
@@ -85,6 +97,7 @@ class View:
         in_maintenance: Callable[[str], bool],
         topology: Wiring,
         privacy: Privacy,
+        boundary: Boundary,
         notice: Mapping[str, str] | None = None,
     ) -> None:
         """``agent()`` awaits the agent's own document; ``lacking()`` says what keeps it from being ready;
@@ -104,13 +117,14 @@ class View:
         self._in_maintenance = in_maintenance
         self._topology = topology
         self._privacy = privacy
+        self._boundary = boundary
 
     def site(self) -> SiteNow:
         site = self._settings().site
         counts = dict.fromkeys(State, 0)
         for track in self._monitor:
             counts[self._state(track)] += 1
-        incidents = [self._incident(i) for i in self._incidents]
+        incidents = [self._incident(i) for i in list(self._incidents)]
         troubled = any(not self._in_maintenance(i.entity) for i in self._incidents)
         summary = self._figures.latest.get(SITE)
         return SiteNow(
@@ -130,7 +144,11 @@ class View:
         )
 
     def devices(self) -> Sequence[DeviceNow]:
-        return [self._device(track) for track in self._monitor]
+        """What fails of one device costs that device its document, and nobody else."""
+        return [
+            self._boundary.value(PLACE, track.id, partial(self._device, track), partial(_unshown, track))
+            for track in self._monitor
+        ]
 
     def device(self, device_id: str) -> DeviceDetail | None:
         track = self._monitor.tracks.get(device_id)
@@ -138,23 +156,27 @@ class View:
             return None
         summary = self._figures.latest.get(device_id)
         system = track.polled.system if track.polled else None
+        beyond = partial(
+            beyond_ports,
+            track,
+            self._monitor,
+            self._clock.monotonic(),
+            stamp=self._stamp,
+            links=self._topology.links,
+            privacy=self._privacy,
+        )
         return DeviceDetail(
-            device=self._device(track),
+            device=self._boundary.value(PLACE, track.id, partial(self._device, track), partial(_unshown, track)),
             system={
                 name: getattr(system, name) if system else None
                 for name in ("name", "descr", "object_id", "location", "contact")
             },
             window=_window(summary),
             figures=_figures(summary.figures if summary else ()),
-            ports=self._ports(device_id, track.polled) if track.polled else [],
-            **beyond_ports(
-                track,
-                self._monitor,
-                self._clock.monotonic(),
-                stamp=self._stamp,
-                links=self._topology.links,
-                privacy=self._privacy,
-            ),
+            ports=self._boundary.value(PLACE, device_id, partial(self._ports, device_id, track.polled), list)
+            if track.polled
+            else [],
+            **self._boundary.value(PLACE, device_id, beyond, Beyond),
         )
 
     def topology(self) -> TopologyNow:
@@ -234,6 +256,31 @@ class View:
             if port.flapping
         ]
 
+    def troubled(self) -> Sequence[TroubledNow]:
+        found: list[TroubledNow] = []
+        for track in self._monitor:
+            found += self._boundary.value(PLACE, track.id, partial(self._troubled, track), list)
+        for one in self._figures.troubled_ports():
+            found += self._boundary.value(PLACE, one.device, partial(self._troubled_port, one), list)
+        return found
+
+    def _troubled(self, track: Track) -> list[TroubledNow]:
+        summary = self._figures.latest.get(track.id)
+        if summary is None or self._state(track) is not State.UP:
+            return []
+        return [
+            TroubledNow(track.id, "", _figure(figure))
+            for figure in summary.figures
+            if figure.status in TROUBLED and figure.value is not None
+        ]
+
+    def _troubled_port(self, one: TroubledPort) -> list[TroubledNow]:
+        polled = self._monitor.tracks[one.device].polled if one.device in self._monitor.tracks else None
+        port = polled.ports.get(one.port) if polled is not None else None
+        if port is None or one.reading is None or one.reading.value is None:
+            return []
+        return [TroubledNow(one.device, port.identity.name or port.identity.descr, _judged(one))]
+
     async def agent(self) -> AgentNow:
         document: AgentNow = await self._agent()
         return document
@@ -310,6 +357,24 @@ class View:
         )
 
 
+def _unshown(track: Track) -> DeviceNow:
+    """What stands for a device whose document cannot be made: who it is, and that nothing is known."""
+    device = track.watchable.device
+    return DeviceNow(
+        id=device.id,
+        name=device.name,
+        role=device.role.value,
+        address=device.address,
+        parents=device.parents,
+        state=State.UNKNOWN.value,
+        reason=UNSHOWN,
+        since=None,
+        rtt_ms=None,
+        loss_pct=None,
+        snmp=None,
+    )
+
+
 def rfc3339(utc: float) -> str:
     """UTC with milliseconds: 2026-01-31T12:00:00.000Z."""
     return datetime.fromtimestamp(utc, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -318,7 +383,9 @@ def rfc3339(utc: float) -> str:
 def _site_state(counts: Mapping[State, int], troubled: bool) -> str:
     if counts[State.UP] == 0:
         return next((s.value for s in (State.DOWN, State.UNKNOWN, State.MAINTENANCE) if counts[s]), "unknown")
-    return "degraded" if troubled or counts[State.DOWN] else "up"
+    if troubled or counts[State.DOWN]:
+        return "degraded"
+    return "unknown" if counts[State.UNKNOWN] else "up"
 
 
 def _snmp(polled: Polled) -> SnmpNow:
@@ -354,14 +421,22 @@ def _figures(figures: Sequence[Figure]) -> list[FigureNow]:
     return [_figure(figure) for figure in figures]
 
 
+def _judged(one: TroubledPort) -> FigureNow:
+    """A port's figure as it was when its status was read."""
+    entry, value = entry_of(one.kpi), one.reading.value if one.reading is not None else None
+    parts = {} if entry.status_on == "value" else {entry.status_on: value}
+    return FigureNow(one.kpi, entry.unit, value, None, 0, one.status.value, parts, ())
+
+
 def _figure(figure: Figure) -> FigureNow:
+    """A status belongs to a value (KPI.md R10): where there is none now, none is shown."""
     return FigureNow(
         kpi=figure.kpi,
         unit=entry_of(figure.kpi).unit,
         value=figure.value,
         null_reason=figure.null_reason.value if figure.null_reason else None,
         n=figure.n,
-        status=figure.status.value,
+        status=(figure.status if figure.value is not None else Status.NONE).value,
         parts=dict(figure.parts),
         flags=figure.flags,
     )

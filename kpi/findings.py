@@ -74,7 +74,7 @@ def _speaks(read: Read, device: Seen | None) -> bool:
         return True
     awake = rule.endpoints or device.role not in MAY_SLEEP
     outside = device.role is Role.INTERNET and read.device != ""  # one address outside is no fault of the site's
-    return awake and not outside and device.state is not State.MAINTENANCE
+    return awake and not outside and device.state is State.UP  # else its figures are older than its state
 
 
 def _finding(read: Read, device: Seen | None, port: str) -> Finding:

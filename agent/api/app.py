@@ -10,6 +10,7 @@ from agent.api.events import Broadcaster
 from agent.api.guard import Access, Guard
 from agent.api.metrics import exposition
 from agent.api.pages import PageLive, add_pages
+from agent.boundary import Boundary
 from agent.history_view import MOST_HOURS
 from agent.live import AgentNow, DeviceDetail, DeviceNow, HistoryNow, IncidentNow, KpiNow, Live, SiteNow, TopologyNow
 from collectors.clock import Clock
@@ -17,8 +18,10 @@ from collectors.clock import Clock
 NO_DEVICE = "No device has this id; /api/v1/devices lists them."
 
 
-def create_app(live: PageLive, events: Broadcaster, clock: Clock, version: str, access: Access) -> ASGIApp:
-    """The application, guarded."""
+def create_app(
+    live: PageLive, events: Broadcaster, clock: Clock, version: str, access: Access, *, boundary: Boundary
+) -> ASGIApp:
+    """The application, guarded. ``boundary``: what cannot be put into words on a page costs itself alone."""
     app = FastAPI(
         title="Sonda",
         version=version,
@@ -30,7 +33,7 @@ def create_app(live: PageLive, events: Broadcaster, clock: Clock, version: str, 
     _devices(app, live)
     _api(app, live, clock)
     _health(app, live)
-    add_pages(app, live, events)
+    add_pages(app, live, events, boundary)
     return Guard(app, access)
 
 

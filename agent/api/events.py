@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
+from agent.boundary import Boundary
 from collectors.clock import Clock
 
 EVERY_S = 2.0
@@ -25,8 +26,10 @@ Document = Callable[[], dict[str, Any]]
 class Broadcaster:
     """Sends a document to all open pages: every page one of its own kind, made once for all that show it."""
 
-    def __init__(self, clock: Clock, document: Document) -> None:
-        """``document`` is for whoever asks for no other."""
+    def __init__(self, clock: Clock, document: Document, boundary: Boundary) -> None:
+        """``document`` is for whoever asks for no other. One that cannot be made is left out this time: ``boundary``
+        keeps it from ending the others, or whoever runs this."""
+        self._boundary = boundary
         self._clock = clock
         self._document = document
         self._pages: dict[asyncio.Queue[str | None], Document] = {}
@@ -74,21 +77,25 @@ class Broadcaster:
         page: asyncio.Queue[str | None] = asyncio.Queue(QUEUE)
         self._pages[page] = document or self._document
         try:
-            yield "retry: 2000\n\n" + _message(self._pages[page])
+            yield "retry: 2000\n\n" + (self._message(self._pages[page]) or "")
             while (message := await page.get()) is not None:
                 yield message
         finally:
             self._pages.pop(page, None)
 
     def _send(self) -> None:
-        messages = {document: _message(document) for document in set(self._pages.values())}
+        messages = {document: self._message(document) for document in set(self._pages.values())}
         for page, document in tuple(self._pages.items()):
             if page.full():  # it does not read: close it, the browser comes back by itself
                 del self._pages[page]
                 page.get_nowait()
                 page.put_nowait(None)
-            else:
-                page.put_nowait(messages[document])
+            elif message := messages[document]:
+                page.put_nowait(message)
+
+    def _message(self, document: Document) -> str | None:
+        """None where the document could not be made; the page keeps what it shows, and the next one follows."""
+        return self._boundary.value("event", "", lambda: _message(document), lambda: None)
 
 
 def _message(document: Document) -> str:

@@ -1,9 +1,10 @@
 """The pages for people: rendered here whole, so that they work with scripts late or dead; kept live by /events."""
 
+import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI, HTTPException, Query, Request, Response
@@ -12,6 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 
 from agent.api.events import Broadcaster
+from agent.boundary import Boundary
 from agent.history_view import RIBBON_S, Overview
 from agent.live import Live
 from agent.page import details, gear, past
@@ -19,11 +21,15 @@ from agent.page.gear_words import TEXT as GEAR_TEXT
 from agent.page.map import site_map
 from agent.page.now import SiteSeen, ended, page_now, seconds
 from agent.page.say import LANGUAGES, Say
+from agent.view import PLACE
 
 WEB = Path(__file__).resolve().parent.parent / "web"
 MOST_ENDED = 12
 HOURS = (1, 6, 24, 168)
-Lang = Annotated[str | None, Query(max_length=8, description="en or it; else the setting.")]
+Lang = Annotated[
+    str | None, Query(alias="lang", max_length=8, description="en or it; else the browser's language, else the site's.")
+]
+T = TypeVar("T")
 
 
 class PageLive(Live, Protocol):
@@ -37,69 +43,104 @@ class PageLive(Live, Protocol):
         """As it was read last; touches no disk."""
 
 
-def add_pages(app: FastAPI, live: PageLive, events: Broadcaster) -> None:
+def add_pages(app: FastAPI, live: PageLive, events: Broadcaster, boundary: Boundary) -> None:
     """Pages, what they load, and the stream that keeps them live."""
     app.mount("/static", StaticFiles(directory=WEB / "static"), name="static")
-    pages = _Pages(live)
+    pages = _Pages(live, boundary)
     _first_screen(app, pages)
     _deeper(app, pages)
     _stream(app, pages, events)
     _errors(app, pages)
 
 
+def wished(header: str) -> str | None:
+    """The language that a browser asks for (RFC 9110, 12.5.4), of those there are; None where it asks for none."""
+    found = []
+    for place, wish in enumerate(header.split(",")):
+        tag, _, quality = wish.partition(";")
+        language = tag.strip().partition("-")[0].casefold()
+        weight = _quality(quality)
+        if language in LANGUAGES and weight > 0:
+            found.append((-weight, place, language))
+    return min(found)[2] if found else None
+
+
+def _quality(text: str) -> float:
+    """ "q=0.8"; 1 where there is none, 0 for what is no number between 0 and 1."""
+    if not text.strip():
+        return 1.0
+    found = re.fullmatch(r"\s*[qQ]=([01](?:\.[0-9]{0,3})?)\s*", text)
+    return float(found[1]) if found is not None else 0.0
+
+
 class _Pages:
-    def __init__(self, live: PageLive) -> None:
+    def __init__(self, live: PageLive, boundary: Boundary) -> None:
         self.live = live
+        self.boundary = boundary
         self._templates = Jinja2Templates(directory=WEB / "templates")
         self._templates.env.trim_blocks = self._templates.env.lstrip_blocks = True
         self.document = cache(self._document)  # one function a language: the broadcaster makes each document once
 
-    def say(self, lang: str | None) -> Say:
-        site = self.live.site()
-        return Say(lang if lang in LANGUAGES else site.language, ZoneInfo(site.timezone))
+    def say(self, request: Request) -> Say:
+        """The language that was chosen on the page, else the browser's, else the site's."""
+        chosen, site = request.query_params.get("lang"), self.live.site()
+        language = chosen if chosen in LANGUAGES else wished(request.headers.get("accept-language", ""))
+        return Say(language or site.language, ZoneInfo(site.timezone))
 
     def seen(self) -> SiteSeen:
-        return SiteSeen(self.live.site(), self.live.devices(), self.live.flapping())
+        live = self.live
+        troubled = self.boundary.value(PLACE, "figures", live.troubled, lambda: ())
+        return SiteSeen(live.site(), live.devices(), live.flapping(), troubled)
+
+    def part(self, entity: str, make: Callable[[], T], otherwise: Callable[[], T]) -> T:
+        """A part of a page; what fails in it costs that part."""
+        return self.boundary.value(PLACE, entity, make, otherwise)
 
     def render(self, request: Request, name: str, say: Say, status: int = 200, **context: Any) -> Response:
         site = self.live.site()
         other = next(language for language in LANGUAGES if language != say.language)
         notice = site.notice or {}
-        query = f"?lang={say.language}" if say.language != site.language else ""
+        chosen = request.query_params.get("lang") in LANGUAGES
         shared = {
             "say": say,
             "site": site,
             "lang": say.language,
             "other_lang": other,
             "other_name": say("other_language"),
-            "query": query,
+            "query": f"?lang={say.language}" if chosen else "",
             "notice": notice.get(say.language) or notice.get("en"),
             "clock": say.clock(seconds(site.time), seconds=True),
         }
-        return self._templates.TemplateResponse(request, name, {**shared, **context}, status_code=status)
+        answer = self._templates.TemplateResponse(request, name, {**shared, **context}, status_code=status)
+        answer.headers["Vary"] = "Accept-Language"
+        return answer
 
     def _document(self, language: str) -> Callable[[], dict[str, Any]]:
-        return lambda: page_now(self.seen(), self.live.overview_read, self.say(language))
+        return lambda: page_now(self.seen(), self.live.overview_read, self._in(language), self.boundary)
+
+    def _in(self, language: str) -> Say:
+        return Say(language, ZoneInfo(self.live.site().timezone))
 
 
 def _first_screen(app: FastAPI, pages: _Pages) -> None:
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
-    async def page(request: Request, lang: Lang = None) -> Response:
-        say, overview = pages.say(lang), await pages.live.overview()
-        seen = pages.seen()
+    async def page(request: Request, _lang: Lang = None) -> Response:
+        say, overview = pages.say(request), await pages.live.overview()
+        seen, part = pages.seen(), pages.part
         now = seconds(seen.site.time)
-        over = ended(await pages.live.incidents(now - RIBBON_S), {d.id: d.name for d in seen.devices}, now, say)
+        names = {d.id: d.name for d in seen.devices}
+        over = ended(await pages.live.incidents(now - RIBBON_S), names, now, say, pages.boundary)
         return pages.render(
             request,
             "page.html",
             say,
-            now=page_now(seen, overview, say),
-            lines=past.tile_lines(overview, say),
-            ribbons=past.ribbons(overview, say),
+            now=page_now(seen, overview, say, pages.boundary),
+            lines=past.tile_lines(overview, say, pages.boundary),
+            ribbons=past.ribbons(overview, say, pages.boundary),
             ended=over[:MOST_ENDED],
             ended_more=max(0, len(over) - MOST_ENDED),
-            coverage=overview.coverage,
-            map=site_map(pages.live.topology(), say),
+            measured=part("measured", lambda: past.measured_says(overview, say), str),
+            map=part("map", lambda: site_map(pages.live.topology(), say), lambda: None),
         )
 
 
@@ -107,8 +148,8 @@ def _deeper(app: FastAPI, pages: _Pages) -> None:
     live = pages.live
 
     @app.get("/device/{device_id}", response_class=HTMLResponse, include_in_schema=False)
-    async def device(request: Request, device_id: str, lang: Lang = None, hours: int = 0) -> Response:
-        say, detail = pages.say(lang), live.device(device_id)
+    async def device(request: Request, device_id: str, _lang: Lang = None, hours: int = 0) -> Response:
+        say, detail = pages.say(request), live.device(device_id)
         overview = await live.overview()
         if hours not in HOURS:  # a day, or what there is
             age_h = (overview.end_utc - (overview.since_utc or overview.end_utc)) / 3600
@@ -119,40 +160,43 @@ def _deeper(app: FastAPI, pages: _Pages) -> None:
         names = {d.id: d.name for d in live.devices()}
         now = seconds(live.site().time)
         troubles = [i for i in await live.incidents(now - RIBBON_S) if device_id == i.entity or device_id in i.hides]
+        part, boundary = partial(pages.part, device_id), pages.boundary
         return pages.render(
             request,
             "device.html",
             say,
-            head=details.device_head(detail.device, now, say),
+            head=part(
+                lambda: details.device_head(detail.device, now, say), lambda: details.no_head(detail.device, say)
+            ),
             hours=history.hours,
             all_hours=HOURS,
-            chart=past.device_chart(history, say, scope=details.scope(detail)),
-            figures=details.figure_rows(detail.figures, say),
-            ports=details.port_rows(detail.ports, say),
-            facts=details.facts(detail, names, say),
-            model=gear.model_says(detail.inventory, say),
-            gear=gear.sections(detail, say),
-            neighbours=gear.neighbour_rows(detail.neighbors, names, say),
-            sessions=gear.session_rows(detail.bgp_peers, detail.ospf_neighbors, say),
-            tree=gear.stp_facts(detail, names, say),
+            chart=part(lambda: past.device_chart(history, say, scope=details.scope(detail)), lambda: None),
+            figures=details.figure_rows(detail.figures, say, device_id, boundary),
+            ports=details.port_rows(detail.ports, say, device_id, boundary),
+            facts=part(lambda: details.facts(detail, names, say), list),
+            model=part(lambda: gear.model_says(detail.inventory, say), list),
+            gear=part(lambda: gear.sections(detail, say), dict),
+            neighbours=part(lambda: gear.neighbour_rows(detail.neighbors, names, say), list),
+            sessions=part(lambda: gear.session_rows(detail.bgp_peers, detail.ospf_neighbors, say), list),
+            tree=part(lambda: gear.stp_facts(detail, names, say), list),
             gear_text={key: say.of(words) for key, words in GEAR_TEXT.items()},
-            ended=ended(troubles, names, now, say)[:MOST_ENDED],
+            ended=ended(troubles, names, now, say, boundary)[:MOST_ENDED],
         )
 
     @app.get("/agent", response_class=HTMLResponse, include_in_schema=False)
-    async def agent(request: Request, lang: Lang = None) -> Response:
-        say = pages.say(lang)
-        groups = details.agent_groups(await live.agent(), await live.overview(), say)
+    async def agent(request: Request, _lang: Lang = None) -> Response:
+        say = pages.say(request)
+        groups = details.agent_groups(await live.agent(), await live.overview(), say, pages.boundary)
         return pages.render(request, "agent.html", say, groups=groups)
 
     @app.get("/api", response_class=HTMLResponse, include_in_schema=False)
-    async def api_page(request: Request, lang: Lang = None) -> Response:
+    async def api_page(request: Request, _lang: Lang = None) -> Response:
         routes = [
             (path, operation["summary"], sorted(p["name"] for p in operation.get("parameters", [])))
             for path, operations in app.openapi()["paths"].items()
             for operation in operations.values()
         ]
-        return pages.render(request, "api.html", pages.say(lang), routes=routes)
+        return pages.render(request, "api.html", pages.say(request), routes=routes)
 
 
 def _stream(app: FastAPI, pages: _Pages, events: Broadcaster) -> None:
@@ -173,5 +217,5 @@ def _errors(app: FastAPI, pages: _Pages) -> None:
     async def not_found(request: Request, error: HTTPException) -> Response:
         if request.url.path.startswith("/api/v1/") or "text/html" not in request.headers.get("accept", ""):
             return JSONResponse({"detail": error.detail}, 404)
-        say = pages.say(request.query_params.get("lang"))
+        say = pages.say(request)
         return pages.render(request, "missing.html", say, 404, text=say("no_page"))

@@ -54,7 +54,11 @@ def _heading(answers: Answers) -> Text:
     site = answers.site
     state = str(site.get("state", "unknown"))
     text = Text(printable(site.get("name", "Sonda")), style="bold")
-    text.append(f"  {_SENTENCES.get(state, printable(state))}", style=_COLOURS.get(state, ""))
+    counts = site.get("devices") or {}
+    if state == "unknown" and counts.get("up"):
+        text.append(f"  no information about {counts.get('unknown')} of {sum(counts.values())} devices", style="yellow")
+    else:
+        text.append(f"  {_SENTENCES.get(state, printable(state))}", style=_COLOURS.get(state, ""))
     if time := _when(site.get("time")):
         text.append(f"  {time.astimezone():%H:%M:%S}", style="dim")
     return text

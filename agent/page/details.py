@@ -1,15 +1,18 @@
 """One tap deeper: one device with its ports, figures and facts; the probe itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from agent.boundary import Boundary
 from agent.history_view import Overview
 from agent.live import AgentNow, DeviceDetail, DeviceNow, FigureNow, PortNow
 from agent.page.gear import model_facts
-from agent.page.now import TONES, detail_says
-from agent.page.radio import radio_groups
+from agent.page.now import TONES, detail_says, reason_says
+from agent.page.radio import Group, radio_groups
 from agent.page.say import DASH, Say
 from agent.page.words import ROLES, STATES
+from agent.view import PLACE, UNSHOWN
 from collectors.clock import ClockTrust
 from kpi.catalogue import entry_of
 from kpi.entry import Scope, scope_of
@@ -38,28 +41,52 @@ def device_head(device: DeviceNow, now: float, say: Say) -> dict[str, Any]:
     }
 
 
-def figure_rows(figures: Sequence[FigureNow], say: Say) -> list[dict[str, Any]]:
-    """Each KPI with what it means and, where it is not good, what to do."""
-    rows = []
-    for figure in figures:
-        entry = entry_of(figure.kpi)
-        bad = figure.status in {Status.WARN, Status.BAD}
-        null = entry.nulls.get(NullReason(figure.null_reason)) if figure.null_reason else None
-        rows.append(
-            {
-                "title": say.of(entry.title),
-                "value": _value(figure, say) if figure.value is not None else say("no_figure"),
-                "tone": _STATUS_TONES[figure.status],
-                "says": say.of(null) if null is not None else say.of(entry.says),
-                "do": say.of(entry.do) if bad else "",
-            }
-        )
-    return rows
+def no_head(device: DeviceNow, say: Say) -> dict[str, Any]:
+    """The head of a device that cannot be put into words."""
+    says = {"role": "", "word": say.of(STATES["unknown"]), "detail": reason_says(UNSHOWN, say), "rtt": DASH}
+    return {"id": device.id, "name": bare_name(device.name), "tone": "none", "lost": DASH, **says}
 
 
-def port_rows(ports: Sequence[PortNow], say: Say) -> list[dict[str, Any]]:
-    """Ports with their rates of the last counter interval, those that flap first."""
-    return [_port(port, say) for port in sorted(ports, key=lambda port: not port.flapping)]
+def figure_rows(figures: Sequence[FigureNow], say: Say, device: str, boundary: Boundary) -> list[dict[str, Any]]:
+    """Each KPI with what it means and, where it is not good, what to do. One that cannot be put into words is left
+    out."""
+    rows = [boundary.value(PLACE, f"{device}/{f.kpi}", partial(_figure_row, f, say), _nothing) for f in figures]
+    return [row for row in rows if row is not None]
+
+
+def _no_rows() -> list[tuple[str, str]]:
+    return []
+
+
+def _no_groups() -> list[Group]:
+    return []
+
+
+def _nothing() -> dict[str, Any] | None:
+    return None
+
+
+def _figure_row(figure: FigureNow, say: Say) -> dict[str, Any] | None:
+    """A status belongs to a value (KPI.md R10): where nothing is known, there is no tone and nothing to do."""
+    entry = entry_of(figure.kpi)
+    known = figure.value is not None
+    bad = known and figure.status in {Status.WARN, Status.BAD}
+    null = entry.nulls.get(NullReason(figure.null_reason)) if figure.null_reason else None
+    return {
+        "title": say.of(entry.title),
+        "value": _value(figure, say) if known else say("no_figure"),
+        "tone": _STATUS_TONES[figure.status] if known else "",
+        "says": say.of(null) if null is not None else say.of(entry.says),
+        "do": say.of(entry.do) if bad else "",
+    }
+
+
+def port_rows(ports: Sequence[PortNow], say: Say, device: str, boundary: Boundary) -> list[dict[str, Any]]:
+    """Ports with their rates of the last counter interval, those that flap first. One that cannot be put into words is
+    left out."""
+    ordered = sorted(ports, key=lambda port: not port.flapping)
+    rows = [boundary.value(PLACE, f"{device}/{port.key}", partial(_port, port, say), _nothing) for port in ordered]
+    return [row for row in rows if row is not None]
 
 
 def facts(detail: DeviceDetail, names: Mapping[str, str], say: Say) -> list[tuple[str, str]]:
@@ -81,14 +108,19 @@ def facts(detail: DeviceDetail, names: Mapping[str, str], say: Say) -> list[tupl
     return found
 
 
-def agent_groups(agent: AgentNow, past: Overview, say: Say) -> list[tuple[str, list[tuple[str, str]]]]:
+def agent_groups(
+    agent: AgentNow, past: Overview, say: Say, boundary: Boundary
+) -> list[tuple[str, list[tuple[str, str]]]]:
     """The probe itself, in groups of name and value."""
+    groups: tuple[tuple[str, Callable[[], list[tuple[str, str]]]], ...] = (
+        ("gb_measuring", partial(_measuring, agent, past, say)),
+        ("gb_store", partial(_store, agent.store, say)),
+        ("gb_broker", partial(_broker, agent.broker, say)),
+        ("gb_box", partial(_box, agent.vitals, say)),
+    )
     return [
-        (say("gb_measuring"), _measuring(agent, past, say)),
-        (say("gb_store"), _store(agent.store, say)),
-        (say("gb_broker"), _broker(agent.broker, say)),
-        (say("gb_box"), _box(agent.vitals, say)),
-        *radio_groups(agent.radio, say),
+        *((say(key), boundary.value(PLACE, key, make, _no_rows)) for key, make in groups),
+        *boundary.value(PLACE, "radio", partial(radio_groups, agent.radio, say), _no_groups),
     ]
 
 
@@ -105,7 +137,7 @@ def _value(figure: FigureNow, say: Say) -> str:
     return text if figure.unit == "1" else f"{text} {figure.unit}"
 
 
-def _port(port: PortNow, say: Say) -> dict[str, Any]:
+def _port(port: PortNow, say: Say) -> dict[str, Any] | None:
     value = {figure.kpi: figure.value for figure in port.figures}
     tone, word = "none", say("port_down")
     if port.admin is not None and port.admin != "up":

@@ -4,17 +4,22 @@ it, and the same travels with every event to pages that are open, so that a page
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from statistics import median
 from typing import Any
 
+from agent.boundary import Boundary
 from agent.history_view import DevicePast, Overview
-from agent.live import DeviceNow, FigureNow, FlappingNow, IncidentNow, SiteNow
-from agent.page.say import DAY, Say, since_words
+from agent.live import DeviceNow, FigureNow, FlappingNow, IncidentNow, SiteNow, TroubledNow
+from agent.page.say import DASH, DAY, HOUR, Say, since_words
 from agent.page.words import REASONS, ROLES, STATES
-from kpi.entry import Part
+from agent.view import PLACE, UNSHOWN
+from kpi.catalogue import entry_of
+from kpi.entry import Part, Words
+from kpi.findings import Finding, findings
 from kpi.model import Role, State, Status
 from kpi.seen import Gear, Read, Seen, Tone, bare_name, on_battery, plain_name
-from kpi.sentence import DEVICE_DOWN, OWN_FAULT, OWN_LINK, Flapping, Known, Trouble, sentence
+from kpi.sentence import DEVICE_DOWN, OWN_FAULT, OWN_LINK, Flapping, Known, Sentence, Trouble, sentence
 from kpi.tiles import PART_NAMES, Tile, tiles
 
 TONES = {"up": Tone.GOOD, "down": Tone.PROBLEM, "unknown": Tone.NONE, "maintenance": Tone.MAINTENANCE}
@@ -25,6 +30,20 @@ WHOLE_MONTH_S = 29 * DAY
 """What is known for longer is not said to be known for less than 30 days."""
 
 
+MOST_FIGURES = 12
+"""More figures that are not good are counted."""
+_WEIGHT = {Tone.PROBLEM.value: 0, Tone.NONE.value: 1}
+"""In the list of what is wrong: problems, what keeps the probe from measuring, then what is worth attention."""
+CANNOT_SAY = Sentence(
+    Tone.NONE,
+    Words(
+        "How the site is cannot be put into words: a fault of this program. What is known stands below.",
+        "Non è possibile riassumere lo stato della sede: è un errore di questo programma. Ciò che è noto è qui sotto.",
+    ),
+)
+_RUNS_ON_BATTERY = frozenset({"on_battery_s", "ups_runtime_min"})
+
+
 @dataclass(frozen=True, slots=True)
 class SiteSeen:
     """What the running agent knows of its site at one moment."""
@@ -32,6 +51,7 @@ class SiteSeen:
     site: SiteNow
     devices: Sequence[DeviceNow]
     flapping: Sequence[FlappingNow]
+    troubled: Sequence[TroubledNow] = ()
 
 
 def seconds(rfc3339: str) -> float:
@@ -39,58 +59,68 @@ def seconds(rfc3339: str) -> float:
     return datetime.fromisoformat(rfc3339).timestamp()
 
 
-def known(seen: SiteSeen, say: Say) -> Known:
+def known(seen: SiteSeen, say: Say, boundary: Boundary) -> Known:
     """What the sentence is made of."""
     now = seconds(seen.site.time)
     oldest_first = sorted(seen.site.incidents, key=lambda i: i.opened)
     return Known(
-        devices=[_seen(d, now, say) for d in seen.devices],
+        devices=[boundary.value(PLACE, d.id, partial(_seen, d, now, say), partial(_nobody, d)) for d in seen.devices],
         troubles=[
-            Trouble(i.kind, i.entity, since_words(seconds(i.opened), now, say.zone), i.hides) for i in oldest_first
+            boundary.value(PLACE, i.entity, partial(_trouble, i, now, say), partial(_undated, i)) for i in oldest_first
         ],
-        figures=[_read(f) for f in seen.site.figures],
+        figures=[_read(f) for f in seen.site.figures] + [_read(t.figure, t) for t in seen.troubled],
         flapping=[Flapping(f.name, f.port) for f in seen.flapping],
     )
 
 
-def page_now(seen: SiteSeen, past: Overview, say: Say) -> dict[str, Any]:
-    """Everything on the first screen that changes from second to second, as it is shown."""
+def page_now(seen: SiteSeen, past: Overview, say: Say, boundary: Boundary) -> dict[str, Any]:
+    """Everything on the first screen that changes from second to second, as it is shown. What fails of one device, of
+    one tile or of one incident costs that one its text."""
     now = seconds(seen.site.time)
-    what = known(seen, say)
-    said = sentence(what)
-    names = {d.id: d.name for d in seen.devices}
-    found = tiles(what.devices, what.figures, {f.device for f in seen.flapping})
-    planned = {d.id for d in seen.devices if d.state == State.MAINTENANCE}
-    wrong = [_incident(i, names, now, say) for i in seen.site.incidents if i.entity not in planned]
+    what = known(seen, say, boundary)
+    said = boundary.value(PLACE, "sentence", partial(sentence, what), lambda: CANNOT_SAY)
+    flapping = {f.device for f in seen.flapping}
+    found = boundary.value(PLACE, "tiles", partial(tiles, what.devices, what.figures, flapping), lambda: ())
     return {
         "tone": said.tone.value,
         "sentence": say.of(said.says),
         "time": seen.site.time,
         "clock": say.clock(now, seconds=True),
-        "tiles": [_tile(tile, seen.devices, say) for tile in found],
-        "wrong": [_battery(d, say) for d in on_battery(what.devices)]
-        + wrong
-        + [_flap(f, say) for f in seen.flapping if f.device not in planned],
-        "devices": device_rows(seen.devices, past, now, say),
+        "tiles": [
+            boundary.value(PLACE, f"tile {t.part}", partial(_tile, t, seen.devices, say), partial(_blank_tile, t, say))
+            for t in found
+        ],
+        "wrong": _wrong(seen, what, now, say, boundary),
+        "devices": device_rows(seen.devices, past, now, say, boundary),
     }
 
 
-def device_rows(devices: Sequence[DeviceNow], past: Overview, now: float, say: Say) -> list[dict[str, Any]]:
+def device_rows(
+    devices: Sequence[DeviceNow], past: Overview, now: float, say: Say, boundary: Boundary
+) -> list[dict[str, Any]]:
     """The table, worst first."""
     rows = [(rank(d, past.devices.get(d.id)), d) for d in devices]
     rows.sort(key=lambda pair: pair[0])
-    return [_row(d, past.devices.get(d.id, DevicePast()), now, say) for _, d in rows]
+    return [
+        boundary.value(
+            PLACE, d.id, partial(_row, d, past.devices.get(d.id, DevicePast()), now, say), partial(_blank_row, d, say)
+        )
+        for _, d in rows
+    ]
 
 
 def rank(device: DeviceNow, past: DevicePast | None) -> tuple[int, float]:
     """Smaller is worse: gone, not known, planned, then by what was lost today."""
     lost = round(_lost_pct(past) or 0.0, 2) if past else 0.0
-    return _RANKS[device.state], -lost
+    return _RANKS.get(device.state, 1), -lost
 
 
-def ended(incidents: Sequence[IncidentNow], names: Mapping[str, str], now: float, say: Say) -> list[dict[str, Any]]:
+def ended(
+    incidents: Sequence[IncidentNow], names: Mapping[str, str], now: float, say: Say, boundary: Boundary
+) -> list[dict[str, Any]]:
     """Incidents that are over, newest first."""
-    return [_incident(i, names, now, say) for i in incidents if i.closed is not None]
+    over = [i for i in incidents if i.closed is not None]
+    return [_shown_incident(i, names, now, say, boundary) for i in over]
 
 
 def reason_says(reason: str | None, say: Say) -> str:
@@ -124,9 +154,98 @@ def _seen(device: DeviceNow, now: float, say: Say) -> Seen:
     return Seen(device.id, device.name, Role(device.role), State(device.state), device.reason, gear)
 
 
-def _read(figure: FigureNow) -> Read:
+def _nobody(device: DeviceNow) -> Seen:
+    """A device that cannot be put into words: nothing is known of it."""
+    role = Role(device.role) if device.role in set(Role) else Role.ENDPOINT
+    return Seen(device.id, device.name, role, State.UNKNOWN, UNSHOWN)
+
+
+def _trouble(incident: IncidentNow, now: float, say: Say) -> Trouble:
+    since = since_words(seconds(incident.opened), now, say.zone)
+    return Trouble(incident.kind, incident.entity, since, incident.hides)
+
+
+def _undated(incident: IncidentNow) -> Trouble:
+    return Trouble(incident.kind, incident.entity, Words("now", "in questo momento"), incident.hides)
+
+
+def _read(figure: FigureNow, of: TroubledNow | None = None) -> Read:
     worst = next((flag.partition(":")[2] for flag in figure.flags if flag.startswith("worst:")), "")
-    return Read(figure.kpi, figure.value, Status(figure.status), figure.parts, worst)
+    device, port = (of.device, of.port) if of is not None else ("", "")
+    return Read(figure.kpi, figure.value, Status(figure.status), figure.parts, worst, device, port, tuple(figure.flags))
+
+
+def _wrong(seen: SiteSeen, what: Known, now: float, say: Say, boundary: Boundary) -> list[dict[str, Any]]:
+    """What is wrong now: problems first, else in the order batteries, incidents, ports that flap, figures."""
+    names = {d.id: d.name for d in seen.devices}
+    planned = {d.id for d in what.devices if d.state is State.MAINTENANCE}
+    running = on_battery(what.devices)
+    found = [boundary.value(PLACE, d.id, partial(_battery, d, say), partial(_blank_item, d.id, say)) for d in running]
+    found += [_shown_incident(i, names, now, say, boundary) for i in seen.site.incidents if i.entity not in planned]
+    found += [
+        boundary.value(PLACE, f.device, partial(_flap, f, say), partial(_blank_item, f.device, say))
+        for f in seen.flapping
+        if f.device not in planned
+    ]
+    supplies, flapping = {d.id for d in running}, {f.device for f in seen.flapping}
+    figures = [
+        f
+        for f in boundary.value(PLACE, "figures", partial(findings, what.devices, what.figures), lambda: ())
+        if not (f.device in supplies and f.kpi in _RUNS_ON_BATTERY)
+        and not (f.device in flapping and f.kpi == "link_flap")
+    ]
+    found += [
+        boundary.value(PLACE, f.device, partial(_finding, f, say), partial(_blank_item, f.device, say))
+        for f in figures[:MOST_FIGURES]
+    ]
+    if len(figures) > MOST_FIGURES:
+        more = say("more_figures", n=len(figures) - MOST_FIGURES)
+        found.append(_item("figures", Tone.ATTENTION, says=more))
+    return sorted(found, key=lambda item: _WEIGHT.get(item["tone"], 2))
+
+
+def _item(
+    item: str, tone: Tone, *, says: str, name: str = "", device: str = "", when: str = "", more: str = ""
+) -> dict[str, Any]:
+    return {"id": item, "tone": tone.value, "name": name, "device": device, "says": says, "when": when, "more": more}
+
+
+def _blank_item(entity: str, say: Say) -> dict[str, Any]:
+    """What stands for something wrong that cannot be put into words."""
+    return _item(f"unshown:{entity}", Tone.ATTENTION, says=say("other_now"), device=entity, more=say("unshown"))
+
+
+def _shown_incident(
+    incident: IncidentNow, names: Mapping[str, str], now: float, say: Say, boundary: Boundary
+) -> dict[str, Any]:
+    return boundary.value(
+        PLACE,
+        incident.entity,
+        partial(_incident, incident, names, now, say),
+        partial(_blank_item, incident.entity, say),
+    )
+
+
+def _finding(finding: Finding, say: Say) -> dict[str, Any]:
+    """A figure that is not good, with what to do. Its sentence has the name in it."""
+    return _item(
+        f"figure:{finding.kpi}:{finding.device}:{finding.port}",
+        finding.tone,
+        says=say.of(finding.says),
+        device=finding.device,
+        more=say.of(entry_of(finding.kpi).do),
+    )
+
+
+def _blank_tile(tile: Tile, say: Say) -> dict[str, Any]:
+    return {
+        "id": tile.part.value,
+        "name": say.of(PART_NAMES[tile.part]),
+        "tone": tile.tone.value,
+        "word": say.of(tile.word),
+        "figure": DASH,
+        "unit": "",
+    }
 
 
 def _tile(tile: Tile, devices: Sequence[DeviceNow], say: Say) -> dict[str, Any]:
@@ -165,41 +284,40 @@ def _incident(incident: IncidentNow, names: Mapping[str, str], now: float, say: 
     more = [] if over else [reason_says(incident.cause, say)]
     if incident.hides:
         more.append(say("hides", names=_names([names.get(h, h) for h in incident.hides], say)))
-    return {
-        "id": incident.id,
-        "tone": (Tone.NONE if kind == "fault" else Tone.PROBLEM).value,
-        "name": bare_name(incident.name) if kind in {"down", "other"} else "",
-        "device": incident.entity if incident.entity in names else "",
-        "says": say(f"{kind}_{'was' if over else 'now'}"),
-        "when": when,
-        "more": " ".join(m for m in more if m),
-    }
+    return _item(
+        incident.id,
+        Tone.NONE if kind == "fault" else Tone.PROBLEM,
+        name=bare_name(incident.name) if kind in {"down", "other"} else "",
+        device=incident.entity if incident.entity in names else "",
+        says=say(f"{kind}_{'was' if over else 'now'}"),
+        when=when,
+        more=" ".join(m for m in more if m),
+    )
 
 
 def _flap(flap: FlappingNow, say: Say) -> dict[str, Any]:
-    return {
-        "id": f"flap:{flap.device}:{flap.port}",
-        "tone": Tone.ATTENTION.value,
-        "name": bare_name(flap.name),
-        "device": flap.device,
-        "says": say("flaps", port=plain_name(flap.port)),
-        "when": "",
-        "more": say("flaps_do"),
-    }
+    return _item(
+        f"flap:{flap.device}:{flap.port}",
+        Tone.ATTENTION,
+        name=bare_name(flap.name),
+        device=flap.device,
+        says=say("flaps", port=plain_name(flap.port)),
+        more=say("flaps_do"),
+    )
 
 
 def _battery(device: Seen, say: Say) -> dict[str, Any]:
     gear = device.gear
     left = say("battery_lasts", n=say.lasting(60 * gear.runtime_min)) if gear.runtime_min is not None else ""
-    return {
-        "id": f"battery:{device.id}",
-        "tone": (Tone.PROBLEM if gear.battery_low else Tone.ATTENTION).value,
-        "name": bare_name(device.name),
-        "device": device.id,
-        "says": say("on_battery"),
-        "when": say.of(gear.since) if gear.since is not None else "",
-        "more": " ".join(m for m in (left, say("battery_do")) if m),
-    }
+    return _item(
+        f"battery:{device.id}",
+        Tone.PROBLEM if gear.battery_low else Tone.ATTENTION,
+        name=bare_name(device.name),
+        device=device.id,
+        says=say("on_battery"),
+        when=say.of(gear.since) if gear.since is not None else "",
+        more=" ".join(m for m in (left, say("battery_do")) if m),
+    )
 
 
 def _names(names: Sequence[str], say: Say) -> str:
@@ -209,6 +327,7 @@ def _names(names: Sequence[str], say: Say) -> str:
 
 def _row(device: DeviceNow, past: DevicePast, now: float, say: Say) -> dict[str, Any]:
     short = 0 < past.known_s < WHOLE_MONTH_S
+    enough = past.known_s >= HOUR  # "100 %" is not for minutes
     return {
         "id": device.id,
         "name": bare_name(device.name),
@@ -219,10 +338,29 @@ def _row(device: DeviceNow, past: DevicePast, now: float, say: Say) -> dict[str,
         "detail": detail_says(device, now, say),
         "rtt": say.ms(device.rtt_ms),
         "lost": say.pct(_lost_pct(past)),
-        "available": say.pct(past.available_pct),
+        "available": say.pct(past.available_pct) if enough else DASH,
         "of": say("known_for", lasting=say.lasting(past.known_s)) if short and past.available_pct is not None else "",
         "seen": _last_seen(device, past, now, say),
         "told": device.gear.at if device.gear is not None else "",
+    }
+
+
+def _blank_row(device: DeviceNow, say: Say) -> dict[str, Any]:
+    """A row that cannot be made: who it is, and why there is no more."""
+    return {
+        "id": device.id,
+        "name": bare_name(device.name),
+        "role": "",
+        "tone": Tone.NONE.value,
+        "word": say.of(STATES["unknown"]),
+        "why": reason_says(UNSHOWN, say),
+        "detail": "",
+        "rtt": DASH,
+        "lost": DASH,
+        "available": DASH,
+        "of": "",
+        "seen": DASH,
+        "told": "",
     }
 
 

@@ -1,9 +1,11 @@
 """What the page draws of the past: the lines of the tiles, the ribbons of seven days, one device's chart."""
 
 from collections.abc import Sequence
+from functools import partial
 from statistics import median
 from typing import Any
 
+from agent.boundary import Boundary
 from agent.gear_past import Amount
 from agent.history_view import DAY_S, RIBBON_S, Overview, Stretch
 from agent.live import HistoryNow
@@ -11,6 +13,7 @@ from agent.page.charts import Plot, Spark, Tick, bars, plot, spark, spark_of
 from agent.page.say import DASH, HOUR, MINUTE, NB, Say
 from agent.page.words import STATES
 from agent.store.model import FIVE_MINUTES
+from agent.view import PLACE
 from kpi.catalogue import CATALOGUE
 from kpi.entry import Part, Scope
 from kpi.seen import Tone
@@ -24,28 +27,35 @@ _STATE_TONES = {"up": Tone.GOOD, "down": Tone.PROBLEM, "maintenance": Tone.MAINT
 """What is not known is drawn as nothing."""
 
 
-def tile_lines(past: Overview, say: Say) -> dict[str, Any]:
+def tile_lines(past: Overview, say: Say, boundary: Boundary) -> dict[str, Any]:
     """By part, the line of the last day, or of the last hour or six where measuring began that lately."""
+    return {
+        part.value: boundary.value(PLACE, f"line {part}", partial(_tile_line, past, part, say), _no_line)
+        for part in Part
+    }
+
+
+def _tile_line(past: Overview, part: Part, say: Say) -> dict[str, Any]:
     end = past.end_utc
     age = end - past.since_utc if past.since_utc is not None else 0.0
     span = next((s for s in _SPANS if age <= s), DAY_S)
-    drawn: dict[str, Any] = {}
-    for part in Part:
-        amounts = [a for a in past.amounts.get(part, ()) if a.start_utc >= end - span]
-        if len(amounts) >= FEWEST_AMOUNTS:
-            drawn[part.value] = _amounts(part, amounts, end - span, end, say, span=say(f"span_{span}"))
-            continue
-        fine = past.minutes.get(part, ()) if span <= HOUR else ()
-        points = [p for p in fine or past.lines.get(part, ()) if p.start_utc >= end - span]
-        medians = sorted(p.median_ms for p in points if p.median_ms is not None)
-        line = spark(points, end - span, end, MINUTE if fine else FIVE_MINUTES) if medians else Spark("", "")
-        text = {"span": say(f"span_{span}"), "usual": say.ms(medians[len(medians) // 2]) if medians else DASH}
-        drawn[part.value] = {
-            "line": line,
-            "caption": say("line_of", **text) if line.line else say("line_none"),
-            "says": say("line_says", most=say.ms(medians[-1]), **text) if line.line else "",
-        }
-    return drawn
+    amounts = [a for a in past.amounts.get(part, ()) if a.start_utc >= end - span]
+    if len(amounts) >= FEWEST_AMOUNTS:
+        return _amounts(part, amounts, end - span, end, say, span=say(f"span_{span}"))
+    fine = past.minutes.get(part, ()) if span <= HOUR else ()
+    points = [p for p in fine or past.lines.get(part, ()) if p.start_utc >= end - span]
+    medians = sorted(p.median_ms for p in points if p.median_ms is not None)
+    line = spark(points, end - span, end, MINUTE if fine else FIVE_MINUTES) if medians else Spark("", "")
+    text = {"span": say(f"span_{span}"), "usual": say.ms(medians[len(medians) // 2]) if medians else DASH}
+    return {
+        "line": line,
+        "caption": say("line_of", **text) if line.line else say("line_none"),
+        "says": say("line_says", most=say.ms(medians[-1]), **text) if line.line else "",
+    }
+
+
+def _no_line() -> dict[str, Any]:
+    return {"line": Spark("", ""), "caption": "", "says": ""}
 
 
 def _amounts(part: Part, amounts: Sequence[Amount], start: float, end: float, say: Say, *, span: str) -> dict[str, Any]:
@@ -56,27 +66,46 @@ def _amounts(part: Part, amounts: Sequence[Amount], start: float, end: float, sa
     return {"line": spark_of(amounts, start, end, FIVE_MINUTES), "caption": says, "says": says}
 
 
-def ribbons(past: Overview, say: Say) -> dict[str, Any]:
+def ribbons(past: Overview, say: Say, boundary: Boundary) -> dict[str, Any]:
     """The last seven days of each part, with the names of the days below."""
     start = past.end_utc - RIBBON_S
-    rows = []
-    for part, stretches in past.ribbons.items():
-        known = sum(s.end_utc - s.start_utc for s in stretches if s.tone != "maintenance")
-        good = sum(s.end_utc - s.start_utc for s in stretches if s.tone == "good")
-        name = say.of(PART_NAMES[part])
-        good_pct = say.pct(100 * good / known) if known else DASH
-        rows.append(
-            {
-                "name": name,
-                "bars": bars(stretches, start, past.end_utc),
-                "good": good_pct,
-                "says": say("ribbon_says", name=name, good=good_pct, known=say.pct(100 * known / RIBBON_S))
-                if known
-                else say("ribbon_none", name=name),
-            }
-        )
+    rows = [
+        boundary.value(PLACE, f"ribbon {part}", partial(_ribbon, past, part, say), lambda: None)
+        for part in past.ribbons
+    ]
     days = [Tick(f"{(i + 0.5) * 100 / 7:.4g}%", say.day(start + (i + 1) * DAY_S)) for i in range(7)]
-    return {"rows": rows, "days": days}
+    return {"rows": [row for row in rows if row is not None], "days": days}
+
+
+def _ribbon(past: Overview, part: Part, say: Say) -> dict[str, Any] | None:
+    """How much was without trouble is said of what was measured, and beside it how much that is of the seven days:
+    what was before the first start was not measured either. Of less than an hour no share is said."""
+    stretches, start = past.ribbons[part], past.end_utc - RIBBON_S
+    planned = sum(s.end_utc - s.start_utc for s in stretches if s.tone is Tone.MAINTENANCE)
+    known = sum(s.end_utc - s.start_utc for s in stretches) - planned
+    good = sum(s.end_utc - s.start_utc for s in stretches if s.tone is Tone.GOOD)
+    name = say.of(PART_NAMES[part])
+    good_pct, measured = say.share(good, known), say.share(known, RIBBON_S - planned, least=0)
+    return {
+        "name": name,
+        "bars": bars(stretches, start, past.end_utc),
+        "good": good_pct,
+        "measured": say("measured_short", pct=measured),
+        "says": say("ribbon_says", name=name, good=good_pct, known=measured)
+        if good_pct != DASH
+        else say("ribbon_none", name=name),
+    }
+
+
+def measured_says(past: Overview, say: Say) -> str:
+    """How much of the last day was measured, and since when it is where that is less than a day; "" before anything
+    was."""
+    if past.coverage is None or past.since_utc is None:
+        return ""
+    said = say("measured", pct=say.pct(100 * past.coverage))
+    if past.end_utc - past.since_utc < DAY_S:
+        said += " " + say("measured_since", moment=say.moment(past.since_utc, past.end_utc))
+    return said
 
 
 def device_chart(history: HistoryNow, say: Say, *, scope: Scope) -> dict[str, Any]:

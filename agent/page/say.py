@@ -56,9 +56,16 @@ class Say:
         if value in {0, 100}:
             return f"{value:.0f}{NB}%"
         if value > 99:
-            floored = floor(value * 100 + 1e-9) / 100
-            return f"{self.number(floored, 1 if floored == 99 else 2)}{NB}%"
+            floored = (
+                min(floor(value * 1e4 + 1e-6) / 1e4, 99.9999) if value >= 99.99 else floor(value * 100 + 1e-9) / 100
+            )
+            digits = next((n for n in (2, 3) if abs(floored - round(floored, n)) < 1e-9), 4)
+            return f"{self.number(floored, 1 if floored == 99 else digits)}{NB}%"
         return f"{self.number(max(value, 0.01), 2 if value < 0.995 else 1)}{NB}%"
+
+    def share(self, part_s: float, whole_s: float, *, least: float = HOUR) -> str:
+        """One time as a share of another; none of less than ``least`` seconds: "100 %" is not said of minutes."""
+        return self.pct(min(100.0, 100 * part_s / whole_s)) if whole_s > 0 and whole_s >= least else DASH
 
     def bps(self, value: float | None) -> str:
         """A rate or a speed."""

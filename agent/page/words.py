@@ -53,6 +53,10 @@ REASONS: Mapping[str, Words] = {
     "icmp_permission": Words(
         "The probe lacks the permission to measure.", "Alla sonda manca il permesso di eseguire la misura."
     ),
+    "unshown": Words(
+        "Its figures cannot be shown: a fault of this program.",
+        "I suoi dati non si possono mostrare: è un errore di questo programma.",
+    ),
     "removed": Words("It was not watched then.", "Allora non era controllato."),
     "no_address": Words("Its name has no address.", "Il suo nome non ha un indirizzo."),
     "timeout": Words("It gives no answer.", "Non risponde."),
@@ -122,6 +126,11 @@ TEXT: Mapping[str, Words] = {
     "fault_was": Words("The probe could not measure everything", "La sonda non riusciva a misurare tutto"),
     "other_now": Words("Trouble", "Un problema"),
     "other_was": Words("Trouble", "Un problema"),
+    "unshown": Words(
+        "It cannot be put into words: a fault of this program, which stands in its log.",
+        "Non è possibile descriverlo: è un errore di questo programma, annotato nel suo registro.",
+    ),
+    "more_figures": Words("And {n} more figures that are not good.", "E altri {n} valori non buoni."),
     "hides": Words("Cannot be seen behind it: {names}.", "Dietro non si vedono: {names}."),
     "and_more": Words("{names} and {n} more", "{names} e altri {n}"),
     "flaps": Words(
@@ -130,10 +139,10 @@ TEXT: Mapping[str, Words] = {
     "flaps_do": Words("Check the cable and what is plugged in there.", "Controllare il cavo e ciò che vi è collegato."),
     "seven_days": Words("The last seven days", "Gli ultimi sette giorni"),
     "ribbon_says": Words(
-        "{name}: without trouble {good} of the time that is known; known {known} of the last seven days.",
-        "{name}: senza problemi per il {good} del tempo noto; noto il {known} degli ultimi sette giorni.",
+        "{name}: without trouble {good} of the time that was measured; measured {known} of the last seven days.",
+        "{name}: senza problemi per il {good} del tempo misurato; misurato il {known} degli ultimi sette giorni.",
     ),
-    "ribbon_none": Words("{name}: nothing is known yet.", "{name}: non si sa ancora nulla."),
+    "ribbon_none": Words("{name}: too little was measured yet.", "{name}: misurato ancora troppo poco."),
     "no_trouble": Words("without trouble", "senza problemi"),
     "ended": Words("What was wrong in the last seven days", "Che cosa non andava negli ultimi sette giorni"),
     "ended_none": Words("Nothing.", "Nulla."),
@@ -155,9 +164,11 @@ TEXT: Mapping[str, Words] = {
     "known_for": Words("of {lasting}", "su {lasting}"),
     "worst_first": Words("Worst first.", "Prima i peggiori."),
     "measured": Words(
-        "Over the last 24 h the site was measured {pct} of the time.",
-        "Nelle ultime 24 h la sede è stata misurata per il {pct} del tempo.",
+        "The last 24 h were measured {pct} of the time.",
+        "Delle ultime 24 ore è stato misurato il {pct} del tempo.",
     ),
+    "measured_since": Words("Measuring began {moment}.", "La misura è iniziata: {moment}."),
+    "measured_short": Words("measured {pct}", "misurato {pct}"),
     "map": Words("Map", "Mappa"),
     "map_probe": Words("This probe", "Questa sonda"),
     "map_port": Words("port {port}", "porta {port}"),

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from agent.boundary import Boundary
 from agent.monitor import snmp_id
 from agent.privacy import Privacy
 from agent.settings import load
@@ -43,6 +44,7 @@ async def test_what_a_device_does_in_its_maintenance_is_shown_as_that_and_degrad
             plan=lambda: world.core.plan,
             agent=lambda: None,
             lacking=lambda: None,
+            boundary=Boundary(),
             in_maintenance=world.core.in_maintenance,
         )
         await clock.advance(50.0)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
+from agent.boundary import Boundary
 from agent.gear_past import Amount, GearPast
 from agent.history_view import Overview
 from agent.page.charts import spark_of
@@ -77,12 +78,17 @@ async def test_a_site_without_them_has_no_lines() -> None:
 def test_the_tiles_draw_them_once_there_are_enough() -> None:
     amounts = [Amount(T + 300 * n, 40.0 + n) for n in range(3)]
     past = Overview(end_utc=T + 900, since_utc=T, amounts={Part.WIFI: amounts, Part.POWER: amounts})
-    lines = tile_lines(past, EN)
+    lines = tile_lines(past, EN, Boundary())
     assert lines["wifi"]["caption"] == "Devices, last hour: mostly 41"
     assert lines["power"]["caption"].replace("\u00a0", " ") == "Battery, last hour: at least 40 min"
     assert lines["wifi"]["line"].line.count("L") == 2
-    assert tile_lines(past, IT)["power"]["caption"].replace("\u00a0", " ") == "Batteria, ultima ora: almeno 40 min"
-    fewer = tile_lines(Overview(end_utc=T + 900, since_utc=T, amounts={Part.WIFI: amounts[: FEWEST_AMOUNTS - 1]}), EN)
+    assert (
+        tile_lines(past, IT, Boundary())["power"]["caption"].replace("\u00a0", " ")
+        == "Batteria, ultima ora: almeno 40 min"
+    )
+    fewer = tile_lines(
+        Overview(end_utc=T + 900, since_utc=T, amounts={Part.WIFI: amounts[: FEWEST_AMOUNTS - 1]}), EN, Boundary()
+    )
     assert fewer["wifi"]["line"].line == ""
 
 

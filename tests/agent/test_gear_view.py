@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from agent.boundary import Boundary
 from agent.monitor import snmp_id
 from agent.privacy import Privacy
 from agent.settings import load
@@ -47,6 +48,7 @@ def view_of(world: World, folder: Path, links: Sequence[Link] = ()) -> View:
         plan=lambda: world.core.plan,
         agent=lambda: None,
         lacking=lambda: None,
+        boundary=Boundary(),
         in_maintenance=world.core.in_maintenance,
     )
 

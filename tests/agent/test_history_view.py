@@ -120,7 +120,7 @@ async def test_states_with_reasons_maintenance_and_what_is_known_of_them() -> No
         (900, 1200, "unknown", "agent_stopped"),
     ]
     assert [p.coverage for p in history.response] == [1.0, 0.0]
-    assert history.coverage == pytest.approx(800 / 1100, abs=1e-4)
+    assert history.coverage == pytest.approx(800 / 3500, abs=1e-4), "of the whole hour, less the maintenance"
     assert history.available_pct == pytest.approx(62.5)
 
 
@@ -144,7 +144,9 @@ async def test_the_overview_has_lines_losses_of_today_and_availability() -> None
     assert device.available_pct == pytest.approx(50.0)
     assert (device.known_s, device.last_up_utc) == (3000.0, T + 1500)
     assert past.devices["router"].available_pct is None
-    assert past.coverage == pytest.approx(0.5)
+    assert past.coverage == pytest.approx(0.5 * 3000 / 86_400), (
+        "of the whole day: what was before it began was not measured"
+    )
 
 
 async def test_the_overview_reads_only_what_came_since() -> None:

@@ -47,16 +47,14 @@
 
   function incident(i) {
     const says = make("p");
-    if (i.name) {
-      let name = make("bdi", "", i.name);
-      if (i.device) {
-        const link = make("a", "", name);
-        link.href = "/device/" + encodeURIComponent(i.device) + query;
-        name = link;
-      }
-      says.append(name, " ");
-    }
-    says.append(i.says);
+    const linked = (content) => {
+      if (!i.device) return content;
+      const link = make("a", "", content);
+      link.href = "/device/" + encodeURIComponent(i.device) + query;
+      return link;
+    };
+    if (i.name) says.append(linked(make("bdi", "", i.name)), " ", i.says);
+    else says.append(linked(i.says));
     if (i.when) says.append(" ", make("span", "when", i.when));
     const box = make("div", "", says);
     if (i.more) box.append(make("p", "caption", i.more));

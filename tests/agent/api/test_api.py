@@ -13,6 +13,7 @@ import pytest
 from agent.api.app import create_app
 from agent.api.events import MAX_PAGES, Broadcaster
 from agent.api.guard import Access, host_allowed
+from agent.boundary import Boundary
 from agent.history_view import Overview
 from agent.live import (
     AgentNow,
@@ -30,6 +31,7 @@ from agent.live import (
     SiteNow,
     SpanNow,
     TopologyNow,
+    TroubledNow,
 )
 from collectors.snmp.traps.model import Fate
 from tests.doubles import ManualClock
@@ -103,6 +105,9 @@ class Known:
     def flapping(self) -> Sequence[FlappingNow]:
         return [FlappingNow("core", HOSTILE, HOSTILE)]
 
+    def troubled(self) -> Sequence[TroubledNow]:
+        return []
+
     async def overview(self) -> Overview:
         return self.overview_read
 
@@ -122,8 +127,8 @@ async def client(
     live: Known, access: Access | None = None, host: str = "localhost:8080"
 ) -> AsyncIterator[httpx.AsyncClient]:
     clock = ManualClock()
-    events = Broadcaster(clock, dict)
-    app = create_app(live, events, clock, "1.2.3", access or Access())
+    events = Broadcaster(clock, dict, Boundary())
+    app = create_app(live, events, clock, "1.2.3", access or Access(), boundary=Boundary())
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as opened:
         yield opened
@@ -274,7 +279,7 @@ async def test_a_page_hears_of_changes_at_once_and_every_two_seconds() -> None:
         number += 1
         return {"n": number}
 
-    events = Broadcaster(clock, document)
+    events = Broadcaster(clock, document, Boundary())
     running = asyncio.create_task(events.run())
     stream = events.stream()
     first = await anext(stream)
@@ -299,7 +304,7 @@ async def test_a_storm_of_changes_is_a_few_documents() -> None:
         made += 1
         return {}
 
-    events = Broadcaster(clock, document)
+    events = Broadcaster(clock, document, Boundary())
     running = asyncio.create_task(events.run())
     stream = events.stream()
     await anext(stream)
@@ -315,7 +320,7 @@ async def test_a_storm_of_changes_is_a_few_documents() -> None:
 
 async def test_a_page_that_does_not_read_is_dropped_and_asks_nothing_of_anybody() -> None:
     clock = ManualClock()
-    events = Broadcaster(clock, dict)
+    events = Broadcaster(clock, dict, Boundary())
     running = asyncio.create_task(events.run())
     deaf = events.stream()
     await anext(deaf)
@@ -327,7 +332,7 @@ async def test_a_page_that_does_not_read_is_dropped_and_asks_nothing_of_anybody(
 
 
 async def test_there_is_an_end_to_how_many_pages_may_be_open() -> None:
-    events = Broadcaster(ManualClock(), dict)
+    events = Broadcaster(ManualClock(), dict, Boundary())
     pages = [events.stream() for _ in range(MAX_PAGES)]
     for page in pages:
         await anext(page)
@@ -355,7 +360,7 @@ async def test_pages_that_show_the_same_share_one_document() -> None:
         made.append("it")
         return {"sentence": "Funziona tutto."}
 
-    events = Broadcaster(clock, dict)
+    events = Broadcaster(clock, dict, Boundary())
     running = asyncio.create_task(events.run())
     streams = [events.stream(italian), events.stream(italian), events.stream()]
     for stream in streams:

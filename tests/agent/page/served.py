@@ -16,6 +16,7 @@ from agent.api.app import create_app
 from agent.api.events import Broadcaster
 from agent.api.guard import Access
 from agent.api.server import Server, listen
+from agent.boundary import Boundary
 from agent.history_view import DevicePast, Overview, Point, Stretch
 from agent.live import (
     AgentNow,
@@ -35,6 +36,7 @@ from agent.live import (
     SnmpNow,
     SpanNow,
     TopologyNow,
+    TroubledNow,
 )
 from collectors.clock import SystemClock
 from kpi.entry import Part
@@ -81,6 +83,9 @@ class Site:
     troubles: list[IncidentNow] = field(default_factory=list)
     over: list[IncidentNow] = field(default_factory=list)
     flaps: list[FlappingNow] = field(default_factory=list)
+    bad: list[TroubledNow] = field(default_factory=list)
+    figures: list[FigureNow] = field(default_factory=list)
+    """The site's."""
 
     def utc(self) -> float:
         return SystemClock().utc()
@@ -111,7 +116,7 @@ class Site:
             tenant="osteria", site="main", probe="probe-1", name=self.name, timezone="Europe/Rome",
             language=self.language, time=rfc3339(self.utc()), state="up",
             devices={s: states.count(s) for s in ("up", "down", "unknown", "maintenance")},
-            incidents=tuple(self.troubles), window=None, figures=(),
+            incidents=tuple(self.troubles), window=None, figures=tuple(self.figures),
         )  # fmt: skip
 
     def devices(self) -> Sequence[DeviceNow]:
@@ -184,6 +189,9 @@ class Site:
     def flapping(self) -> Sequence[FlappingNow]:
         return self.flaps
 
+    def troubled(self) -> Sequence[TroubledNow]:
+        return self.bad
+
     @property
     def overview_read(self) -> Overview:
         now = self.utc()
@@ -237,6 +245,7 @@ class Served:
 
     def __init__(self, site: Site) -> None:
         self.site = site
+        self.boundary = Boundary()
         self.port = free_port(address="127.0.0.1")
         self.url = f"http://127.0.0.1:{self.port}"
 
@@ -275,8 +284,8 @@ class Served:
     async def _serve(self, ready: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
         clock = SystemClock()
-        self._events = Broadcaster(clock, self.site.now)
-        app = create_app(self.site, self._events, clock, "1.2.3", Access())
+        self._events = Broadcaster(clock, self.site.now, self.boundary)
+        app = create_app(self.site, self._events, clock, "1.2.3", Access(), boundary=self.boundary)
         self._server = Server(app, listen("127.0.0.1", self.port, lambda _: None))
         async with asyncio.TaskGroup() as group:
             group.create_task(self._events.run())

@@ -2,6 +2,7 @@
 
 import re
 
+from agent.boundary import Boundary
 from agent.history_view import Overview, Point, Stretch
 from agent.page.charts import bars, spark
 from agent.page.past import tile_lines
@@ -43,7 +44,7 @@ def test_seconds_of_trouble_can_be_seen_in_seven_days() -> None:
 def test_a_young_site_is_drawn_by_the_minute() -> None:
     minutes = points(*range(T - 300, T, 60))
     past = Overview(T, T - 300.0, {Part.NETWORK: points(T - 300)}, {Part.NETWORK: minutes})
-    drawn = tile_lines(past, Say("en", ROME))["network"]
+    drawn = tile_lines(past, Say("en", ROME), Boundary())["network"]
     assert len(xs(drawn["line"].line)) == 5
     assert drawn["caption"].replace("\u00a0", " ") == "Response time, last 10 min: mostly 2.0 ms"
-    assert tile_lines(Overview(), Say("it", ROME))["network"]["caption"].startswith("Ancora nessuna linea")
+    assert tile_lines(Overview(), Say("it", ROME), Boundary())["network"]["caption"].startswith("Ancora nessuna linea")

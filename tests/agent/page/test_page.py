@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from agent.live import FlappingNow
+from agent.live import FigureNow, FlappingNow, TroubledNow
 from agent.page.map import MOST_ALIKE
 from tests.agent.page.paint import first_paints_ms
 from tests.agent.page.served import HOSTILE, LONG, Served, Site, device
@@ -89,9 +89,35 @@ def test_the_first_screen_in_english_and_in_italian(browser: Browser) -> None:
             assert link is not None and link.endswith("?lang=it")
 
 
-def test_the_language_of_the_settings_is_the_one_without_a_wish(browser: Browser) -> None:
-    with Served(Site(language="it")) as served, opened(browser, served) as page:
-        assert text(page, "h1") == "Funziona tutto."
+@pytest.mark.parametrize(
+    ("locale", "site", "says"),
+    [("it-IT", "en", "Funziona tutto."), ("en-GB", "it", "Everything works."), ("de-DE", "it", "Funziona tutto.")],
+)
+def test_the_browsers_language_comes_before_the_sites(browser: Browser, locale: str, site: str, says: str) -> None:
+    with Served(Site(language=site)) as served, opened(browser, served, locale=locale) as page:
+        assert text(page, "h1") == says
+        expect(page.locator("html")).to_have_class("live")
+        served.change(lambda site: site.fail("switch", 840))
+        it = says == "Funziona tutto."
+        expect(page.locator("h1")).to_contain_text("non è raggiungibile" if it else "has not been reachable")
+        page.click("text=English" if it else "text=Italiano")
+        expect(page.locator("h1")).to_contain_text("has not been reachable" if it else "non è raggiungibile")
+        page.click("#devices >> text=FRITZ!Box")
+        expect(page.locator("h2").first).to_have_text("Response time" if it else "Tempo di risposta")
+
+
+def test_a_figure_that_is_bad_is_said_in_the_sentence_the_tile_and_the_list(browser: Browser) -> None:
+    site = Site()
+    hot = FigureNow("cooling_margin_c", "°C", -5.0, None, 5, "bad", {}, ())
+    with Served(site) as served, opened(browser, served) as page:
+        expect(page.locator("html")).to_have_class("live")
+        served.change(lambda site: site.bad.append(TroubledNow("switch", "", hot)))
+        expect(page.locator("h1")).to_contain_text("Switch hall is too hot, or one of its fans stands still")
+        expect(page.locator("[data-tile=network] .word")).to_have_text("Problem")
+        expect(page.locator("#wrong-list .caption")).to_contain_text("the room is cooled")
+        assert page.locator("#sentence use").get_attribute("href") == "#shape-problem"
+        page.click("#wrong-list a")
+        expect(page.locator("h1")).to_have_text("Switch hall")
 
 
 def test_worst_first_and_a_row_opens_its_device(browser: Browser) -> None:

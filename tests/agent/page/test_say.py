@@ -6,13 +6,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from agent.history_view import DevicePast, Overview
-from agent.live import DeviceNow
-from agent.page.details import agent_groups
+from agent.boundary import Boundary
+from agent.history_view import DevicePast, Overview, Stretch
+from agent.live import DeviceNow, FigureNow
+from agent.page.details import agent_groups, figure_rows
 from agent.page.now import device_rows
+from agent.page.past import measured_says, ribbons
 from agent.page.say import Say, since_words
 from agent.page.words import REASONS, ROLES, STATES, TEXT
+from kpi.entry import Part
 from kpi.model import Role, State
+from kpi.seen import Tone
 from tests.agent.page.served import Site
 
 ROME = ZoneInfo("Europe/Rome")
@@ -36,7 +40,8 @@ def test_milliseconds(value: float | None, english: str, italian: str) -> None:
     ("value", "italian"),
     [
         (0.0, "0 %"), (0.0004, "0,01 %"), (0.5, "0,50 %"), (0.996, "1,0 %"), (1.3, "1,3 %"), (98.7, "98,7 %"), (99.0, "99,0 %"),
-        (99.005, "99,0 %"), (99.5, "99,50 %"), (99.9999, "99,99 %"), (100.0, "100 %"), (None, "–"),
+        (99.005, "99,0 %"), (99.5, "99,50 %"), (99.995, "99,995 %"),
+        (99.9999, "99,9999 %"), (99.99996, "99,9999 %"), (99.99999999, "99,9999 %"), (99.99, "99,99 %"), (100.0, "100 %"), (None, "–"),
     ],
 )  # fmt: skip
 def test_percent_is_never_rounded_to_all_or_nothing(value: float | None, italian: str) -> None:
@@ -94,15 +99,15 @@ def test_every_text_is_written_twice() -> None:
 def test_rows_say_what_is_known_and_for_how_long() -> None:
     device = DeviceNow("d", "x\u202ey", "server", "192.0.2.1", (), "up", "answered", None, 1.25, 0.0, None)
     past = Overview(devices={"d": DevicePast(1000, 4, 99.5, 7200.0, NOON - 60)})
-    row = device_rows([device], past, NOON, IT)[0]
+    row = device_rows([device], past, NOON, IT, Boundary())[0]
     shown = {key: str(row[key]).replace("\u00a0", " ") for key in ("name", "lost", "available", "of", "seen", "word")}
     assert shown == {
         "name": "xy", "lost": "0,40 %", "available": "99,50 %", "of": "su 2 h", "seen": "adesso", "word": "Raggiungibile",
     }  # fmt: skip
     hidden = replace(device, state="unknown", reason="parent", rtt_ms=None)
-    row = device_rows([hidden], past, NOON, EN)[0]
+    row = device_rows([hidden], past, NOON, EN, Boundary())[0]
     assert (row["rtt"], row["seen"], row["why"]) == ("–", "11:59", "What it is reached through does not answer.")
-    assert device_rows([hidden], Overview(), NOON, EN)[0]["seen"] == "not yet"
+    assert device_rows([hidden], Overview(), NOON, EN, Boundary())[0]["seen"] == "not yet"
 
 
 @pytest.mark.parametrize(
@@ -115,7 +120,7 @@ def test_rows_say_what_is_known_and_for_how_long() -> None:
 )
 async def test_how_far_the_clock_is_believed(clock: dict[str, Any], says: str) -> None:
     now = await Site().agent()
-    (_, rows), *_ = agent_groups(replace(now, clock=clock), Overview(), EN)
+    (_, rows), *_ = agent_groups(replace(now, clock=clock), Overview(), EN, Boundary())
     assert dict(rows)["Clock"] == says
 
 
@@ -123,5 +128,43 @@ async def test_another_box_of_the_same_name_is_said() -> None:
     now = await Site().agent()
     state = {"last_error": None, "clash": {"boot": "b", "how": "it publishes its info", "at_utc": NOON}}
     broker = {**now.broker, "connected": True, "state": state}
-    rows = agent_groups(replace(now, broker=broker), Overview(), EN)[2][1]
+    rows = agent_groups(replace(now, broker=broker), Overview(), EN, Boundary())[2][1]
     assert ("Trouble", "another box speaks as this probe: each needs a name of its own") in rows
+
+
+def test_a_share_names_what_it_is_of_and_is_not_said_of_minutes() -> None:
+    """Twenty minutes after the first start nothing is "100 %" in seven days, or in thirty."""
+    end = NOON
+    stretches = [Stretch(end - 1200, end, Tone.GOOD)]
+    young = Overview(end, end - 1200, ribbons={Part.NETWORK: stretches}, coverage=1200 / 86_400)
+    (row,) = ribbons(young, EN, Boundary())["rows"]
+    assert (row["good"], row["measured"].replace("\u00a0", " ")) == ("–", "measured 0.20 %")
+    assert measured_says(young, EN).replace("\u00a0", " ") == (
+        "The last 24 h were measured 1.4 % of the time. Measuring began 11:40."
+    )
+    device = DeviceNow("d", "d", "server", "192.0.2.1", (), "up", "answered", None, 1.25, 0.0, None)
+    past = replace(young, devices={"d": DevicePast(1000, 0, 100.0, 1200.0, None)})
+    (shown,) = device_rows([device], past, NOON, EN, Boundary())
+    assert (shown["available"], shown["of"]) == ("–", "of 20\u00a0min")
+    assert "100" not in row["says"]
+
+
+def test_a_week_is_measured_as_a_whole_and_maintenance_is_left_out_of_it() -> None:
+    week = 7 * 86_400
+    planned, bad = Stretch(NOON - week, NOON - week / 2, Tone.MAINTENANCE), Stretch(NOON - 60, NOON, Tone.PROBLEM)
+    good = Stretch(NOON - week / 4, NOON - 60, Tone.GOOD)
+    past = Overview(NOON, NOON - week / 4, ribbons={Part.WIFI: [planned, good, bad]}, coverage=1.0)
+    (row,) = ribbons(past, IT, Boundary())["rows"]
+    assert row["good"].replace("\u00a0", " ") == "99,96 %"
+    assert row["measured"].replace("\u00a0", " ") == "misurato 50,0 %"
+    assert measured_says(past, IT).replace("\u00a0", " ") == "Delle ultime 24 ore è stato misurato il 100 % del tempo."
+
+
+def test_a_figure_without_a_value_has_no_status() -> None:
+    """KPI.md R10: also where one comes with it."""
+    null = FigureNow("loss_ratio", "%", None, "no_data", 0, "bad", {}, ())
+    (row,) = figure_rows([null], EN, "d", Boundary())
+    assert (row["tone"], row["do"], row["value"]) == ("", "", "no information")
+    (row,) = figure_rows([replace(null, value=3.0, null_reason=None)], EN, "d", Boundary())
+    assert row["tone"] == "problem"
+    assert row["do"]
