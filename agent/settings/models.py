@@ -90,7 +90,9 @@ class SiteSettings(Section):
         "", validate_default=False, description="What the page calls the site. Default: the value of `site`."
     )
     timezone: TimeZone = Field("UTC", description="Days and months begin by it, and the page shows its time.")
-    language: Literal["en", "it"] = Field("en", description="Language of the page and of reports.")
+    language: Literal["en", "it"] = Field(
+        "en", description="Of reports, and of the page where a browser asks for neither."
+    )
 
     @model_validator(mode="after")
     def _named(self) -> Self:
