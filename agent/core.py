@@ -54,12 +54,12 @@ class Core:
         send_confirm: Callable[[EchoTarget], None],
         ask_again: Callable[[str], None],
         changed: Callable[[], None],
-        five_closed: Callable[[int], None],
+        five_closed: Callable[[int, int], None],
         dated: Callable[[], None],
     ) -> None:
         """``running(interface)`` asks the kernel for carrier; ``changed()`` hears of what a person would notice;
-        ``five_closed(label)`` of each dated five minutes that was put to the recorder; ``dated()`` of the first
-        synchronisation."""
+        ``five_closed(label, following)`` of each dated five minutes that was put to the recorder, and of which ones are
+        open then; ``dated()`` of the first synchronisation."""
         self.plan = SitePlan((), None, (), ())
         self.timeline = timeline
         self.history = StateHistory()
@@ -244,7 +244,7 @@ class Core:
         drafts = self.summaries.closed(five, self._polls(), written)
         self._say_crossings()
         if five.dated:
-            self._five_closed(five.label)
+            self._five_closed(five.label, five.following)
         self._changed()
         return Batch(windows=batch.windows, counters=batch.counters, drafts=drafts if five.dated else ())
 

@@ -2,7 +2,8 @@
 
 Device by device: of 4,800 ports no more than one device's are in memory, what was made of the others waits as the bytes
 that are written, and all of a window is written in one transaction. Runs beside the closing of windows and never holds
-it up. What was missed while the agent was off is made up for at the start.
+it up. Every hour, day and month between the first and the last stored window is folded, however long the agent was
+off and wherever its clock jumped: what ends under way is folded then, what was missed is made up for at the start.
 """
 
 import asyncio
@@ -43,7 +44,6 @@ _FOLDING: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any, Any], Any], Ca
 """How windows of a kind are read, merged and written."""
 BESIDE_STATE = tuple(kind for kind in _FOLDING if kind != STATE)
 """The kinds of windows of a device that has a window of its state."""
-MAKE_UP_HOURS = 48
 AT_ONCE = 24
 """Windows of one device that are read at once; a month of one has 720."""
 
@@ -58,6 +58,9 @@ class Reads(Protocol):
         self, entity: str | None, kind: str, length_s: int, from_utc: int, to_utc: int
     ) -> Sequence[WindowRow]:
         """See agent.store.store.Store.windows."""
+
+    async def starts(self, kind: str, length_s: int, from_utc: int, to_utc: int, step_s: int) -> Sequence[int]:
+        """See agent.store.store.Store.starts."""
 
     async def state_changes(self, entity: str | None, from_utc: float, to_utc: float) -> Sequence[StateRow]:
         """See agent.store.store.Store.state_changes."""
@@ -108,42 +111,42 @@ class Folds:
         self._recorder = recorder
         self._zone = zone
         self._folded = folded
-        self._due: asyncio.Queue[int] = asyncio.Queue()
+        self._due: asyncio.Queue[tuple[int, int]] = asyncio.Queue()
 
-    def five_closed(self, label: int) -> None:
-        """The five minutes that begin at ``label`` were put to the recorder."""
-        end = label + FIVE_MINUTES
-        if end % HOUR == 0:
-            self._due.put_nowait(end - HOUR)
+    def five_closed(self, label: int, following: int) -> None:
+        """The five minutes that begin at ``label`` were put to the recorder; those that are open now begin at
+        ``following``, which is later by more than five minutes where the clock was set ahead."""
+        if _ended(label, following, self._zone()):
+            self._due.put_nowait((label, following))
 
     async def dated(self, first_utc: float, now_utc: float) -> None:
         """The clock was set, and the store has dated what was measured since ``first_utc``: say it, and fold it."""
         first, last = (int(utc) // FIVE_MINUTES * FIVE_MINUTES for utc in (first_utc, now_utc))
         for start in range(first, last, FIVE_MINUTES):
             if await self._fold(FIVE_MINUTES, FIVE_MINUTES, start, start + FIVE_MINUTES, keep=False):
-                self.five_closed(start)
+                self.five_closed(start, start + FIVE_MINUTES)
 
     async def run(self, now_utc: int | None) -> None:
         """Until cancelled. ``now_utc`` is None where the clock is not set: then there is nothing to make up for."""
         if now_utc is not None:
             await self._make_up(now_utc)
         while True:
-            hour = await self._due.get()
-            await self.hour(hour)
+            label, following = await self._due.get()
+            for length_s, start, end in _ended(label, following, self._zone()):
+                await self._coarser(length_s, start, end)
             await self._recorder.settled()
             give_back()
 
     async def hour(self, start: int) -> None:
-        """Fold the hour that begins at ``start``, and the day and the month where it ends one, also where the agent was
-        off in that hour."""
-        await self._fold(FIVE_MINUTES, HOUR, start, start + HOUR)
-        end = start + HOUR
-        if end % DAY == 0:
-            await self._fold(HOUR, DAY, end - DAY, end)
+        """Fold the hour that begins at ``start``, and the day and the month where it ends one."""
+        for length_s, begin, end in _ended(start, start + HOUR, self._zone()):
+            await self._coarser(length_s, begin, end)
+
+    async def _coarser(self, length_s: int, start: int, end: int) -> None:
+        """Fold one hour, day or month. With a day the 30 days that it ends are judged."""
+        await self._fold(FIVE_MINUTES if length_s == HOUR else HOUR, length_s, start, end)
+        if length_s == DAY:
             await self._fold(DAY, MONTH, end - 30 * DAY, end, keep=False)
-        month, month_end = month_bounds(start, self._zone())
-        if month_end == end:
-            await self._fold(HOUR, MONTH, month, end)
 
     async def again(self, labels: Sequence[int], revision: int) -> None:
         """Five minutes whose states were computed again: say them with a higher revision, and write what they are
@@ -190,10 +193,10 @@ class Folds:
         """Each entity with its windows of [start, end) folded into one, by kind. A month of 4,800 ports is 3.5 million
         windows: no more than AT_ONCE of one device are in memory, and everything else gets its turn after each."""
         states: dict[str, Any] = {}
-        for at in range(start, end, from_s):
-            rows = await self._store.windows(None, STATE, from_s, at, at + from_s)
-            for row in rows:
-                states[row.entity] = _with(STATE, states.get(row.entity), [row.plain])
+        for length_s, first, last in _pieces(from_s, start, end):
+            for at in range(first, last, length_s):
+                for row in await self._store.windows(None, STATE, length_s, at, at + length_s):
+                    states[row.entity] = _with(STATE, states.get(row.entity), [row.plain])
         whole = sorted(states)
         for entity in whole:
             state = states.pop(entity)
@@ -213,52 +216,61 @@ class Folds:
     async def _one(self, entity: str, kind: str, from_s: int, start: int, end: int, *, bins: bool = True) -> Any | None:
         """The windows of one kind of one entity as one; None where there is none."""
         folded = None
-        for begin in range(start, end, AT_ONCE * from_s):
-            rows = await self._store.windows(entity, kind, from_s, begin, min(end, begin + AT_ONCE * from_s))
-            plains = [row.plain if bins or kind != PORTS else plain_without_bins(row.plain) for row in rows]
-            if plains:
-                folded = _with(kind, folded, plains)
-            await asyncio.sleep(0)
+        for length_s, first, last in _pieces(from_s, start, end):
+            for begin in range(first, last, AT_ONCE * length_s):
+                rows = await self._store.windows(entity, kind, length_s, begin, min(last, begin + AT_ONCE * length_s))
+                plains = [row.plain if bins or kind != PORTS else plain_without_bins(row.plain) for row in rows]
+                if plains:
+                    folded = _with(kind, folded, plains)
+                await asyncio.sleep(0)
         return folded
 
     async def _make_up(self, now_utc: int) -> None:
-        last = now_utc // HOUR * HOUR
-        first = last - MAKE_UP_HOURS * HOUR
+        """What was to be closed and folded while the agent was off, or could not be before it ended."""
         await self._recorder.settled()
-        cut_short = await self._cut_short(first, now_utc // FIVE_MINUTES * FIVE_MINUTES)
-        if cut_short is not None:
-            await self._close(cut_short)
+        for start in await self._cut_short(now_utc):
+            await self._close(start)
         await self._recorder.settled()
-        done = {row.start_utc for row in await self._store.windows(None, STATE, HOUR, first, last)}
-        coarser = {
-            (row.length_s, row.start_utc)
-            for length_s, back in ((DAY, DAY), (MONTH, 32 * DAY))
-            for row in await self._store.windows(None, STATE, length_s, first - back, last)
-        }
-        for start in range(first, last, HOUR):
-            if start in done:
-                continue
-            end = start + HOUR
-            month, month_end = month_bounds(start, self._zone())
-            ended = [(DAY, end - DAY)] if end % DAY == 0 else []
-            ended += [(MONTH, month)] if month_end == end else []
-            missing = any(
-                window not in coarser and any(window[1] <= hour < end for hour in done if hour is not None)
-                for window in ended
-            )
-            if missing or await self._store.windows(None, STATE, FIVE_MINUTES, start, end):
-                log.info("Making up for the hour that began at %s.", datetime.fromtimestamp(start, UTC).isoformat())
-                await self.hour(start)
-                done.add(start)
+        for length_s, start, end in await self._missing(now_utc):
+            log.info("Making up for what began at %s.", datetime.fromtimestamp(start, UTC).isoformat())
+            await self._coarser(length_s, start, end)
+            await self._recorder.settled()
+            await asyncio.sleep(0)
 
-    async def _cut_short(self, first: int, last: int) -> int | None:
-        """The five minutes in which the agent was alive last, where it did not live to close them. Read backwards, five
-        minutes at a time: two days of minutes are half a million windows."""
-        for start in range(last - FIVE_MINUTES, first - 1, -FIVE_MINUTES):
-            if await self._store.windows(None, ECHO, MINUTE, start, start + FIVE_MINUTES):
-                closed = await self._store.windows(None, STATE, FIVE_MINUTES, start, start + FIVE_MINUTES)
-                return None if closed else start
-        return None
+    async def _cut_short(self, now_utc: int) -> list[int]:
+        """The five minutes of which there are minutes and no more, because the agent did not live to close them."""
+        present = now_utc // FIVE_MINUTES * FIVE_MINUTES
+        alive = await self._store.starts(ECHO, MINUTE, 0, present, FIVE_MINUTES)
+        if not alive:
+            return []
+        closed = set(await self._store.starts(STATE, FIVE_MINUTES, alive[0], present, FIVE_MINUTES))
+        return [start for start in alive if start not in closed]
+
+    async def _missing(self, now_utc: int) -> list[tuple[int, int, int]]:
+        """The hours, days and months (length, start, end) that have ended, of which finer windows tell, and that are
+        not folded yet, or not with all of their hours; in the order in which they are to be folded."""
+        starts, zone = self._store.starts, self._zone()
+        known = await starts(STATE, FIVE_MINUTES, 0, now_utc, HOUR)
+        folded = await starts(STATE, HOUR, 0, now_utc, HOUR)
+        hours = sorted({start for start in known if start + HOUR <= now_utc} - set(folded))
+        days = _now_whole(
+            {(start // DAY * DAY, start // DAY * DAY + DAY) for start in (*folded, *hours)},
+            {(start // DAY * DAY, start // DAY * DAY + DAY) for start in hours},
+            await starts(STATE, DAY, 0, now_utc, DAY),
+            now_utc,
+        )
+        # An hour of a zone of :30 or :45 reaches over the end of a month, and belongs to both.
+        months = _now_whole(
+            {month_bounds(at, zone) for start in (*folded, *hours) for at in (start, start + HOUR - 1)},
+            {month_bounds(at, zone) for start in hours for at in (start, start + HOUR - 1)},
+            await starts(STATE, MONTH, 0, now_utc, MINUTE),
+            now_utc,
+        )
+        return [
+            *[(HOUR, start, start + HOUR) for start in hours],
+            *[(DAY, start, end) for start, end in days],
+            *[(MONTH, start, end) for start, end in months],
+        ]
 
     async def _close(self, start: int) -> None:
         """The five minutes that begin at ``start``, out of their minutes and the states that were written at once."""
@@ -286,6 +298,37 @@ class Folds:
             drafts += told.take(UPLINK, plains)
         log.info("Closed the five minutes that began at %s.", datetime.fromtimestamp(start, UTC).isoformat())
         self._recorder.put(Batch(windows=rows, drafts=[*drafts, *told.end()]))
+
+
+def _now_whole(
+    told: set[tuple[int, int]], anew: set[tuple[int, int]], folded: Sequence[int], now_utc: int
+) -> list[tuple[int, int]]:
+    """Of the spans that hours tell of those that have ended and are not folded, or hold hours that are folded anew."""
+    done = set(folded)
+    return sorted((a, b) for a, b in told if b <= now_utc and (a not in done or (a, b) in anew))
+
+
+def _ended(label: int, following: int, zone: ZoneInfo) -> list[tuple[int, int, int]]:
+    """(length, start, end) of the hour, the day and the month that hold ``label`` and are over at ``following``."""
+    spans = [
+        (HOUR, label // HOUR * HOUR, label // HOUR * HOUR + HOUR),
+        (DAY, label // DAY * DAY, label // DAY * DAY + DAY),
+        (MONTH, *month_bounds(label, zone)),
+    ]
+    return [(length_s, start, end) for length_s, start, end in spans if end <= following]
+
+
+def _pieces(from_s: int, start: int, end: int) -> list[tuple[int, int, int]]:
+    """(length, from, to) of the finer windows that make up [start, end): those of ``from_s``, but five minutes where a
+    month of a zone of :30 or :45 begins or ends within an hour."""
+    first, last = -(-start // HOUR) * HOUR, end // HOUR * HOUR
+    if from_s != HOUR or (first, last) == (start, end):
+        return [(from_s, start, end)]
+    return [
+        *([(FIVE_MINUTES, start, first)] if start < first else []),
+        (HOUR, first, last),
+        *([(FIVE_MINUTES, last, end)] if last < end else []),
+    ]
 
 
 def _with(kind: str, folded: Any | None, plains: Sequence[Any]) -> Any:

@@ -263,8 +263,8 @@ class Parts:
     def _tell_pages(self) -> None:
         self.events.changed()
 
-    def _five_closed(self, label: int) -> None:
-        self.folds.five_closed(label)
+    def _five_closed(self, label: int, following: int) -> None:
+        self.folds.five_closed(label, following)
 
     def _committed(self) -> None:
         self.publishing.committed()

@@ -50,6 +50,8 @@ class Five:
     """False for a piece that the clock's jump has cut off, when more of the same five minutes is to come."""
     own: GearCounts | None = None
     """What the probe measured of itself."""
+    following: int = 0
+    """The label of the five minutes that are open next."""
 
 
 @dataclass(slots=True)
@@ -202,6 +204,7 @@ class Windows:
             flags=tuple(sorted(block.flags)),
             final=label != block.label,
             own=own,
+            following=label,
         )
         self._block = _Block(label, self._minute.dated, end)
         self._monitor.open_five(end, next_end)

@@ -49,6 +49,28 @@ class Reading:
                 found.append(WindowRow(name, kind, length_s, boots[boot], mono_start, start, plain, revision))
             low = _bound(length_s, start + 60)
 
+    def starts(
+        self, con: Connection, kind: str, *, length_s: int, from_utc: int, to_utc: int, step_s: int
+    ) -> list[int]:
+        """The multiples of ``step_s``, ascending, within which a window of this kind and length begins, of those that
+        begin within [from_utc, to_utc). It looks at keys alone, from one start to the next."""
+        number = _words(con, "kind").get(kind)
+        found: list[int] = []
+        low, high = _bound(length_s, from_utc), _bound(length_s, to_utc)
+        while number is not None:
+            first = con.execute("SELECT key FROM window WHERE key >= ? AND key < ? ORDER BY key LIMIT 1", (low, high))
+            if (row := first.fetchone()) is None:
+                break
+            start = key_parts(row[0])[1]
+            lowest = window_key(length_s, start, number, 0)
+            there = con.execute("SELECT 1 FROM window WHERE key BETWEEN ? AND ? LIMIT 1", (lowest, lowest | _ALL))
+            if there.fetchone() is None:
+                low = _bound(length_s, start + 60)
+                continue
+            found.append(start // step_s * step_s)
+            low = _bound(length_s, found[-1] + step_s)
+        return found
+
     def undated(self, con: Connection, boot: str) -> list[WindowRow]:
         """Windows of a boot whose clock was not synchronised yet, by arrival."""
         kinds = {value: name for name, value in _words(con, "kind").items()}

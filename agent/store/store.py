@@ -130,6 +130,14 @@ class Store:
             lambda con: self._reading.windows(con, entity, kind, length_s=length_s, from_utc=from_utc, to_utc=to_utc)
         )
 
+    async def starts(self, kind: str, length_s: int, from_utc: int, to_utc: int, step_s: int) -> Sequence[int]:
+        """The multiples of ``step_s`` within which a window of this kind and length begins, ascending."""
+        return await self._readers.read(
+            lambda con: self._reading.starts(
+                con, kind, length_s=length_s, from_utc=from_utc, to_utc=to_utc, step_s=step_s
+            )
+        )
+
     async def undated(self, boot: str) -> Sequence[WindowRow]:
         """Windows of a boot that have no date yet."""
         return await self._readers.read(lambda con: self._reading.undated(con, boot))

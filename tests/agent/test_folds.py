@@ -327,7 +327,7 @@ async def test_looking_for_what_was_cut_short_reads_no_more_than_five_minutes_at
         async def counted(*asked: Any) -> Sequence[WindowRow]:
             nonlocal most
             found: Sequence[WindowRow] = await read(*asked)
-            most = max(most, len(found))
+            most = max(most, len(found)) if asked[2] == MINUTE else most
             return found
 
         store.windows = counted
@@ -337,3 +337,88 @@ async def test_looking_for_what_was_cut_short_reads_no_more_than_five_minutes_at
         (five_minutes,) = await store.windows("a", ECHO, FIVE_MINUTES, START - HOUR, START)
         assert EchoCounts.from_plain(five_minutes.plain).sent == 180
     assert most <= 10
+
+
+async def made_up(path: Path, rows: Sequence[WindowRow], now_utc: int, zone: ZoneInfo = ROME) -> dict[int, list[int]]:
+    """Where folded windows begin, by length, after a start at ``now_utc``."""
+    async with folding(path, Said(), rows, zone) as (folds, store, recorder):
+        await folds._make_up(now_utc)
+        await recorder.settled()
+        return {
+            length: [row.start_utc for row in await store.windows("a", STATE, length, 0, now_utc)]
+            for length in (HOUR, DAY, MONTH)
+        }
+
+
+@pytest.mark.parametrize("ahead_s", [2400, 3 * DAY, 40 * DAY])
+async def test_a_clock_set_ahead_over_the_end_of_an_hour_leaves_no_hour_unmade(tmp_path: Path, ahead_s: int) -> None:
+    """The last five minutes before the jump are the last of its hour, its day and, if it is far enough, its month."""
+    said = Said()
+    last = START + 8 * 300
+    async with folding(tmp_path / "s.db", said, [five(START + 300 * i) for i in range(9)]) as (folds, store, recorder):
+        running = asyncio.create_task(folds.run(None))
+        folds.five_closed(last, last + ahead_s)
+        coarsest = MONTH if ahead_s > 20 * DAY else DAY
+        async with asyncio.timeout(10):
+            while not await store.windows("a", STATE, coarsest, 0, START + HOUR):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+        await recorder.settled()
+        (hour,) = await store.windows("a", STATE, HOUR, START, START + HOUR)
+        months = await store.windows("a", STATE, MONTH, 0, START + HOUR)
+        running.cancel()
+    assert StateSeconds.from_plain(hour.plain).up_s == 9 * 300
+    assert [StateSeconds.from_plain(m.plain).up_s for m in months] == ([9 * 300] if ahead_s > 20 * DAY else [])
+
+
+@pytest.mark.parametrize("days", [3, 30, 75])
+async def test_however_long_the_agent_was_off_what_it_had_measured_is_folded(tmp_path: Path, days: int) -> None:
+    """Off from Friday evening to Monday, or for months: the last hours, their day and their month."""
+    rows = [five(START - HOUR + 300 * i) for i in range(20)]
+    made = await made_up(tmp_path / "s.db", rows, START + days * DAY)
+    assert made[HOUR] == [START - HOUR, START]
+    assert made[DAY] == [START - 23 * HOUR]
+    assert made[MONTH] == ([month_bounds(START, ROME)[0]] if days > 20 else [])
+
+
+async def test_hours_that_were_missed_make_their_day_and_month_anew(tmp_path: Path) -> None:
+    first, end = month_bounds(START, ROME)
+    rows = [five(START - HOUR), five(START)]
+    said = Said()
+    async with folding(tmp_path / "s.db", said, rows) as (folds, store, recorder):
+        await folds._fold(FIVE_MINUTES, HOUR, START, START + HOUR)
+        for length, span in ((DAY, (START - 23 * HOUR, START + HOUR)), (MONTH, (first, end))):
+            await folds._fold(HOUR, length, *span)
+        await folds._make_up(end + HOUR)
+        await recorder.settled()
+        for length, start in ((DAY, START - 23 * HOUR), (MONTH, first)):
+            (row,) = await store.windows("a", STATE, length, start, start + 1)
+            assert StateSeconds.from_plain(row.plain).up_s == 600
+        said.windows.clear()
+        await folds._make_up(end + HOUR)
+        assert said.windows == [], "nothing is made twice"
+
+
+@pytest.mark.parametrize("name", ["Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe", "Europe/Rome"])
+@pytest.mark.parametrize("live", [True, False])
+async def test_a_month_of_any_zone_is_the_sum_of_its_five_minutes(tmp_path: Path, name: str, *, live: bool) -> None:
+    """Where a month ends within an hour of UTC, the five minutes of that hour go to the month they are in."""
+    zone = ZoneInfo(name)
+    first, end = month_bounds(START, zone)
+    rows = [five(at, up_ms=100_000) for at in (first - 300, first, first + 300, end - 600, end - 300)]
+    rows += [five(at, up_ms=200_000) for at in (end, end + 300)]
+    async with folding(tmp_path / "s.db", Said(), rows, zone) as (folds, store, recorder):
+        if live:
+            running = asyncio.create_task(folds.run(None))
+            hours = sorted({(row.start_utc or 0) // HOUR * HOUR for row in rows})
+            for at in (at for hour in hours for at in range(hour, hour + HOUR, 300)):
+                folds.five_closed(at, at + 300)
+            async with asyncio.timeout(10):
+                while not await store.windows("a", STATE, MONTH, first, first + 1):  # noqa: ASYNC110 - as above
+                    await asyncio.sleep(0.01)
+            running.cancel()
+        else:
+            await folds._make_up(end + 2 * HOUR)
+            await recorder.settled()
+        (month,) = await store.windows("a", STATE, MONTH, first, first + 1)
+    states = StateSeconds.from_plain(month.plain)
+    assert (states.up_ms, states.expected_ms) == (400_000, 1000 * (end - first))

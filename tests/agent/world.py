@@ -62,7 +62,7 @@ class World:
             send_confirm=lambda target: self.echo(target, Metric.CONFIRM),
             ask_again=lambda _device: None,
             changed=lambda: None,
-            five_closed=lambda _label: None,
+            five_closed=lambda _label, _following: None,
             dated=self._on_date,
         )
 

@@ -156,7 +156,7 @@ def _core(clock: MovedClock, recorder: Recorder) -> Core:
         send_confirm=lambda _target: None,
         ask_again=lambda _device: None,
         changed=lambda: None,
-        five_closed=lambda _label: None,
+        five_closed=lambda _label, _following: None,
         dated=lambda: None,
     )
 

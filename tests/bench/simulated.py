@@ -128,7 +128,7 @@ class Day:
             self.core.monitor.take, Sample(target.id, Metric.CONFIRM, "", at, 1.0, Outcome.OK)
         )
 
-    def _five_closed(self, label: int) -> None:
+    def _five_closed(self, label: int, _following: int) -> None:
         if (label + 300) % 3600 == 0:
             self.hours.append(label + 300 - 3600)
 
