@@ -24,7 +24,8 @@ class Place:
     line: int | None = None
 
     def __str__(self) -> str:
-        return str(self.file) if self.line is None else f"{self.file}:{self.line}"
+        file = str(self.file).encode("utf-8", "backslashreplace").decode()  # a name of a file may be no UTF-8
+        return file if self.line is None else f"{file}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)

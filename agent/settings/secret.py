@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from agent.settings.sources import user_name
+from agent.settings.sources import user_name, without_waiting
 from agent.settings.types import ConfigPath, refuse
 
 EXPECTED = '{ file = "..." }, { env = "..." } or { credential = "..." }'
@@ -91,7 +91,7 @@ class Secret(BaseModel):
 
     def _from_file(self, file: Path, hint: str = "") -> None:
         try:
-            with file.open("rb") as stream:
+            with open(file, "rb", opener=without_waiting) as stream:
                 mode = os.fstat(stream.fileno()).st_mode
                 raw = stream.read(MAX_SECRET_BYTES + 1)
         except FileNotFoundError:

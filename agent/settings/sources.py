@@ -1,9 +1,11 @@
 """Reading the files: which they are, their text, their syntax, and one tree out of many with every value's place."""
 
 import difflib
+import errno
 import os
 import pwd
 import re
+import stat
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +17,15 @@ from agent.settings.lines import Key, LineIndex
 
 DEFAULT_FILE = Path("/etc/sonda/sonda.toml")
 FRAGMENTS = "conf.d"
-MAX_FILE_BYTES = 4_000_000
+MAX_FILE_BYTES = 1_000_000
 """A configuration of 500 devices takes 100 kB; a file far beyond that is not a configuration."""
+MAX_FILES = 500
+MAX_DEPTH = 32
+"""Tables and arrays within each other, and parts of a dotted key; settings need 4, profiles 6."""
+MAX_PARTS = 200
+"""Parts of a dotted key that tomllib is given at all: its time grows with their square."""
+INT_64 = range(-(2**63), 2**63)
+"""What TOML promises of whole numbers; tomllib takes longer ones, which nothing can be made of."""
 
 
 class PlacedText(str):
@@ -55,7 +64,7 @@ def read_all(paths: Sequence[Path]) -> tuple[Tree, list[Fault]]:
     seen: set[Path] = set()
     for path in paths:
         for file in _with_fragments(path, faults):
-            if (real := file.resolve()) in seen:
+            if (real := Path(os.path.realpath(file))) in seen:  # Path.resolve raises for a loop of links
                 continue
             seen.add(real)
             _read(file, tree, faults)
@@ -73,7 +82,11 @@ def _read(file: Path, tree: Tree, faults: list[Fault]) -> None:
     text = _text(file, faults)
     tree.files.append(file)
     if text is not None and (document := _parse(text, file, faults)) is not None:
-        _merge(tree, document, _places(text, file))
+        places = _places(text, file)
+        if beyond := list(_beyond(document, places)):
+            faults += beyond
+        else:
+            _merge(tree, document, places)
 
 
 def _with_fragments(path: Path, faults: list[Fault]) -> Iterator[Path]:
@@ -84,15 +97,21 @@ def _with_fragments(path: Path, faults: list[Fault]) -> Iterator[Path]:
     except OSError as error:
         faults.append(unreadable(folder, error))
         return
-    yield from (folder / name for name in names if name.endswith(".toml") and not name.startswith("."))
+    wanted = [name for name in names if name.endswith(".toml") and not name.startswith(".")]
+    if len(wanted) > MAX_FILES:
+        message = f"holds {len(wanted)} files, and at most {MAX_FILES} are read"
+        faults.append(Fault("", message, place=Place(folder)))
+    yield from (folder / name for name in wanted[:MAX_FILES])
 
 
 def _text(file: Path, faults: list[Fault]) -> str | None:
     try:
-        with file.open("rb") as stream:
-            raw = stream.read(MAX_FILE_BYTES + 1)
+        raw = read_bounded(file, MAX_FILE_BYTES)
     except OSError as error:
         faults.append(unreadable(file, error))
+        return None
+    if raw is None:
+        faults.append(Fault("", "is no ordinary file, expected a TOML file", place=Place(file)))
         return None
     if len(raw) > MAX_FILE_BYTES:
         faults.append(Fault("", f"larger than {MAX_FILE_BYTES:,} bytes, which no configuration is", place=Place(file)))
@@ -104,6 +123,31 @@ def _text(file: Path, faults: list[Fault]) -> str | None:
         message = f"not UTF-8: byte 0x{raw[error.start]:02x} on this line"
         faults.append(Fault("", message, 'Save the file as "UTF-8" in the editor.', Place(file, line)))
         return None
+
+
+def without_waiting(path: str, flags: int) -> int:
+    """An opener for open(): a pipe that nobody writes into is empty, not waited for."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    os.set_blocking(descriptor, True)
+    return descriptor
+
+
+def read_bounded(file: Path, most: int) -> bytes | None:
+    """At most one byte more than ``most``; None of what is no ordinary file, which might never end, or never answer.
+    Raises OSError."""
+    descriptor = without_waiting(str(file), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor)
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
+        if not stat.S_ISREG(found.st_mode) and found.st_rdev != os.makedev(1, 3):  # /dev/null masks a file
+            return None
+        raw = b""
+        while len(raw) <= most and (piece := os.read(descriptor, most + 1 - len(raw))):
+            raw += piece
+        return raw
+    finally:
+        os.close(descriptor)
 
 
 def unreadable(file: Path, error: OSError) -> Fault:
@@ -149,25 +193,72 @@ _UNQUOTED_ADDRESS = re.compile(r"=\s*[0-9a-fA-F]*[.:][0-9a-fA-F]*[.:]")
 _UNQUOTED_WORD = re.compile(r"=\s*[^\s\"'\[{0-9+\-#]")
 
 
+_MANY_DIGITS = re.compile(r"[0-9][0-9_]{1000}")
+
+
 def _parse(text: str, file: Path, faults: list[Fault]) -> dict[str, Any] | None:
     try:
-        return tomllib.loads(text)
+        document = None if _dotted_line(text, MAX_PARTS) else tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        said = str(error)
+        faults.append(_not_toml(text, file, str(error)))
     except RecursionError:
-        faults.append(Fault("", "nested too deeply to be a configuration", place=Place(file)))
-        return None
+        faults.append(_nested(text, file))
+    except ValueError:  # Python converts no text of more than 4,300 digits to a number
+        digits = _MANY_DIGITS.search(text)
+        at = text.count("\n", 0, digits.start()) + 1 if digits is not None else None
+        faults.append(Fault("", "a number of more digits than any setting has", place=Place(file, at)))
+    else:
+        if document is not None and _depth(document) <= MAX_DEPTH:
+            return document
+        faults.append(_nested(text, file))
+    return None
+
+
+def _not_toml(text: str, file: Path, said: str) -> Fault:
     at = _AT.search(said)
     lines = text.split("\n")
     number = int(at[1]) if at and at[1] else len(lines)
     reason = _AT.sub("", said)
     if reason.startswith(("Cannot overwrite", "Cannot declare", "Cannot mutate", "Duplicate inline")):
-        faults.append(_twice(text, file, number))
-        return None
+        return _twice(text, file, number)
     line = lines[number - 1] if 0 < number <= len(lines) else ""
     column = f", column {at[2]}" if at and at[2] else ""
-    faults.append(Fault("", f"not TOML{column}: {_lower_first(reason)}", _syntax_hint(line), Place(file, number)))
+    return Fault("", f"not TOML{column}: {_lower_first(reason)}", _syntax_hint(line), Place(file, number))
+
+
+def _nested(text: str, file: Path) -> Fault:
+    line = _bracketed_line(text) or _dotted_line(text, MAX_DEPTH)
+    return Fault("", "nested too deeply to be a configuration", place=Place(file, line))
+
+
+def _bracketed_line(text: str) -> int | None:
+    """About where brackets lie too deep within each other: those in texts are counted as well."""
+    depth = 0
+    for found in re.finditer(r"[\[{\]}]", text):
+        depth = depth + 1 if found[0] in "[{" else max(0, depth - 1)
+        if depth > MAX_DEPTH:
+            return text.count("\n", 0, found.start()) + 1
     return None
+
+
+def _dotted_line(text: str, most: int) -> int | None:
+    """The first line with a key of more parts than ``most``."""
+    lines = enumerate(text.split("\n"), start=1)
+    return next((number for number, line in lines if line.partition("=")[0].count(".") >= most), None)
+
+
+def _depth(document: Mapping[str, Any]) -> int:
+    """How many tables and arrays lie within each other; without recursion."""
+    depth, layer = 0, list[Any](document.values())
+    while layer and depth <= MAX_DEPTH:
+        depth += 1
+        layer = [
+            item
+            for value in layer
+            if isinstance(value, dict | list)
+            for item in (value.values() if isinstance(value, dict) else value)
+        ]
+    return depth
 
 
 def _syntax_hint(line: str) -> str:
@@ -188,7 +279,7 @@ def _twice(text: str, file: Path, number: int) -> Fault:
     lines = text.split("\n")
     try:
         index = LineIndex(text).lines
-    except (ValueError, IndexError):  # what comes after it is no TOML either
+    except (ValueError, IndexError, RecursionError):  # what comes after it is no TOML either
         index = {}
     doubles = [
         (key, at) for key, at in index.items() if number in at[1:] and not lines[at[0] - 1].lstrip().startswith("[[")
@@ -206,6 +297,16 @@ def _lower_first(text: str) -> str:
 
 def _places(text: str, file: Path) -> dict[Key, Place]:
     return {key: Place(file, at[0]) for key, at in LineIndex(text).lines.items()}
+
+
+def _beyond(value: object, places: Mapping[Key, Place], key: Key = ()) -> Iterator[Fault]:
+    """Whole numbers that no setting can be, however they are written."""
+    if isinstance(value, dict | list):
+        for part, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _beyond(inner, places, (*key, part))
+    elif isinstance(value, int) and value not in INT_64:
+        named = next(part for part in reversed(key) if isinstance(part, str))
+        yield Fault(f'"{named}"', "holds a number of more digits than any setting has", place=places.get(key))
 
 
 def _merge(tree: Tree, document: Mapping[str, Any], places: Mapping[Key, Place]) -> None:

@@ -93,6 +93,7 @@ def _name(text: str) -> str:
 
 
 _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+MOST_DIGITS = 30
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]+)")
 
 
@@ -104,6 +105,8 @@ def _size(value: Any) -> Any:
     match = _SIZE.fullmatch(value)
     if match is None or (factor := units.get(match[2].lower())) is None:
         refuse(f"found {quoted(value)}, expected a size", 'Write it like "4 GB", "500 MB" or "64 MiB".')
+    if len(match[1]) > MOST_DIGITS:
+        refuse(f"found {quoted(value)}, expected a size that a disk can have")
     return round(float(match[1]) * factor)
 
 
@@ -114,7 +117,11 @@ def _path(value: Any) -> Any:
     if not value.strip() or "\0" in value:
         refuse(f"found {quoted(value)}, expected the path of a file")
     folder = value.folder if isinstance(value, PlacedText) else Path()
-    return Path(os.path.normpath((folder / Path(str(value)).expanduser()).absolute()))
+    try:
+        written = Path(str(value)).expanduser()
+    except RuntimeError:  # no such user, or one without a home
+        refuse(f"found {quoted(value)}, and whose home that is cannot be known", "Write the path from / on.")
+    return Path(os.path.normpath((folder / written).absolute()))
 
 
 def quoted(text: str, limit: int = 60) -> str:

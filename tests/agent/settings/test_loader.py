@@ -147,7 +147,7 @@ def test_a_file_that_is_no_configuration_is_not_swallowed(tmp_path: Path) -> Non
     huge.write_bytes(b"#" * (MAX_FILE_BYTES + 1))
     deep = write(tmp_path, f"x = {'[' * 5000}{']' * 5000}\n", "deep.toml", base="")
     assert [fault.split(": ", 1)[1][:10] for fault in faults(huge)] == ["larger tha"]
-    assert faults(deep) == [f"{deep}: nested too deeply to be a configuration."]
+    assert faults(deep) == [f"{deep}:1: nested too deeply to be a configuration."]
 
 
 def test_files_that_cannot_be_read_are_said_together_and_hide_no_other_fault(tmp_path: Path) -> None:
