@@ -119,7 +119,8 @@ class Agent:
         parts.scheduler.stop()
         await asyncio.wait([scheduling], timeout=DRAIN_S)
         scheduling.cancel()
-        parts.core.windows.finish()
+        with parts.boundary.around("windows"):
+            await parts.core.windows.finish()
         parts.recorder.stop()
         await asyncio.wait([recording], timeout=WRITE_S)
         await parts.publishing.stop()

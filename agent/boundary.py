@@ -53,9 +53,9 @@ class Boundary:
         self._open: Counter[str] = Counter()
         """Streaks by place."""
 
-    def around(self, place: str, entity: str = "") -> "Attempt":
-        """For ``with``: an exception inside ends the block, and goes no further."""
-        return Attempt(self, place, entity)
+    def around(self, place: str, entity: str = "", *, passing: type[Exception] | None = None) -> "Attempt":
+        """For ``with``: an exception inside ends the block, and goes no further, unless it is one of ``passing``."""
+        return Attempt(self, place, entity, passing)
 
     def value(self, place: str, entity: str, make: Callable[[], T], otherwise: Callable[[], T]) -> T:
         """What ``make()`` returned; ``otherwise()`` where it raised."""
@@ -119,10 +119,10 @@ class Boundary:
 class Attempt:
     """One run inside the boundary. ``failed`` says afterwards whether it raised."""
 
-    __slots__ = ("_boundary", "_entity", "_place", "failed")
+    __slots__ = ("_boundary", "_entity", "_passing", "_place", "failed")
 
-    def __init__(self, boundary: Boundary, place: str, entity: str) -> None:
-        self._boundary, self._place, self._entity = boundary, place, entity
+    def __init__(self, boundary: Boundary, place: str, entity: str, passing: type[Exception] | None) -> None:
+        self._boundary, self._place, self._entity, self._passing = boundary, place, entity, passing
         self.failed = False
 
     def __enter__(self) -> Self:
@@ -135,7 +135,7 @@ class Attempt:
             if self._boundary.failing:
                 self._boundary.recovered(self._place, self._entity)
             return False
-        if not isinstance(error, Exception):
+        if not isinstance(error, Exception) or (self._passing is not None and isinstance(error, self._passing)):
             return False
         self.failed = True
         self._boundary.failed(self._place, self._entity, error)

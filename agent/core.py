@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from agent.boundary import Boundary
 from agent.history import StateHistory
 from agent.incidents import KIND_DOWN, KIND_FAULT, KIND_LINK, Incidents
 from agent.messages import MessageDraft
 from agent.monitor import Monitor
+from agent.pace import Pace
 from agent.polled import PollOutcome
 from agent.recorder import Recorder
 from agent.site import SitePlan
@@ -37,6 +39,8 @@ EVENT_SCHEMA = "sonda.event.v1"
 DEVICE = "device"
 """The aspect of a device's states in the store."""
 STOPPED, REMOVED = "agent_stopped", "removed"
+NOTICE = "notice"
+"""The boundary's name for what is said at once."""
 
 
 class Core:
@@ -56,6 +60,7 @@ class Core:
         changed: Callable[[], None],
         five_closed: Callable[[int, int], None],
         dated: Callable[[], None],
+        boundary: Boundary,
     ) -> None:
         """``running(interface)`` asks the kernel for carrier; ``changed()`` hears of what a person would notice;
         ``five_closed(label, following)`` of each dated five minutes that was put to the recorder, and of which ones are
@@ -63,13 +68,17 @@ class Core:
         self.plan = SitePlan((), None, (), ())
         self.timeline = timeline
         self.history = StateHistory()
-        self.watch = Watch(clock, running=running, changed=self._state_changed, link_changed=self._link_changed)
-        self.monitor = Monitor(clock, self.watch, confirm=send_confirm, ask_again=ask_again, notices=self)
+        self.watch = Watch(
+            clock, running=running, changed=self._state_changed, link_changed=self._link_changed, boundary=boundary
+        )
+        self.monitor = Monitor(
+            clock, self.watch, confirm=send_confirm, ask_again=ask_again, notices=self, boundary=boundary
+        )
         self.incidents = Incidents(
             still_open, utc=timeline.utc, ancestors=self.watch.ancestors, write=self._incident_written
         )
-        self.summaries = Summaries()
-        self.topology = Topology(self.monitor, clock, self._keep_topology)
+        self.summaries = Summaries(boundary)
+        self.topology = Topology(self.monitor, clock, self._keep_topology, boundary)
         self.windows = Windows(
             clock=clock,
             timeline=timeline,
@@ -82,7 +91,9 @@ class Core:
             closed=self._closed,
             clock_event=self._clock_event,
             duplex=self.topology.duplex,
+            boundary=boundary,
         )
+        self._boundary = boundary
         self._clock = clock
         self._recorder = recorder
         self._boot = boot
@@ -129,23 +140,27 @@ class Core:
         by_device: dict[str, list[EchoCounts]] = {}
         for window in minutes:
             if window.kind == ECHO and window.start_utc is not None and window.start_utc >= five.label:
-                by_device.setdefault(window.entity, []).append(EchoCounts.from_plain(window.plain))
+                with self._boundary.around("resume", window.entity):
+                    by_device.setdefault(window.entity, []).append(EchoCounts.from_plain(window.plain))
         self.windows.resume(by_device)
         self._resume_counters(counters, offset)
 
     def _resume_counters(self, counters: Sequence[CountersRow], offset: float) -> None:
         for reading in counters:
-            if reading.entity == PROBE and reading.utc_at is not None:
-                self.monitor.own.resume(GearMemory.from_plain(reading.plain["gear"]).moved(reading.utc_at - offset))
-            track = self.monitor.tracks.get(reading.entity)
-            if track is not None and track.polled is not None and reading.utc_at is not None:
-                at = reading.utc_at - offset
-                ports = {k: LastReading.from_plain(p).moved(at) for k, p in reading.plain["ports"].items()}
-                kept = reading.plain.get("system")
-                system = (at + kept[0], SystemReading(*kept[1:])) if kept else None
-                plain = reading.plain.get("gear")
-                gear = GearMemory.from_plain(plain).moved(at) if plain else None
-                track.polled.resume(ports, system, reading.plain.get("fabric"), at, gear)
+            if reading.utc_at is not None:
+                with self._boundary.around("resume", reading.entity):
+                    self._resume_reading(reading.entity, reading.plain, reading.utc_at - offset)
+
+    def _resume_reading(self, entity: str, plain: Mapping[str, Any], at: float) -> None:
+        if entity == PROBE:
+            self.monitor.own.resume(GearMemory.from_plain(plain["gear"]).moved(at))
+        track = self.monitor.tracks.get(entity)
+        if track is not None and track.polled is not None:
+            ports = {k: LastReading.from_plain(p).moved(at) for k, p in plain["ports"].items()}
+            kept = plain.get("system")
+            system = (at + kept[0], SystemReading(*kept[1:])) if kept else None
+            gear = GearMemory.from_plain(plain["gear"]).moved(at) if plain.get("gear") else None
+            track.polled.resume(ports, system, plain.get("fabric"), at, gear)
 
     def in_maintenance(self, device: str) -> bool:
         """Whether a planned time of this device is now."""
@@ -205,23 +220,27 @@ class Core:
     # agent.polled.Notices
 
     def restarted(self, device: str, at: float, what: Restart) -> None:
-        self.event("device.reboot", device=device, what=what.value, noticed=rfc3339(self.timeline.utc(at)))
+        with self._boundary.around(NOTICE, device):
+            self.event("device.reboot", device=device, what=what.value, noticed=rfc3339(self.timeline.utc(at)))
 
     def flapping(self, device: str, at: float, port: str, merit: float, *, on: bool) -> None:
-        told = {"device": device, "port": port, "merit": round(merit), "state": "flapping" if on else "steady"}
-        self.event("link.flap", **told, noticed=rfc3339(self.timeline.utc(at)))
+        with self._boundary.around(NOTICE, device):
+            told = {"device": device, "port": port, "merit": round(merit), "state": "flapping" if on else "steady"}
+            self.event("link.flap", **told, noticed=rfc3339(self.timeline.utc(at)))
 
     def changed(self, device: str, at: float, what: Change) -> None:
-        self.event(what.kind, device=device, **what.about, noticed=rfc3339(self.timeline.utc(at)))
+        with self._boundary.around(NOTICE, device):
+            self.event(what.kind, device=device, **what.about, noticed=rfc3339(self.timeline.utc(at)))
 
     def on_battery(self, device: str, at: float, seconds: float, *, on: bool) -> None:
-        told: dict[str, Any] = {
-            "device": device,
-            "state": "battery" if on else "mains",
-            "seconds": round(seconds),
-            **({"maintenance": True} if self.in_maintenance(device) else {}),
-        }
-        self.event("power.battery", **told, noticed=rfc3339(self.timeline.utc(at)))
+        with self._boundary.around(NOTICE, device):
+            told: dict[str, Any] = {
+                "device": device,
+                "state": "battery" if on else "mains",
+                "seconds": round(seconds),
+                **({"maintenance": True} if self.in_maintenance(device) else {}),
+            }
+            self.event("power.battery", **told, noticed=rfc3339(self.timeline.utc(at)))
 
     def _keep_topology(self, plain: Mapping[str, Any]) -> None:
         at = self._clock.monotonic()
@@ -239,9 +258,12 @@ class Core:
         planned = [(a - offset, b - offset) for a, b in self.plan.maintenance_of(self.plan.gateway or "")]
         return state_seconds(changes, start, end, maintenance=planned, checks=checks)
 
-    def _closed(self, five: Five, batch: Batch) -> Batch:
+    async def _closed(self, five: Five, batch: Batch, pace: Pace) -> Batch:
         written = {row.entity: row.plain for row in batch.windows if row.kind == PORTS}
-        drafts = self.summaries.closed(five, self._polls(), written)
+        drafts: list[MessageDraft] = []
+        for said in self.summaries.closing(five, self._polls(), written):
+            drafts += said
+            await pace.breathe()
         self._say_crossings()
         if five.dated:
             self._five_closed(five.label, five.following)

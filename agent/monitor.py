@@ -6,9 +6,10 @@ dictionary look-ups, the state, the accumulator. Nothing here reads a disk or wa
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
+from agent.boundary import Boundary
 from agent.own import Own
 from agent.polled import Notices, Polled
 from agent.site import SitePlan, Watchable
@@ -21,6 +22,11 @@ from kpi.reachability import CHECK_AGAIN_S, Reachability
 from kpi.sketch import Sketch
 
 log = logging.getLogger("sonda.monitor")
+
+PLACE = "take"
+"""The boundary's name for the taking of a sample."""
+UNEXPECTED = "unexpected"
+"""Why there is no measurement: a fault of ours (agent/scheduler.py)."""
 
 PATIENCE_MIN_MS = 250.0
 PATIENCE_OF_P95 = 4.0
@@ -73,6 +79,7 @@ class Monitor:
         confirm: Callable[[EchoTarget], None],
         ask_again: Callable[[str], None],
         notices: Notices,
+        boundary: Boundary,
     ) -> None:
         """``confirm(target)`` sends one confirmation echo; ``ask_again(device)`` polls it once more by SNMP."""
         self._clock = clock
@@ -80,6 +87,7 @@ class Monitor:
         self._confirm = confirm
         self._ask_again = ask_again
         self._notices = notices
+        self._boundary = boundary
         self._five = (clock.monotonic(), clock.monotonic() + 300.0)
         self.own = Own(*self._five)
         """The probe itself."""
@@ -104,8 +112,9 @@ class Monitor:
 
     def apply(self, plan: SitePlan) -> None:
         """Watch what the plan says from now on; devices that stay keep state and windows."""
-        for gone in [d for d in self._tracks if d not in plan.by_id()]:
+        for gone in self._tracks.keys() - plan.by_id().keys():
             self._watch.remove(gone)
+            self._boundary.forget(gone)
         tracks = {}
         for watchable in plan.devices:
             device = watchable.device
@@ -155,6 +164,21 @@ class Monitor:
         track = self._by_target.get(sample.target)
         if track is None:
             return  # a device that a reload has removed meanwhile
+        with self._boundary.around(PLACE, track.id) as attempt:
+            self._take(track, sample)
+        if attempt.failed:
+            with self._boundary.around("a sample that was not taken", track.id):
+                self._not_taken(track, sample)
+
+    def _not_taken(self, track: Track, sample: Sample) -> None:
+        """By a fault of ours: it lowers the coverage, not the device's score."""
+        fault = replace(sample, value=None, outcome=Outcome.AGENT_FAULT, reason=UNEXPECTED)
+        if sample.metric == Metric.ECHO:
+            self._into_window(track, fault)
+        elif sample.metric == Metric.SNMP and track.polled is not None:
+            track.polled.take(fault)
+
+    def _take(self, track: Track, sample: Sample) -> None:
         metric = sample.metric
         if metric == Metric.ECHO:
             self._echo(track, sample)
@@ -169,25 +193,22 @@ class Monitor:
         """EchoSink: an echo is unanswered after the target's patience."""
         track = self._by_target.get(target)
         if track is not None:
-            self._watch.unanswered(track.id, sent_at)
+            with self._boundary.around(PLACE, track.id):
+                self._watch.unanswered(track.id, sent_at)
 
     def late(self, target: str, at: float) -> None:
         """EchoSink: an answer came after the waiting time: loss in the figures, life in the state."""
         track = self._by_target.get(target)
         if track is not None:
-            self._watch.answered(track.id, float("-inf"), at)
+            with self._boundary.around(PLACE, track.id):
+                self._watch.answered(track.id, float("-inf"), at)
 
     def _echo(self, track: Track, sample: Sample) -> None:
         track.checks += 1
         at = sample.at
         if at >= self._minute_end:
             self._minute_over()
-        if at >= self._minute_start:
-            track.echo.add(sample)
-        elif track.echo_before is not None:
-            track.echo_before.add(sample)
-        else:
-            self.strays += 1
+        self._into_window(track, sample)
         if sample.outcome is Outcome.OK:
             rtt_ms = sample.value
             track.last_rtt_ms = rtt_ms  # type: ignore[assignment]
@@ -198,6 +219,14 @@ class Monitor:
                 track.last_rtt_ms = None
                 track.last_echo_at = at
             self._judge(track, sample)
+
+    def _into_window(self, track: Track, sample: Sample) -> None:
+        if sample.at >= self._minute_start:
+            track.echo.add(sample)
+        elif track.echo_before is not None:
+            track.echo_before.add(sample)
+        else:
+            self.strays += 1
 
     def _judge(self, track: Track, sample: Sample) -> None:
         """What an echo says of the state; an unanswered confirmation says nothing by itself (its row decides)."""
@@ -226,23 +255,29 @@ class Monitor:
         elif sample.outcome is Outcome.AGENT_FAULT:
             self._watch.not_measured(track.id, sample.reason or "agent_fault")
 
-    def rotate_echo(self) -> None:
-        """The open minute is over: what is sent from now on belongs to the next."""
+    def rotate_echo(self) -> dict[str, EchoAccumulator]:
+        """The open minute is over: what is sent from now on belongs to the next. What is over is closed later, device
+        by device."""
+        over = {}
         for track in self._tracks.values():
             track.echo_before, track.echo = track.echo, EchoAccumulator()
+            over[track.id] = track.echo_before
+        return over
 
-    def close_echo(self) -> dict[str, EchoCounts]:
-        """The minute before the open one, by device, for good; its late results are strays from now on."""
-        closed = {}
-        for track in self._tracks.values():
-            accumulator, track.echo_before = track.echo_before, None
-            if accumulator is None or track.watchable.echo_s is None:
-                continue
-            counts = accumulator.snapshot(track.minute)
-            track.minute = counts
-            track.echo_target.patience_ms = patience_ms(counts.sketch)
-            closed[track.id] = counts
-        return closed
+    def close_echo(self, device: str, over: EchoAccumulator) -> EchoCounts | None:
+        """A minute of this device that rotate_echo gave, for good; its late results are strays from now on. None of a
+        device that is watched no more, or gets no echoes."""
+        track = self._tracks.get(device)
+        if track is None:
+            return None
+        if track.echo_before is over:
+            track.echo_before = None
+        if track.watchable.echo_s is None:
+            return None
+        counts = over.snapshot(track.minute)
+        track.minute = counts
+        track.echo_target.patience_ms = patience_ms(counts.sketch)
+        return counts
 
 
 def patience_ms(sketch: Sketch) -> float:

@@ -197,6 +197,7 @@ class Parts:
             changed=self._tell_pages,
             five_closed=self._five_closed,
             dated=self._first_date,
+            boundary=self.boundary,
         )
 
     def _make_about(self, settings: Settings) -> About:

@@ -17,7 +17,6 @@ from kpi.gear import Facts, Inventory, Readings
 from kpi.gear_accumulator import GearAccumulator, GearMemory
 from kpi.gear_counts import GearCounts
 from kpi.model import Metric, Outcome, PortCounters, PortIdentity, PortStatus, Sample, SystemReading
-from kpi.port_counts import PortCounts
 from kpi.ports import LastReading, PortAccumulator
 from kpi.reboots import Restart, RestartCounts, RestartTracker, count_restarts
 from kpi.sessions import Change
@@ -204,11 +203,12 @@ class Polled:
     def _is_access(self, identity: PortIdentity) -> bool:
         return matches(identity, self._access)
 
-    def close(self, end: float, next_end: float) -> dict[str, PortCounts]:
-        """The ports' windows that end at ``end``; the next ones end at ``next_end``."""
+    def turn(self, end: float, next_end: float) -> list[tuple[str, PortAccumulator]]:
+        """The windows that end at ``end`` are over, the next ones end at ``next_end``: the ports that are to be closed
+        with both, by key."""
         self._window = (end, next_end)
         gone, self._gone = self._gone, {}
-        return {key: port.close(end, next_end) for key, port in [*self.ports.items(), *gone.items()]}
+        return [*self.ports.items(), *gone.items()]
 
     def close_fabric(
         self,
@@ -236,11 +236,6 @@ class Polled:
     def last_system(self) -> tuple[float, SystemReading] | None:
         """The same of the system group, with when it was read."""
         return self.restarts.last
-
-    def last_readings(self) -> dict[str, LastReading]:
-        """What is to be persisted, by port key."""
-        readings = {key: port.last_reading() for key, port in self.ports.items()}
-        return {key: reading for key, reading in readings.items() if reading is not None}
 
     def last_fabric(self, at: float) -> dict[str, Any] | None:
         """What is to be persisted of routing and switching, with times before ``at``."""

@@ -8,7 +8,7 @@ import fnmatch
 import hashlib
 import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
@@ -60,10 +60,14 @@ class SitePlan:
     internet: tuple[str, ...]
     maintenance: tuple[tuple[frozenset[str], float, float], ...]
     """(device ids, start_utc, end_utc)."""
+    _by_id: dict[str, Watchable] = field(init=False, repr=False, compare=False)
 
-    def by_id(self) -> dict[str, Watchable]:
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_id", {w.device.id: w for w in self.devices})
+
+    def by_id(self) -> Mapping[str, Watchable]:
         """The devices by their ids."""
-        return {w.device.id: w for w in self.devices}
+        return self._by_id
 
     def maintenance_of(self, device: str) -> tuple[tuple[float, float], ...]:
         """(start_utc, end_utc) of what is planned for this device."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from agent.boundary import Boundary
 from agent.messages import MessageDraft
 from agent.polled import PollOutcome
 from agent.site import SitePlan, Watchable
@@ -37,6 +38,10 @@ HOUR_S = 3600
 PORTS_A_MESSAGE = 256
 """A port of which every column differs takes 145 octets and its name: a message stays below 128 kB (DESIGN section 7).
 """
+PORTS_AT_ONCE = 64
+"""Figures of ports that are made at a stretch: 36 us each, and as much to judge them."""
+PLACE = "summary"
+"""The boundary's name for what is made of one entity."""
 REVISIONS_KEPT = 600
 """Two days of five minutes: a clock that is set back by more says them with the same revisions again, flagged."""
 
@@ -46,7 +51,8 @@ Polls = Mapping[str, PollOutcome | None]
 class Summaries:
     """The figures of the last closed five minutes, and the messages made of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, boundary: Boundary | None = None) -> None:
+        self._boundary = boundary or Boundary()
         self.latest: dict[str, Summary] = {}
         """By entity: device ids, SITE, and PROBE where the box has a radio."""
         self._ports_now: dict[str, tuple[bytes, Window, NullReason]] = {}
@@ -59,34 +65,66 @@ class Summaries:
         """What was said of five minutes of which more is to come."""
 
     def closed(self, five: Five, polls: Polls, written: Mapping[str, bytes] | None = None) -> list[MessageDraft]:
-        """Summaries of five closed minutes; the messages carry the window, so they are for dated ones alone.
-        ``written``: by device, the window of its ports as it goes into the store."""
+        """What ``closing`` gives, at once."""
+        return [draft for said in self.closing(five, polls, written) for draft in said]
+
+    def closing(
+        self, five: Five, polls: Polls, written: Mapping[str, bytes] | None = None
+    ) -> Iterator[list[MessageDraft]]:
+        """Summaries of five closed minutes, a device or some of its ports at a time; the messages carry the window, so
+        they are for dated ones alone. ``written``: by device, the window of its ports as it goes into the store."""
         window = Window(five.label, FIVE_S)
-        drafts = []
         self._forget(five)
         if written is None or (self._piece is not None and self._piece.label == five.label):
             written = {}  # what is written of this piece is not the whole
         revision, five = self._revised(five)
+        rest: list[DeviceWindow] = []
+        flaps: dict[str, Figure] = {}
+        used: dict[str, Figure] = {}
         for device in five.devices.values():
-            summary = replace(self.device(device, window, polls), revision=revision, final=five.final)
-            self.latest[device.device] = summary
-            drafts.append(_message(summary))
-            ports = written.get(device.device) or compact(ports_window_to_plain(device.ports))
-            self._ports_now[device.device] = ports, window, why_unanswered(polls.get(device.device))
-            changed = {key: counts for key, counts in device.ports.items() if counts.transitions}
-            if changed:
-                figures = self.port_figures(replace(device, ports=changed), window, polls)
-                drafts += _ports_messages(device.device, window, figures)
+            rest.append(replace(device, ports={}))
+            with self._boundary.around(PLACE, device.device) as attempt:
+                summary = replace(self.device(device, window, polls), revision=revision, final=five.final)
+                self.latest[device.device] = summary
+                yield [_message(summary)]
+            if attempt.failed:
+                self.latest.pop(device.device, None)
+            self._ports_now.pop(device.device, None)
+            if device.ports:
+                yield from self._closing_ports(device, window, polls, written.get(device.device))
+                with self._boundary.around("sum of ports", device.device):
+                    _sum_of_ports(device, flaps, used)
+            yield []
         if five.own is not None:
-            own = replace(self.own(five.own, window), revision=revision, final=five.final)
-            self.latest[PROBE] = own
-            drafts.append(_message(own))
-        clients = site_clients(five.devices.values())
-        site = self.site(five.devices.values(), five.network, window, clients)
-        self.latest[SITE] = site = replace(site, revision=revision, final=five.final)
-        flags = {"flags": list(five.flags)} if five.flags else {}
-        drafts.append(MessageDraft(_topic(SITE), SITE_SCHEMA, {**summary_to_plain(site), **flags}))
-        return drafts
+            with self._boundary.around(PLACE, PROBE):
+                own = replace(self.own(five.own, window), revision=revision, final=five.final)
+                self.latest[PROBE] = own
+                yield [_message(own)]
+        with self._boundary.around(PLACE, SITE) as attempt:
+            clients = site_clients(rest)
+            site = self.site(rest, five.network, window, clients, flaps=flaps, used=used)
+            self.latest[SITE] = site = replace(site, revision=revision, final=five.final)
+            flags = {"flags": list(five.flags)} if five.flags else {}
+            yield [MessageDraft(_topic(SITE), SITE_SCHEMA, {**summary_to_plain(site), **flags})]
+        if attempt.failed:
+            self.latest.pop(SITE, None)
+
+    def _closing_ports(
+        self, device: DeviceWindow, window: Window, polls: Polls, written: bytes | None
+    ) -> Iterator[list[MessageDraft]]:
+        name = device.device
+        figures: dict[str, tuple[Figure, ...]] = {}
+        with self._boundary.around("summary of ports", name):
+            ports = written or compact(ports_window_to_plain(device.ports))
+            self._ports_now[name] = ports, window, why_unanswered(polls.get(name))
+            yield []
+            for some in self._in_parts(device, window, polls, only_changed=True):
+                figures |= some
+                if len(figures) >= PORTS_A_MESSAGE:
+                    yield _ports_messages(name, window, figures)
+                    figures = {}
+                yield []
+            yield _ports_messages(name, window, figures)
 
     def _revised(self, five: Five) -> tuple[int, Five]:
         """Five minutes are said anew, whole and with a higher revision, where a clock that jumped shows them again; of
@@ -168,13 +206,22 @@ class Summaries:
         found = port_figures(ports, window, history=history, unanswered=unanswered)
         return {key: self.statuses.judged(name, key, window, figures) for key, figures in found.items()}
 
+    def _in_parts(
+        self, device: DeviceWindow, window: Window, polls: Polls, *, only_changed: bool = False
+    ) -> Iterator[dict[str, tuple[Figure, ...]]]:
+        """port_figures of some ports at a time."""
+        ports = [(key, counts) for key, counts in device.ports.items() if counts.transitions or not only_changed]
+        for first in range(0, len(ports), PORTS_AT_ONCE):
+            yield self.port_figures(replace(device, ports=dict(ports[first : first + PORTS_AT_ONCE])), window, polls)
+
     def _forget(self, five: Five) -> None:
-        """Devices that are watched no more."""
+        """Devices that are watched no more; of those whose window was lost by a fault of ours, the figures alone."""
         own = {PROBE} if five.own is not None else set()
         for device in self.latest.keys() - five.devices.keys() - {SITE} - own:
             del self.latest[device]
             self._ports_now.pop(device, None)
-            self.statuses.forget(device)
+            if device not in five.plan.by_id():
+                self.statuses.forget(device)
 
 
 class FoldedWindow:
@@ -240,6 +287,15 @@ class FoldedWindow:
         if self._window.length_s != FIVE_S or not self._devices:
             return []
         return [MessageDraft(_topic(SITE), SITE_SCHEMA, summary_to_plain(replace(site, revision=self._revision)))]
+
+
+def _sum_of_ports(device: DeviceWindow, flaps: dict[str, Figure], used: dict[str, Figure]) -> None:
+    """What the site asks for of all ports of one device."""
+    if device.role is not Role.INTERNET:
+        flaps[device.device] = link_flap_of(device.ports.values())
+    share = port_used_pct(device.ports.values()) if device.role is Role.SWITCH else None
+    if share is not None:
+        used[device.device] = share
 
 
 def why_unanswered(poll: PollOutcome | None) -> NullReason:

@@ -10,7 +10,9 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from agent.boundary import Boundary
 from agent.monitor import Monitor, Track
+from agent.pace import Pace
 from collectors.clock import Clock
 from collectors.link import Surroundings
 from kpi.duplex import End as DuplexEnd
@@ -22,6 +24,9 @@ from kpi.parents import parents_of
 from kpi.topology import FORWARDING, PROBE, End, Link, Node, Uplink, links, uplinks
 
 log = logging.getLogger("sonda.topology")
+
+PLACE = "topology"
+"""The boundary's name for what one device tells of its neighbours."""
 
 LOOK_S = 60.0
 """How often the links are looked at: once a status poll."""
@@ -41,7 +46,9 @@ Cable = tuple[End, End]
 class Topology:
     """Links and parents of the devices that the monitor watches."""
 
-    def __init__(self, monitor: Monitor, clock: Clock, keep: Callable[[Mapping[str, Any]], None]) -> None:
+    def __init__(
+        self, monitor: Monitor, clock: Clock, keep: Callable[[Mapping[str, Any]], None], boundary: Boundary
+    ) -> None:
         """``keep(plain)`` persists what is known, after each change of it."""
         self.links: tuple[Link, ...] = ()
         """Those of the probe itself among them (PROBE)."""
@@ -50,6 +57,7 @@ class Topology:
         self._monitor = monitor
         self._clock = clock
         self._keep = keep
+        self._boundary = boundary
         self._told_at: dict[Cable, float] = {}
         """When each link was told of last, or could not be because an end was away."""
         self._learnt: dict[str, dict[int, tuple[int, float]]] = defaultdict(dict)
@@ -65,7 +73,7 @@ class Topology:
         """Look at everything once, and say whether the parents are others now. The comparison of all with all is done
         beside the loop: 0.3 s for 100 switches and 400 hosts."""
         now = self._clock.monotonic()
-        nodes = self._nodes(around, now)
+        nodes = await self._nodes(around, now)
         found, ways = await asyncio.to_thread(lambda: (links(nodes), uplinks(nodes)))
         before, self.links = self.links, self._held(found, now)
         self._follow(ways)
@@ -76,10 +84,16 @@ class Topology:
 
     # -- what is known of each device ----------------------------------------------------------------------------------
 
-    def _nodes(self, around: Surroundings, now: float) -> list[Node]:
+    async def _nodes(self, around: Surroundings, now: float) -> list[Node]:
+        pace = Pace(self._clock)
         tracks = {track.id: track for track in self._monitor}
         own = frozenset(value for mac in around.own if (value := number(mac)) is not None)
-        macs = {device: _macs(track, around) - own for device, track in tracks.items()}
+        macs: dict[str, frozenset[int]] = {}
+        for device, track in tracks.items():
+            macs[device] = frozenset()
+            with self._boundary.around(PLACE, device):
+                macs[device] = _macs(track, around) - own
+            await pace.breathe()
         known = own.union(*macs.values())
         if known != self._macs:
             self._macs = known
@@ -88,19 +102,22 @@ class Topology:
             self._scanned.pop(gone, None)
         nodes = [Node(PROBE, macs=own)]
         for device, track in tracks.items():
-            polled = track.polled
-            nodes.append(
-                Node(
-                    device=device,
-                    name=(polled.system.name or "") if polled is not None and polled.system is not None else "",
-                    addresses=frozenset({track.watchable.address, track.watchable.device.address} - {""}),
-                    macs=macs[device],
-                    ports=tuple(port.identity for port in polled.ports.values()) if polled is not None else (),
-                    neighbours=self._neighbours(track, now),
-                    learnt=self._table(device, polled.fabric.forwarding, now) if polled is not None else {},
-                )
-            )
+            with self._boundary.around(PLACE, device):
+                nodes.append(self._node(track, macs[device], now))
+            await pace.breathe()
         return nodes
+
+    def _node(self, track: Track, macs: frozenset[int], now: float) -> Node:
+        polled = track.polled
+        return Node(
+            device=track.id,
+            name=(polled.system.name or "") if polled is not None and polled.system is not None else "",
+            addresses=frozenset({track.watchable.address, track.watchable.device.address} - {""}),
+            macs=macs,
+            ports=tuple(port.identity for port in polled.ports.values()) if polled is not None else (),
+            neighbours=self._neighbours(track, now),
+            learnt=self._table(track.id, polled.fabric.forwarding, now) if polled is not None else {},
+        )
 
     def _neighbours(self, track: Track, now: float) -> Sequence[Neighbor]:
         """As it told them last, unless it has been up without telling of them for too long."""
@@ -186,9 +203,10 @@ class Topology:
         for track in self._monitor:
             if track.polled is None:
                 continue
-            keys = {port.identity.index: key for key, port in track.polled.ports.items()}
-            for index, port in track.polled.fabric.duplex.now(at).items():
-                ends[track.id, keys.get(index, str(index))] = port
+            with self._boundary.around("duplex", track.id):
+                keys = {port.identity.index: key for key, port in track.polled.ports.items()}
+                for index, port in track.polled.fabric.duplex.now(at).items():
+                    ends[track.id, keys.get(index, str(index))] = port
         pairs = [
             ((link.a.device, link.a.port), (link.b.device, link.b.port)) for link in self.links if link.by != FORWARDING
         ]

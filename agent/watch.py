@@ -6,10 +6,13 @@ kpi/reachability.py decides; this file asks the kernel about links, sends what i
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from agent.boundary import Boundary
 from collectors.clock import Clock
 from kpi.model import State
 from kpi.reachability import Reachability, StateChange
 
+PLACE = "state"
+"""The boundary's name for a decision on a state."""
 SWEEP_S = 1.0
 """How often links and unchecked devices are looked at."""
 TICK_S = 0.05
@@ -38,6 +41,7 @@ class Watch:
         running: Callable[[str], bool],
         changed: Callable[[StateChange], None],
         link_changed: Callable[[str, bool], None],
+        boundary: Boundary,
     ) -> None:
         """``running(interface)`` says whether an interface has carrier; ``changed`` gets every change of state,
         ``link_changed(interface, up)`` what was first seen of a link and every change of it."""
@@ -45,6 +49,7 @@ class Watch:
         self._running = running
         self._report = changed
         self._link_changed = link_changed
+        self._boundary = boundary
         self._devices: dict[str, Watched] = {}
         self._suspects: set[str] = set()
         self._next_sweep = 0.0
@@ -144,7 +149,8 @@ class Watch:
         now = self._clock.monotonic()
         for device in tuple(self._suspects):
             reach = self._devices[device].reach
-            reach.tick(now)
+            with self._boundary.around(PLACE, device):
+                reach.tick(now)
             if not reach.suspect:
                 self._suspects.discard(device)
         if now >= self._next_sweep:
@@ -153,16 +159,23 @@ class Watch:
 
     def _sweep(self, now: float) -> None:
         for interface in {w.interface for w in self._devices.values() if w.interface}:
-            up = self._running(interface)
-            if self._links.get(interface) is not up:
-                self._link_changed(interface, up)
-            if not up and self._links.get(interface, True):
-                for watched in self._devices.values():
-                    if watched.interface == interface:
-                        self.not_measured(watched.device, "own_link")
-            self._links[interface] = up
+            with self._boundary.around("own link", interface):
+                self._look_at(interface)
         for watched in self._devices.values():
-            watched.reach.tick(now)
+            with self._boundary.around(PLACE, watched.device):
+                watched.reach.tick(now)
+
+    def _look_at(self, interface: str) -> None:
+        up = self._running(interface)
+        before, self._links[interface] = self._links.get(interface), up
+        if before is not up:
+            with self._boundary.around("own link", interface):
+                self._link_changed(interface, up)
+        if not up and before is not False:
+            for watched in self._devices.values():
+                if watched.interface == interface:
+                    with self._boundary.around(PLACE, watched.device):
+                        self.not_measured(watched.device, "own_link")
 
     def _confirm(self, device: str) -> None:
         watched = self._devices.get(device)
@@ -170,7 +183,8 @@ class Watch:
             watched.confirm()
 
     def _changed(self, change: StateChange) -> None:
-        self._report(change)
+        with self._boundary.around("what follows from a state", change.device):
+            self._report(change)
         if change.state in {State.DOWN, State.UNKNOWN}:
             self._cut_off(change)
 

@@ -5,11 +5,17 @@ it has been confirmed down. What a clock jump or the end of the agent cuts is a 
 start, and whoever reads folds them. Coarser windows are agent/folds.py's.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+from agent.boundary import Boundary
 from agent.history import KEEP_S, StateHistory
 from agent.monitor import Monitor, Track
+from agent.pace import Pace
+from agent.polled import Polled
 from agent.recorder import Recorder
 from agent.site import SitePlan
 from agent.store.model import Batch, CountersRow, WindowRow
@@ -17,13 +23,13 @@ from agent.store.packing import compact
 from agent.timeline import ClockEvent, Span, Timeline
 from collectors.clock import Clock
 from kpi.duplex import Verdict
-from kpi.echo import EchoCounts, merge_echo
+from kpi.echo import EchoAccumulator, EchoCounts, merge_echo
 from kpi.entities import AGENT, PROBE, SITE, UPLINK
 from kpi.gear_counts import GearCounts
 from kpi.gear_site import site_clients
 from kpi.merge import DeviceWindow
 from kpi.model import SystemReading
-from kpi.port_counts import ports_window_to_plain
+from kpi.port_counts import PortCounts, plain_columns
 from kpi.states import StateSeconds, state_seconds
 
 GRACE_S = 5.0
@@ -32,6 +38,10 @@ MINUTE_S, FIVE_S = 60, 300
 ECHO, STATE, PORTS, RESTARTS, FABRIC, GEAR = "echo", "state", "ports", "restarts", "fabric", "gear"
 """The kinds of windows in the store."""
 AT_MOST_BEHIND_S = 1.0
+PORTS_AT_ONCE = 256
+"""Last readings of ports that are written as JSON at a time: 6,144 at once hold the interpreter for 43 ms."""
+PLACE, COUNTERS = "window", "last readings"
+"""The boundary's names for what is done here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,14 @@ class Five:
     """The label of the five minutes that are open next."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Minute:
+    """A minute that is over and not closed yet."""
+
+    span: Span
+    echo: Mapping[str, EchoAccumulator]
+
+
 @dataclass(slots=True)
 class _Block:
     label: int
@@ -61,6 +79,17 @@ class _Block:
     start: float
     echo: dict[str, EchoCounts] = field(default_factory=dict)
     flags: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class _Closing:
+    """How one device's five minutes are closed."""
+
+    block: _Block
+    end: float
+    next_end: float
+    maintenance: tuple[tuple[float, float], ...]
+    verdicts: Mapping[str, Verdict]
 
 
 class Windows:
@@ -77,9 +106,10 @@ class Windows:
         boot: str,
         plan: Callable[[], SitePlan],
         network: Callable[[float, float, int], StateSeconds | None],
-        closed: Callable[[Five, Batch], Batch],
+        closed: Callable[[Five, Batch, Pace], Awaitable[Batch]],
         clock_event: Callable[[ClockEvent], None],
         duplex: Callable[[float], Mapping[str, Mapping[str, Verdict]]],
+        boundary: Boundary,
     ) -> None:
         """``network(start, end, checks)`` is the site's own state time, ``checks`` those of the gateway;
         ``closed(five, batch)`` adds summaries and messages to what is written; ``clock_event`` hears of jumps and of
@@ -95,8 +125,11 @@ class Windows:
         self._closed = closed
         self._clock_event = clock_event
         self._duplex = duplex
+        self._boundary = boundary
+        self._busy = asyncio.Lock()
+        self._over: deque[_Minute] = deque()
+        """Minutes that are over and wait for their last answers."""
         self._minute = timeline.span(clock.monotonic(), MINUTE_S)
-        self._closing: Span | None = None
         five = timeline.span(clock.monotonic(), FIVE_S)
         self._block = _Block(five.label, five.dated, five.start)
         self._open(self._minute)
@@ -111,157 +144,189 @@ class Windows:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            self.tick()
+            with self._boundary.around("windows"):
+                await self.tick()
             ahead = self._minute.end - self._clock.monotonic()
-            if self._closing is not None:
-                ahead = min(ahead, self._closing.end + GRACE_S - self._clock.monotonic())
+            if self._over:
+                ahead = min(ahead, self._over[0].span.end + GRACE_S - self._clock.monotonic())
             await self._clock.sleep(min(AT_MOST_BEHIND_S, max(0.01, ahead)))
 
-    def tick(self) -> None:
+    async def tick(self) -> None:
         """Whatever is due now."""
-        event = self._timeline.look()
-        if event is not ClockEvent.NOTHING:
-            self._cut("clock_jump" if event is ClockEvent.JUMPED else "clock_set")
-            self._clock_event(event)
-        now = self._clock.monotonic()
-        if now >= self._minute.end:
-            self._rotate()
-        if self._closing is not None and now >= self._closing.end + GRACE_S:
-            self._close_minute()
+        async with self._busy:
+            event = self._timeline.look()
+            if event is not ClockEvent.NOTHING:
+                await self._cut("clock_jump" if event is ClockEvent.JUMPED else "clock_set")
+                with self._boundary.around("clock"):
+                    self._clock_event(event)
+            if self._clock.monotonic() >= self._minute.end:
+                self._rotate()
+            while self._over and self._clock.monotonic() >= self._over[0].span.end + GRACE_S:
+                await self._close_minute(self._over.popleft())
 
-    def finish(self) -> None:
+    async def finish(self) -> None:
         """The agent stops: write what is open as it is. The five minutes are left to the next run."""
-        if self._closing is not None:
-            self._close_minute()
-        self._closing = replace(self._minute, end=self._clock.monotonic())
-        self._monitor.rotate_echo()
-        self._close_minute(last=True)
-        self._recorder.put(Batch(counters=self._counters()))
+        async with self._busy:
+            while self._over:
+                await self._close_minute(self._over.popleft())
+            await self._close_minute(self._cut_out(self._clock.monotonic()), last=True)
+            self._recorder.put(Batch(counters=await self._counters(Pace(self._clock))))
 
     def _open(self, span: Span) -> None:
         self._minute = span
         self._monitor.open_minute(span.start, span.end, self._rotate)
 
+    def _cut_out(self, end: float) -> "_Minute":
+        """The open minute as of now; what is made of it comes later and piece by piece."""
+        return _Minute(replace(self._minute, end=end), self._monitor.rotate_echo())
+
     def _rotate(self) -> None:
         """The minute is over by the clock; its last answers may still come."""
-        if self._closing is not None:
-            self._close_minute()
-        self._closing = over = self._minute
-        self._monitor.rotate_echo()
+        over = self._cut_out(self._minute.end)
+        self._over.append(over)
         self._timeline.settle()
-        following = self._timeline.span(over.end + MINUTE_S / 2, MINUTE_S)
-        self._open(replace(following, start=over.end))
+        following = self._timeline.span(over.span.end + MINUTE_S / 2, MINUTE_S)
+        self._open(replace(following, start=over.span.end))
 
-    def _cut(self, flag: str) -> None:
+    async def _cut(self, flag: str) -> None:
         """The calendar has moved: end the open windows now and begin pieces under the new one."""
         now = self._clock.monotonic()
-        if self._closing is not None:
-            self._close_minute()
-        self._closing = replace(self._minute, end=now)
-        self._monitor.rotate_echo()
-        self._close_minute(last=True)
+        last = self._cut_out(now)
         self._open(replace(self._timeline.span(now, MINUTE_S), start=now))
+        following = self._minute
+        while self._over:
+            before = self._over.popleft()
+            await self._close_minute(before, following=self._over[0].span if self._over else last.span)
+        await self._close_minute(last, last=True)
         self._block.flags.add(flag)
-        self._close_five(now)
+        await self._close_five(now, following)
         self._block.flags.add(flag)
 
-    def _close_minute(self, *, last: bool = False) -> None:
-        """``last``: of its calendar; what is open of the five minutes is not this minute's to close."""
-        span, self._closing = self._closing, None
-        if span is None:
-            return
-        rows = []
-        for device, counts in self._monitor.close_echo().items():
-            rows.append(self._row(device, ECHO, span, counts.to_plain()))
-            self._add_minute(device, counts)
+    async def _close_minute(self, over: "_Minute", *, last: bool = False, following: Span | None = None) -> None:
+        """``last``: of its calendar; what is open of the five minutes is not this minute's to close. ``following`` is
+        the next minute, where that is not the open one, or the next that waits."""
+        span, pace = over.span, Pace(self._clock)
+        rows: list[WindowRow] = []
+        for device, accumulator in over.echo.items():
+            with self._boundary.around("minute", device):
+                counts = self._monitor.close_echo(device, accumulator)
+                if counts is not None:
+                    rows.append(self._row(device, ECHO, span, counts.to_plain()))
+                    self._add_minute(device, counts)
+            await pace.breathe()
         self._recorder.put(Batch(windows=rows, counters=[self._alive()]))
         if not last and span.label + MINUTE_S >= self._block.label + FIVE_S:
-            self._close_five(span.end)
+            await self._close_five(span.end, following or (self._over[0].span if self._over else self._minute))
 
     def _add_minute(self, device: str, counts: EchoCounts) -> None:
         before = self._block.echo.get(device)
         self._block.echo[device] = counts if before is None else merge_echo(before, counts)
 
-    def _close_five(self, end: float) -> None:
-        block = self._block
-        label = self._minute.label // FIVE_S * FIVE_S  # the open minute is the first of what follows
+    async def _close_five(self, end: float, following: Span) -> None:
+        """``following`` is the first minute of what follows. Accumulators know by themselves which of their readings
+        lie before ``end``, so that it makes no difference that the last of them is asked a moment later."""
+        label, block = following.label // FIVE_S * FIVE_S, self._block
         next_end = max(end, label + FIVE_S - self._timeline.offset_s)
-        plan, verdicts = self._plan(), self._duplex(end)
-        devices = {}
-        for track in self._monitor:
-            maintenance = self._maintenance(plan, track.id)
-            found = verdicts.get(track.id, {})
-            devices[track.id] = self._device_five(track, block, end, next_end, maintenance=maintenance, verdicts=found)
-        own = self._monitor.own.close(end, next_end)
+        self._block = _Block(label, following.dated, end)
+        self._monitor.open_five(end, next_end)
+        plan, pace = self._plan(), Pace(self._clock)
+        span = Span(block.start, end, FIVE_S, block.label, block.dated)
+        verdicts: Mapping[str, Mapping[str, Verdict]] = {}
+        with self._boundary.around("duplex"):
+            verdicts = self._duplex(end)
+        devices: dict[str, DeviceWindow] = {}
+        rows: list[WindowRow] = []
+        for track in list(self._monitor):
+            with self._boundary.around(PLACE, track.id):
+                closing = _Closing(block, end, next_end, self._maintenance(plan, track.id), verdicts.get(track.id, {}))
+                window = await self._device_five(track, closing, pace)
+                devices[track.id] = window
+                rows += await self._device_rows(window, span, pace)
+            await pace.breathe()
+        network = own = None
+        with self._boundary.around(PLACE, UPLINK):
+            network = self._network(block.start, end, _gateway_checks(plan, devices))
+        with self._boundary.around(PLACE, PROBE):
+            own = self._monitor.own.close(end, next_end)
         five = Five(
             label=block.label,
             dated=block.dated,
             start=block.start,
             end=end,
             devices=devices,
-            network=self._network(block.start, end, _gateway_checks(plan, devices)),
+            network=network,
             plan=plan,
             flags=tuple(sorted(block.flags)),
             final=label != block.label,
             own=own,
             following=label,
         )
-        self._block = _Block(label, self._minute.dated, end)
-        self._monitor.open_five(end, next_end)
         self._history.forget_before(end - KEEP_S)
-        self._recorder.put(self._closed(five, self._batch(five)))
+        rows += self._site_rows(five, span)
+        batch = Batch(windows=rows, counters=await self._counters(pace))
+        with self._boundary.around("summaries"):
+            batch = await self._closed(five, batch, pace)
+        self._recorder.put(batch)
 
-    def _device_five(
-        self,
-        track: Track,
-        block: _Block,
-        end: float,
-        next_end: float,
-        *,
-        maintenance: tuple[tuple[float, float], ...],
-        verdicts: Mapping[str, Verdict],
-    ) -> DeviceWindow:
+    async def _device_five(self, track: Track, closing: "_Closing", pace: Pace) -> DeviceWindow:
+        start, end, maintenance = closing.block.start, closing.end, closing.maintenance
         checks, track.checks = track.checks, 0
-        states = state_seconds(self._history.of(track.id), block.start, end, maintenance=maintenance, checks=checks)
+        states = state_seconds(self._history.of(track.id), start, end, maintenance=maintenance, checks=checks)
+        echo = closing.block.echo.get(track.id) if track.watchable.echo_s is not None else None
+        window = DeviceWindow(device=track.id, role=track.watchable.device.role, states=states, echo=echo)
         polled = track.polled
-        return DeviceWindow(
-            device=track.id,
-            role=track.watchable.device.role,
-            states=states,
-            echo=block.echo.get(track.id) if track.watchable.echo_s is not None else None,
-            ports=polled.close(end, next_end) if polled is not None else {},
-            restarts=polled.close_restarts(block.start, end, maintenance) if polled is not None else None,
-            fabric=polled.close_fabric(end, next_end, verdicts, maintenance) if polled is not None else None,
-            gear=polled.close_gear(end, next_end, maintenance) if polled is not None else None,
-        )
+        if polled is None:
+            return window
+        ports: dict[str, PortCounts] = {}
+        for key, port in polled.turn(end, closing.next_end):
+            with self._boundary.around(PLACE, f"{track.id}/{key}"):
+                ports[key] = port.close(end, closing.next_end)
+            await pace.breathe()
+        window = replace(window, ports=ports)
+        with self._boundary.around("window of restarts", track.id):
+            window = replace(window, restarts=polled.close_restarts(start, end, maintenance))
+        with self._boundary.around("window of routing", track.id):
+            fabric = polled.close_fabric(end, closing.next_end, closing.verdicts, maintenance)
+            window = replace(window, fabric=fabric)
+        with self._boundary.around("window of telemetry", track.id):
+            gear = polled.close_gear(end, closing.next_end, maintenance)
+            return replace(window, gear=gear)
+        return window
 
     def _maintenance(self, plan: SitePlan, device: str) -> tuple[tuple[float, float], ...]:
         offset = self._timeline.offset_s
         return tuple((start - offset, end - offset) for start, end in plan.maintenance_of(device))
 
-    def _batch(self, five: Five) -> Batch:
-        span = Span(five.start, five.end, FIVE_S, five.label, five.dated)
+    async def _device_rows(self, part: DeviceWindow, span: Span, pace: Pace) -> list[WindowRow]:
+        device = part.device
+        rows = [self._row(device, STATE, span, part.states.to_plain())]
+        if part.echo is not None:
+            rows.append(self._row(device, ECHO, span, part.echo.to_plain()))
+        if part.ports:
+            plain: dict[str, Any] = {}
+            for name, column in plain_columns(part.ports):
+                plain[name] = column
+                await pace.breathe()
+            rows.append(self._row(device, PORTS, span, compact(plain)))
+        if part.restarts is not None and part.restarts.readings:
+            rows.append(self._row(device, RESTARTS, span, part.restarts.to_plain()))
+        if part.fabric is not None:
+            rows.append(self._row(device, FABRIC, span, part.fabric.to_plain()))
+        if part.gear is not None:
+            rows.append(self._row(device, GEAR, span, part.gear.to_plain()))
+        return rows
+
+    def _site_rows(self, five: Five, span: Span) -> list[WindowRow]:
         rows = []
-        for device, part in five.devices.items():
-            rows.append(self._row(device, STATE, span, part.states.to_plain()))
-            if part.echo is not None:
-                rows.append(self._row(device, ECHO, span, part.echo.to_plain()))
-            if part.ports:
-                rows.append(self._row(device, PORTS, span, compact(ports_window_to_plain(part.ports))))
-            if part.restarts is not None and part.restarts.readings:
-                rows.append(self._row(device, RESTARTS, span, part.restarts.to_plain()))
-            if part.fabric is not None:
-                rows.append(self._row(device, FABRIC, span, part.fabric.to_plain()))
-            if part.gear is not None:
-                rows.append(self._row(device, GEAR, span, part.gear.to_plain()))
-        if five.network is not None:
-            rows.append(self._row(UPLINK, STATE, span, five.network.to_plain()))
-        clients = site_clients(five.devices.values())
-        if clients is not None:
-            rows.append(self._row(SITE, GEAR, span, clients.to_plain()))
-        if five.own is not None:
-            rows.append(self._row(PROBE, GEAR, span, five.own.to_plain()))
-        return Batch(windows=rows, counters=self._counters())
+        with self._boundary.around(PLACE, SITE):
+            if five.network is not None:
+                rows.append(self._row(UPLINK, STATE, span, five.network.to_plain()))
+            if five.own is not None:
+                rows.append(self._row(PROBE, GEAR, span, five.own.to_plain()))
+            clients = site_clients(five.devices.values())
+            if clients is not None:
+                rows.append(self._row(SITE, GEAR, span, clients.to_plain()))
+        return rows
 
     def _row(self, entity: str, kind: str, span: Span, plain: object) -> WindowRow:
         return WindowRow(entity, kind, span.length_s, self._boot, round(span.start, 3), span.start_utc, plain)
@@ -270,26 +335,49 @@ class Windows:
         at = self._clock.monotonic()
         return CountersRow(AGENT, self._boot, at, self._timeline.utc(at) if self._timeline.dated else None, {})
 
-    def _counters(self) -> list[CountersRow]:
-        at = self._clock.monotonic()
-        utc = self._timeline.utc(at) if self._timeline.dated else None
+    async def _counters(self, pace: Pace) -> list[CountersRow]:
+        """The last readings of everybody, as of about now."""
         rows = [self._alive()]
-        own = self._monitor.own.memory()
-        if own is not None:
-            rows.append(CountersRow(PROBE, self._boot, at, utc, {"gear": own.moved(-at).to_plain()}))
-        for track in self._monitor:
-            if track.polled is None:
-                continue
-            readings = {key: r.moved(-at).to_plain() for key, r in track.polled.last_readings().items()}
-            system, fabric = track.polled.last_system(), track.polled.last_fabric(at)
-            gear = track.polled.gear
-            if readings or system is not None or fabric is not None or gear is not None:
-                kept = [system[0] - at, *uptimes(system[1])] if system is not None else None
-                plain = {"ports": readings, "system": kept, **({"fabric": fabric} if fabric is not None else {})}
-                if gear is not None:
-                    plain["gear"] = gear.memory().moved(-at).to_plain()
-                rows.append(CountersRow(track.id, self._boot, at, utc, plain))
+        with self._boundary.around(COUNTERS, PROBE):
+            own, (at, utc) = self._monitor.own.memory(), self._now()
+            if own is not None:
+                rows.append(CountersRow(PROBE, self._boot, at, utc, {"gear": own.moved(-at).to_plain()}))
+        for track in list(self._monitor):
+            with self._boundary.around(COUNTERS, track.id):
+                if track.polled is not None and (row := await self._last_of(track.id, track.polled, pace)) is not None:
+                    rows.append(row)
+            await pace.breathe()
         return rows
+
+    async def _last_of(self, device: str, polled: Polled, pace: Pace) -> CountersRow | None:
+        at, utc = self._now()
+        texts: list[bytes] = []
+        readings: dict[str, Any] = {}
+        for key, port in list(polled.ports.items()):
+            reading = port.last_reading()
+            if reading is not None:
+                readings[key] = reading.moved(-at).to_plain()
+            if len(readings) >= PORTS_AT_ONCE:
+                texts.append(compact(readings)[1:-1])
+                readings = {}
+            await pace.breathe()
+        if texts and readings:
+            texts.append(compact(readings)[1:-1])
+        system, fabric, gear = polled.last_system(), polled.last_fabric(at), polled.gear
+        if not texts and not readings and system is None and fabric is None and gear is None:
+            return None
+        plain: dict[str, Any] = {} if texts else {"ports": readings}
+        plain["system"] = [system[0] - at, *uptimes(system[1])] if system is not None else None
+        if fabric is not None:
+            plain["fabric"] = fabric
+        if gear is not None:
+            plain["gear"] = gear.memory().moved(-at).to_plain()
+        whole = b'{"ports":{' + b",".join(texts) + b"}," + compact(plain)[1:]
+        return CountersRow(device, self._boot, at, utc, whole if texts else plain)
+
+    def _now(self) -> tuple[float, float | None]:
+        at = self._clock.monotonic()
+        return at, self._timeline.utc(at) if self._timeline.dated else None
 
 
 def uptimes(system: SystemReading) -> tuple[int | None, int | None, int | None]:

@@ -59,7 +59,7 @@ class Ledger:
                     self._words.boot(row.boot),
                     row.mono_at,
                     row.utc_at,
-                    *self._packer.pack("counters", compact(row.plain)),
+                    *self._packer.pack("counters", row.plain if isinstance(row.plain, bytes) else compact(row.plain)),
                 )
                 for row in rows
             ),

@@ -92,7 +92,7 @@ async def test_a_device_that_restarts_while_the_agent_is_off_is_said_and_one_tha
         await clock.advance(61.0)
         read(world, 5000.0)
         await clock.advance(10.0)
-        world.core.windows.finish()
+        await world.core.windows.finish()
         await clock.advance(0.1)
         kept = {row.entity: json.loads(json.dumps(row.plain)) for batch in world.disk.batches for row in batch.counters}
         rows = [replace(r, plain=kept[r.entity]) for b in world.disk.batches for r in b.counters]

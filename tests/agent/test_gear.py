@@ -105,7 +105,7 @@ async def test_a_failure_that_stopped_the_probe_is_told_of_when_it_is_back(clock
         await clock.advance(60)
         tell(world, "ups", reading(Kind.LINE_BADS, 4), reading(Kind.ON_BATTERY, 1))
         await clock.advance(10)
-        world.core.windows.finish()
+        await world.core.windows.finish()
         await clock.advance(0.1)
         last = {row.entity: row for batch in world.disk.batches for row in batch.counters}
     kept = [replace(row, plain=json.loads(json.dumps(row.plain))) for row in last.values()]

@@ -211,6 +211,10 @@ def test_flapping_and_restarts_are_said_as_they_are_seen() -> None:
     assert heard.restarts == [Restart.DEVICE]
 
 
+def closed(polled: Polled, end: float, next_end: float) -> dict[str, PortCounts]:
+    return {key: port.close(end, next_end) for key, port in polled.turn(end, next_end)}
+
+
 def test_new_settings_hold_for_ports_that_are_known() -> None:
     polled = Polled("core", 0.0, 300.0, status_s=10.0, ports=PortsSettings(), notices=Heard())
     identity = PortIdentity("ge1", 1, "ge1", "", "", 6, 1500, 10**9, None)
@@ -220,7 +224,7 @@ def test_new_settings_hold_for_ports_that_are_known() -> None:
         oper = "down" if minute % 2 else "up"
         status = PortStatus("up", oper, None, 100_000 + 6000 * minute)
         polled.take(Sample("core/snmp", Metric.PORT_STATUS, "ge1", 60.0 * minute, status, Outcome.OK))
-    counts = polled.close(300.0, 600.0)["ge1"]
+    counts = closed(polled, 300.0, 600.0)["ge1"]
     assert (counts.unknown_ms, counts.transitions) == (0, 0)
 
 
@@ -256,9 +260,9 @@ def test_a_port_that_vanishes_keeps_what_it_had_of_the_open_window() -> None:
     give(Metric.PORT_COUNTERS, 70.0, reading(70.0, in_octets=6_000))
     give(Metric.PORT_IDENTITY, 80.0, None)
     assert "ge1" not in polled.ports, "it is shown no more"
-    counts = polled.close(300.0, 600.0)["ge1"]
+    counts = closed(polled, 300.0, 600.0)["ge1"]
     assert (counts.in_octets, counts.polls) == (6_000, 1)
-    assert polled.close(600.0, 900.0) == {}
+    assert closed(polled, 600.0, 900.0) == {}
 
 
 def test_a_port_that_vanishes_and_comes_back_in_a_window_is_one_port() -> None:
@@ -276,5 +280,5 @@ def test_a_port_that_vanishes_and_comes_back_in_a_window_is_one_port() -> None:
     for at in (130.0, 190.0):
         give(Metric.PORT_COUNTERS, at, reading(at, in_octets=int(100 * at)))
     assert list(polled.ports) == ["ge1"]
-    counts = polled.close(300.0, 600.0)["ge1"]
+    counts = closed(polled, 300.0, 600.0)["ge1"]
     assert (counts.in_octets, counts.in_ms) == (18_000, 180_000)

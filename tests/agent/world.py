@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from agent.boundary import Boundary
 from agent.core import Core
 from agent.recorder import Recorder
 from agent.settings.models import PortsSettings
@@ -48,6 +49,7 @@ class World:
         self.trust = ClockTrust.SYNCHRONISED
         self.timeline = Timeline(clock, not_before_utc=0.0, trust=lambda _utc, _past: self.trust)
         self.recorder = Recorder(self.disk, clock, lambda: None)
+        self.boundary = Boundary()
         self.silent: set[str] = set()
         self.link = True
         self.numbers: dict[str, int] = {}
@@ -64,6 +66,7 @@ class World:
             changed=lambda: None,
             five_closed=lambda _label, _following: None,
             dated=self._on_date,
+            boundary=self.boundary,
         )
 
     def _on_date(self) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agent.boundary import Boundary
 from agent.core import Core
 from agent.monitor import snmp_id
 from agent.recorder import Recorder
@@ -128,8 +129,8 @@ async def whole(probe: Namespace, credential: Credential, windows: int, folder: 
                             core.monitor.take(sample)
                             ports += sample.metric == Metric.PORT_COUNTERS and sample.outcome is Outcome.OK
                     clock.move_to_minute()
-                    core.windows.tick()  # the minute is over
-                    core.windows.tick()  # and its waiting time
+                    await core.windows.tick()  # the minute is over
+                    await core.windows.tick()  # and its waiting time
                     await recorder.settled()
                 return ports
 
@@ -158,6 +159,7 @@ def _core(clock: MovedClock, recorder: Recorder) -> Core:
         changed=lambda: None,
         five_closed=lambda _label, _following: None,
         dated=lambda: None,
+        boundary=Boundary(),
     )
 
 

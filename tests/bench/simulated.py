@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from agent.boundary import Boundary
 from agent.core import Core
 from agent.folds import Folds
 from agent.memory import settle
@@ -95,6 +96,7 @@ class Day:
             changed=lambda: None,
             five_closed=self._five_closed,
             dated=lambda: None,
+            boundary=Boundary(),
         )
         self.folds = Folds(store, self.recorder, zone=lambda: ZoneInfo("Europe/Rome"), folded=self.core.window_folded)
         self.core.apply(plan(shape))
@@ -139,17 +141,17 @@ class Day:
             for device in self.polled:
                 self._identify(device)
             for second in range(seconds + 6):
-                self._second(second, measuring=second < seconds)
+                await self._second(second, measuring=second < seconds)
                 if second % 60 in {5, 6}:  # minutes close five seconds after their end
                     await self._settle()
         finally:
             self.recorder.stop()
             await recording
 
-    def _second(self, second: int, *, measuring: bool) -> None:
+    async def _second(self, second: int, *, measuring: bool) -> None:
         clock, core = self.clock, self.core
         clock._mono_ns += 1_000_000_000
-        core.windows.tick()
+        await core.windows.tick()
         core.watch.tick()
         at = clock.monotonic()
         while self.lost and self.lost[0].at <= at - 2:

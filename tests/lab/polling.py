@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
 
+from agent.boundary import Boundary
 from agent.core import Core
 from agent.latest import Latest
 from agent.monitor import snmp_id
@@ -80,6 +81,7 @@ class Polling:
             changed=lambda: None,
             five_closed=lambda _label, _following: None,
             dated=lambda: None,
+            boundary=Boundary(),
         )
 
     async def commit(self, batch: Batch) -> Committed:
