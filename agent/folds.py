@@ -11,16 +11,19 @@ import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+from agent.boundary import Boundary
 from agent.memory import give_back
 from agent.messages import MessageDraft
+from agent.pace import Pace, size_of
 from agent.recorder import Recorder
 from agent.store.model import DAY, FIVE_MINUTES, HOUR, MINUTE, MONTH, Batch, StateRow, WindowRow
 from agent.store.packing import compact
 from agent.windows import ECHO, FABRIC, GEAR, PORTS, RESTARTS, STATE
+from collectors.clock import Clock, SystemClock
 from kpi.echo import EchoCounts, merge_echo
 from kpi.entities import PROBE, SITE, UPLINK
 from kpi.fabric_counts import FabricCounts, merge_fabric
@@ -44,6 +47,8 @@ _FOLDING: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any, Any], Any], Ca
 """How windows of a kind are read, merged and written."""
 BESIDE_STATE = tuple(kind for kind in _FOLDING if kind != STATE)
 """The kinds of windows of a device that has a window of its state."""
+PLACE = "fold"
+"""The boundary's name for what is done here."""
 AT_ONCE = 24
 """Windows of one device that are read at once; a month of one has 720."""
 
@@ -69,7 +74,7 @@ class Reads(Protocol):
 class Told(Protocol):
     """What hears of a folded window, an entity at a time."""
 
-    def take(self, entity: str, plains: Plains) -> Sequence[MessageDraft]:
+    async def take(self, entity: str, plains: Plains, pace: Pace) -> Sequence[MessageDraft]:
         """What is to be said of this one."""
 
     def end(self) -> Sequence[MessageDraft]:
@@ -104,6 +109,8 @@ class Folds:
         *,
         zone: Callable[[], ZoneInfo],
         folded: Callable[[Window, int], Told],
+        clock: Clock | None = None,
+        boundary: Boundary | None = None,
     ) -> None:
         """``folded(window, revision)`` is told what the window holds and gives the messages; the 30 days that end with
         a day are only judged, not kept."""
@@ -111,6 +118,8 @@ class Folds:
         self._recorder = recorder
         self._zone = zone
         self._folded = folded
+        self._clock = clock or SystemClock()
+        self._boundary = boundary or Boundary()
         self._due: asyncio.Queue[tuple[int, int]] = asyncio.Queue()
 
     def five_closed(self, label: int, following: int) -> None:
@@ -129,11 +138,13 @@ class Folds:
     async def run(self, now_utc: int | None) -> None:
         """Until cancelled. ``now_utc`` is None where the clock is not set: then there is nothing to make up for."""
         if now_utc is not None:
-            await self._make_up(now_utc)
+            with self._boundary.around("making up"):
+                await self._make_up(now_utc)
         while True:
             label, following = await self._due.get()
             for length_s, start, end in _ended(label, following, self._zone()):
-                await self._coarser(length_s, start, end)
+                with self._boundary.around(PLACE):
+                    await self._coarser(length_s, start, end)
             await self._recorder.settled()
             give_back()
 
@@ -175,16 +186,19 @@ class Folds:
         told: Told | None = None
         rows: list[WindowRow] = []
         drafts: list[MessageDraft] = []
-        found = False
+        found, pace = False, Pace(self._clock)
         async for entity, plains in self._entities(from_s, to_s, start, end):
             found = True
-            if keep:
-                rows += _rows(entity, plains, to_s, start)
             if revision is not None:
                 told = told or self._folded(Window(start, end - start), revision)
-                drafts += told.take(entity, plains)
+            with self._boundary.around(PLACE, entity):
+                if keep:
+                    rows += await _rows(entity, plains, to_s, start, pace)
+                if told is not None:
+                    drafts += await told.take(entity, plains, pace)
         if told is not None:
-            drafts += told.end()
+            with self._boundary.around(PLACE, SITE):
+                drafts += told.end()
         if rows or drafts:
             self._recorder.put(Batch(windows=rows, drafts=drafts))
         return found
@@ -193,49 +207,65 @@ class Folds:
         """Each entity with its windows of [start, end) folded into one, by kind. A month of 4,800 ports is 3.5 million
         windows: no more than AT_ONCE of one device are in memory, and everything else gets its turn after each."""
         states: dict[str, Any] = {}
+        pace = Pace(self._clock)
         for length_s, first, last in _pieces(from_s, start, end):
             for at in range(first, last, length_s):
                 for row in await self._store.windows(None, STATE, length_s, at, at + length_s):
-                    states[row.entity] = _with(STATE, states.get(row.entity), [row.plain])
+                    with self._boundary.around(PLACE, row.entity):
+                        states[row.entity] = _with(STATE, states.get(row.entity), [row.plain])
+                    await pace.breathe()
         whole = sorted(states)
         for entity in whole:
-            state = states.pop(entity)
-            if end - start > from_s:
-                state = StateSeconds.from_plain(state).whole(end - start).to_plain()
-            plains = {STATE: state}
-            for kind in BESIDE_STATE:
-                plain = await self._one(entity, kind, from_s, start, end, bins=to_s not in {DAY, MONTH})
-                if plain is not None:
-                    plains[kind] = plain
-            yield entity, plains
+            plains: dict[str, Any] = {}
+            with self._boundary.around(PLACE, entity):
+                state = states.pop(entity)
+                if end - start > from_s:
+                    state = StateSeconds.from_plain(state).whole(end - start).to_plain()
+                plains[STATE] = state
+                plains |= await self._beside(entity, from_s, start, end, bins=to_s not in {DAY, MONTH})
+            if plains:
+                yield entity, plains
         for entity in (SITE, PROBE):  # the wireless clients of the whole site, the probe's own radio
-            gear = await self._one(entity, GEAR, from_s, start, end) if entity not in whole else None
+            gear = None
+            with self._boundary.around(PLACE, entity):
+                gear = await self._one(entity, GEAR, from_s, start, end) if entity not in whole else None
             if gear is not None:
                 yield entity, {GEAR: gear}
 
+    async def _beside(self, entity: str, from_s: int, start: int, end: int, *, bins: bool) -> dict[str, Any]:
+        """The windows of this entity beside those of its state, by kind."""
+        found = {}
+        for kind in BESIDE_STATE:
+            with self._boundary.around(f"{PLACE} of {kind}", entity):
+                plain = await self._one(entity, kind, from_s, start, end, bins=bins)
+                if plain is not None:
+                    found[kind] = plain
+        return found
+
     async def _one(self, entity: str, kind: str, from_s: int, start: int, end: int, *, bins: bool = True) -> Any | None:
         """The windows of one kind of one entity as one; None where there is none."""
-        folded = None
+        folded, pace = None, Pace(self._clock)
         for length_s, first, last in _pieces(from_s, start, end):
             for begin in range(first, last, AT_ONCE * length_s):
                 rows = await self._store.windows(entity, kind, length_s, begin, min(last, begin + AT_ONCE * length_s))
                 plains = [row.plain if bins or kind != PORTS else plain_without_bins(row.plain) for row in rows]
                 if plains:
-                    folded = _with(kind, folded, plains)
-                await asyncio.sleep(0)
+                    folded = await pace.aside(size_of(plains), partial(_with, kind, folded, plains))
+                await pace.breathe()
         return folded
 
     async def _make_up(self, now_utc: int) -> None:
         """What was to be closed and folded while the agent was off, or could not be before it ended."""
         await self._recorder.settled()
         for start in await self._cut_short(now_utc):
-            await self._close(start)
+            with self._boundary.around("making up"):
+                await self._close(start)
         await self._recorder.settled()
         for length_s, start, end in await self._missing(now_utc):
             log.info("Making up for what began at %s.", datetime.fromtimestamp(start, UTC).isoformat())
-            await self._coarser(length_s, start, end)
+            with self._boundary.around("making up"):
+                await self._coarser(length_s, start, end)
             await self._recorder.settled()
-            await asyncio.sleep(0)
 
     async def _cut_short(self, now_utc: int) -> list[int]:
         """The five minutes of which there are minutes and no more, because the agent did not live to close them."""
@@ -280,22 +310,23 @@ class Folds:
         for row in await self._store.state_changes(None, start, end):
             if row.utc_at is not None:
                 turns[row.entity].append(Turn(row.utc_at, State(row.state)))
-        told = self._folded(Window(start, FIVE_MINUTES), 0)
+        told, pace = self._folded(Window(start, FIVE_MINUTES), 0), Pace(self._clock)
         rows: list[WindowRow] = []
         drafts: list[MessageDraft] = []
         for entity in sorted(echoes | turns.keys()):
-            echo = await self._one(entity, ECHO, MINUTE, start, end)
-            checks = EchoCounts.from_plain(echo).sent if echo is not None else 0
-            states = state_seconds(turns.get(entity, ()), start, end, checks=checks)
-            if echo is None and not states.known_ms:
-                continue
-            plains = {STATE: states.to_plain(), **({ECHO: echo} if echo is not None else {})}
-            rows += _rows(entity, plains, FIVE_MINUTES, start)
-            drafts += told.take(entity, plains)
+            with self._boundary.around("making up", entity):
+                echo = await self._one(entity, ECHO, MINUTE, start, end)
+                checks = EchoCounts.from_plain(echo).sent if echo is not None else 0
+                states = state_seconds(turns.get(entity, ()), start, end, checks=checks)
+                if echo is None and not states.known_ms:
+                    continue
+                plains = {STATE: states.to_plain(), **({ECHO: echo} if echo is not None else {})}
+                rows += await _rows(entity, plains, FIVE_MINUTES, start, pace)
+                drafts += await told.take(entity, plains, pace)
         if await self._store.windows(UPLINK, STATE, FIVE_MINUTES, start - HOUR, start):
             plains = {STATE: StateSeconds(unknown_ms=1000 * FIVE_MINUTES).to_plain()}
-            rows += _rows(UPLINK, plains, FIVE_MINUTES, start)
-            drafts += told.take(UPLINK, plains)
+            rows += await _rows(UPLINK, plains, FIVE_MINUTES, start, pace)
+            drafts += await told.take(UPLINK, plains, pace)
         log.info("Closed the five minutes that began at %s.", datetime.fromtimestamp(start, UTC).isoformat())
         self._recorder.put(Batch(windows=rows, drafts=[*drafts, *told.end()]))
 
@@ -335,5 +366,9 @@ def _with(kind: str, folded: Any | None, plains: Sequence[Any]) -> Any:
     return fold(kind, plains if folded is None else [folded, *plains])
 
 
-def _rows(entity: str, plains: Plains, length_s: int, start: int) -> list[WindowRow]:
-    return [WindowRow(entity, kind, length_s, "", 0.0, start, compact(plain)) for kind, plain in plains.items()]
+async def _rows(entity: str, plains: Plains, length_s: int, start: int, pace: Pace) -> list[WindowRow]:
+    rows = []
+    for kind, plain in plains.items():
+        rows.append(WindowRow(entity, kind, length_s, "", 0.0, start, compact(plain)))
+        await pace.breathe()
+    return rows

@@ -111,7 +111,14 @@ class Parts:
             take=core.monitor.take,
             echo_target=lambda device: core.monitor[device].echo_target,
         )
-        self.folds = Folds(store, recorder, zone=lambda: self.planning.settings.site.zone, folded=core.window_folded)
+        self.folds = Folds(
+            store,
+            recorder,
+            zone=lambda: self.planning.settings.site.zone,
+            folded=core.window_folded,
+            clock=clock,
+            boundary=self.boundary,
+        )
         self.restating = Restating(store, recorder, self.folds)
         self.about = self._make_about(settings)
         self.publishing = Publishing(store, clock, boot=self.boot, info=self.about.info, event=core.event)

@@ -8,10 +8,12 @@ days), and stands in every summary until the next such window.
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from agent.boundary import Boundary
 from agent.messages import MessageDraft
+from agent.pace import Pace, size_of
 from agent.polled import PollOutcome
 from agent.site import SitePlan, Watchable
 from agent.statuses import Statuses, TroubledPort
@@ -118,7 +120,7 @@ class Summaries:
             ports = written or compact(ports_window_to_plain(device.ports))
             self._ports_now[name] = ports, window, why_unanswered(polls.get(name))
             yield []
-            for some in self._in_parts(device, window, polls, only_changed=True):
+            for some in self.port_figures_in_parts(device, window, polls, only_changed=True):
                 figures |= some
                 if len(figures) >= PORTS_A_MESSAGE:
                     yield _ports_messages(name, window, figures)
@@ -206,7 +208,7 @@ class Summaries:
         found = port_figures(ports, window, history=history, unanswered=unanswered)
         return {key: self.statuses.judged(name, key, window, figures) for key, figures in found.items()}
 
-    def _in_parts(
+    def port_figures_in_parts(
         self, device: DeviceWindow, window: Window, polls: Polls, *, only_changed: bool = False
     ) -> Iterator[dict[str, tuple[Figure, ...]]]:
         """port_figures of some ports at a time."""
@@ -252,7 +254,7 @@ class FoldedWindow:
         self._network: StateSeconds | None = None
         self._clients: GearCounts | None = None
 
-    def take(self, entity: str, plains: Mapping[str, Any]) -> list[MessageDraft]:
+    async def take(self, entity: str, plains: Mapping[str, Any], pace: Pace) -> list[MessageDraft]:
         """The windows of one entity, by kind; what is to be said of it."""
         if entity == UPLINK:
             self._network = StateSeconds.from_plain(plains[STATE])
@@ -264,17 +266,19 @@ class FoldedWindow:
             return [_message(replace(own, revision=self._revision))] if window.length_s == FIVE_S else []
         if entity not in self._plan:
             return []
-        device = _device_window(plains, self._plan[entity])
+        device = await pace.aside(size_of(plains), partial(_device_window, plains, self._plan[entity]))
         summary = replace(summaries.device(device, window, self._polls), revision=self._revision)
         drafts = [_message(summary)] if window.length_s == FIVE_S else []
         if device.ports:
-            ports = summaries.port_figures(device, window, self._polls)
+            ports: dict[str, tuple[Figure, ...]] = {}
+            for some in summaries.port_figures_in_parts(device, window, self._polls):
+                ports |= some
+                await pace.breathe()
             if window.length_s == HOUR_S:
                 drafts += _ports_messages(entity, window, ports)
                 summaries.statuses.keep_ports(entity, device.ports.keys())
-            self._flaps[entity] = link_flap_of(device.ports.values())
-            used = port_used_pct(device.ports.values()) if device.role is Role.SWITCH else None
-            self._used |= {entity: used} if used is not None else {}
+            _sum_of_ports(device, self._flaps, self._used)
+            await pace.breathe()
         self._devices.append(replace(device, ports={}))
         return drafts
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from agent.monitor import snmp_id
+from agent.pace import Pace
 from agent.settings.models import CredentialSettings, PortsSettings
 from agent.site import SitePlan, SnmpPlan, Watchable
 from agent.store.model import CountersRow, WindowRow
@@ -150,7 +151,9 @@ async def test_five_minutes_that_are_said_again_are_the_same_out_of_the_store(cl
         for row in rows:
             plains.setdefault(row.entity, {})[row.kind] = row.plain
         told = world.core.window_folded(Window(int(MIDNIGHT), 300), 1)
-        drafts = [draft for entity, kinds in plains.items() for draft in told.take(entity, kinds)] + told.end()
+        pace = Pace(world.clock)
+        drafts = [draft for entity, kinds in plains.items() for draft in await told.take(entity, kinds, pace)]
+        drafts += told.end()
     (again,) = [d.body for d in drafts if d.topic == "summary/device/sw"]
     names = ("stp_changes", "bgp_stability", "bgp_resets")
     assert {n: said["figures"][n]["v"] for n in names} == {n: again["figures"][n]["v"] for n in names}

@@ -14,6 +14,7 @@ import pytest
 
 from agent.folds import Folds, Plains, fold, month_bounds
 from agent.messages import MessageDraft
+from agent.pace import Pace
 from agent.recorder import Recorder
 from agent.store import Batch, StateRow, Store, StoreSettings, WindowRow
 from agent.store.model import DAY, FIVE_MINUTES, HOUR, MINUTE, MONTH
@@ -47,7 +48,7 @@ class Said:
         self.open = []
         return self
 
-    def take(self, entity: str, plains: Plains) -> Sequence[MessageDraft]:
+    async def take(self, entity: str, plains: Plains, _pace: Pace) -> Sequence[MessageDraft]:
         self.open.append(entity)
         return [MessageDraft(f"summary/{entity}", "test", {"window": self.windows[-1].start_utc})]
 

@@ -1,5 +1,6 @@
 """Readings from the collector to windows, messages and events, over a restart of the agent as well."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,6 +10,7 @@ import pytest
 
 from agent.folds import fold
 from agent.monitor import snmp_id
+from agent.pace import Pace
 from agent.settings.models import CredentialSettings, PortsSettings
 from agent.site import SitePlan, SnmpPlan, Watchable
 from agent.store import WindowRow
@@ -176,8 +178,13 @@ def hour_of(gear: GearCounts, peak: float) -> Mapping[str, Mapping[str, object]]
 def fold_into(summaries: Summaries, window: Window, plains: Mapping[str, Mapping[str, object]], site: SitePlan) -> None:
     """A window out of the store: ``plains`` by kind and entity."""
     told = FoldedWindow(summaries, window, site, {}, judged=lambda: None)
-    for entity in sorted({entity for kind in plains.values() for entity in kind}):
-        told.take(entity, {kind: rows[entity] for kind, rows in plains.items() if entity in rows})
+
+    async def fold() -> None:
+        for entity in sorted({entity for kind in plains.values() for entity in kind}):
+            of = {kind: rows[entity] for kind, rows in plains.items() if entity in rows}
+            await told.take(entity, of, Pace(ManualClock()))
+
+    asyncio.run(fold())
     told.end()
 
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from agent.folds import Folds
+from agent.pace import Pace
 from agent.recorder import Recorder
 from agent.site import SitePlan
 from agent.store import Store, StoreSettings
@@ -138,5 +139,6 @@ async def test_hours_are_folded_and_judged(clock: ManualClock, tmp_path: Path) -
     assert {f.kpi: f.status.value for f in in_force}["wifi_signal_dbm"] == "bad"
     (crossed,) = [m for m in world.disk.messages("event/threshold") if m["kpi"] == "wifi_signal_dbm"]
     assert (crossed["entity"], crossed["status"]) == (PROBE, "bad")
-    again = world.core.window_folded(Window(int(MIDNIGHT), 300), 3).take(PROBE, {GEAR: rows[0].plain})
+    folded = world.core.window_folded(Window(int(MIDNIGHT), 300), 3)
+    again = await folded.take(PROBE, {GEAR: rows[0].plain}, Pace(world.clock))
     assert [(d.topic, d.body["revision"]) for d in again] == [("summary/probe", 3)]

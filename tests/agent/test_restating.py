@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from agent.core import DEVICE
 from agent.folds import Folds
 from agent.messages import MessageDraft
+from agent.pace import Pace
 from agent.recorder import Recorder
 from agent.restating import Restating
 from agent.settings.models import PortsSettings
@@ -67,8 +68,8 @@ async def scene(path: Path, before: SitePlan, after: SitePlan) -> AsyncIterator[
         said: list[tuple[int, Mapping[str, Any]]] = []
 
         class Heard(FoldedWindow):
-            def take(self, entity: str, plains: Mapping[str, Any]) -> list[MessageDraft]:
-                drafts = super().take(entity, plains)
+            async def take(self, entity: str, plains: Mapping[str, Any], pace: Pace) -> list[MessageDraft]:
+                drafts = await super().take(entity, plains, pace)
                 said.extend((self._window.start_utc, draft.body) for draft in drafts)
                 return drafts
 

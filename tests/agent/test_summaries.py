@@ -1,5 +1,6 @@
 """What is said when: statuses on the windows the catalogue names, crossings once, ports that changed at once."""
 
+import asyncio
 import gc
 import json
 import random
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from agent.pace import Pace
 from agent.polled import Polled, PollOutcome
 from agent.settings.models import PortsSettings
 from agent.site import SitePlan, Watchable
@@ -36,6 +38,7 @@ from kpi.port_counts import PortCounts, ports_window_to_plain
 from kpi.reboots import Restart
 from kpi.sessions import Change
 from kpi.states import StateSeconds
+from tests.doubles import ManualClock
 from tests.kpi.port_readings import reading
 from tests.kpi.port_readings import status as port_status
 
@@ -58,8 +61,12 @@ def five(**ports: PortCounts) -> Five:
 def judge(summaries: Summaries, window: Window, plains: Mapping[str, Mapping[str, Any]], plan: SitePlan) -> None:
     """``plains`` by entity and kind, as the folds give them."""
     folded = FoldedWindow(summaries, window, plan, {}, judged=lambda: None)
-    for entity, of in plains.items():
-        folded.take(entity, of)
+
+    async def fold() -> None:
+        for entity, of in plains.items():
+            await folded.take(entity, of, Pace(ManualClock()))
+
+    asyncio.run(fold())
     folded.end()
 
 
