@@ -93,6 +93,16 @@ _LONG = 1 << 64
 _EXCEPTIONS = frozenset({ber.NO_SUCH_OBJECT, ber.NO_SUCH_INSTANCE, ber.END_OF_MIB_VIEW, ber.NULL})
 _MAX_MEGABITS = 10_000_000
 """10 Tb/s: an ifHighSpeed of that or more was given in bit/s by mistake."""
+_LEAST_BPS = 1_000_000
+"""1BASE5, the slowest Ethernet."""
+_BEYOND_BPS = _WORD - 1
+"""What ifSpeed says of a speed that it cannot hold."""
+_BEYOND_MEGABITS = frozenset({4294, 4295, _BEYOND_BPS})
+"""The same in Mbit/s, rounded either way, or once more as it is."""
+_ETHERNET = frozenset({6, 7, 62, 69, 117})
+"""IANAifType: ethernetCsmacd, iso88023Csmacd, fastEther, fastEtherFX, gigabitEthernet."""
+ETHERNET_MEGABITS = frozenset({10, 100, 1000, 2500, 5000, 10_000, 25_000, 40_000, 50_000, 100_000, 200_000, 400_000})
+"""The rates of IEEE 802.3."""
 
 
 def column_of(name: bytes) -> Column | None:
@@ -167,18 +177,30 @@ def state(bind: VarBind | None, names: Mapping[int, str]) -> str | None:
 
 def reported_speed_bps(row: Row) -> int | None:
     """ifHighSpeed x 10^6, or ifSpeed where that is 0 or absent (KPI.md, if_util_pct), as the agent says it: 0 for an
-    interface without a bandwidth, 2^32-1 for "more than ifSpeed can say". Agents that give ifHighSpeed in bit/s by
-    mistake are seen through."""
+    interface without a bandwidth; None for 2^32-1, which is "more than can be said" (RFC 2863 section 3.1.8), also
+    where an agent makes its ifHighSpeed of it. Agents that give ifHighSpeed in bit/s by mistake are seen through, and
+    so are those that give an Ethernet port's ifSpeed in Mbit/s: no Ethernet has 1,000 bit/s."""
     high, low = unsigned(row.get("ifHighSpeed")), unsigned(row.get("ifSpeed"))
+    if low == _BEYOND_BPS and high in _BEYOND_MEGABITS:
+        high = None
     if high:
-        return high * 1_000_000 if high < _MAX_MEGABITS and high != low else high
-    return low if low is not None else high
+        in_bits = high >= _MAX_MEGABITS or (high == low and high >= _LEAST_BPS)
+        return (high if in_bits else high * 1_000_000) if high != _BEYOND_BPS else None
+    if low in ETHERNET_MEGABITS and _is_ethernet(row):
+        return low * 1_000_000
+    return (low if low != _BEYOND_BPS else None) if low is not None else high
 
 
 def speed_bps(row: Row) -> int | None:
-    """The speed to reckon with: None where the agent says 0 or cannot say."""
+    """The speed to reckon with: None where the agent says 0, cannot say, or says of an Ethernet port what none has."""
     reported = reported_speed_bps(row)
-    return None if reported in {0, _WORD - 1} else reported
+    if not reported or (reported < _LEAST_BPS and _is_ethernet(row)):
+        return None
+    return reported
+
+
+def _is_ethernet(row: Row) -> bool:
+    return number(row.get("ifType")) in _ETHERNET
 
 
 def mac(row: Row) -> str | None:

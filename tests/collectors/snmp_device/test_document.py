@@ -9,7 +9,18 @@ from collectors.clock import SystemClock
 from collectors.snmp.client import SnmpClient
 from collectors.snmp.credentials import Community
 from collectors.snmp.document import Document, PollTarget, poll_document, poll_documents
-from tests.collectors.snmp_device.scripted import COUNTER64, IFX, INT, OCTETS, ScriptedAgent, arcs, serving, switch
+from tests.collectors.snmp_device.scripted import (
+    COUNTER64,
+    GAUGE,
+    IF,
+    IFX,
+    INT,
+    OCTETS,
+    ScriptedAgent,
+    arcs,
+    serving,
+    switch,
+)
 
 LIBRARY = load_library()
 ENT = "1.3.6.1.2.1.47.1.1.1.1"
@@ -73,6 +84,15 @@ async def test_a_correct_switch(client: SnmpClient, version: str) -> None:
         "ospf_neighbors": [],
         "stp": None,
     }
+
+
+async def test_speeds_that_an_agent_cannot_say_and_ones_in_mbit_s(client: SnmpClient) -> None:
+    agent = switch(3)
+    agent.column(f"{IF}.5", {1: (GAUGE, 1000), 2: (GAUGE, 2**32 - 1), 3: (GAUGE, 2**32 - 1)})
+    agent.column(f"{IFX}.15", {1: (GAUGE, 1000), 2: (GAUGE, 0), 3: (GAUGE, 10_000)})
+    async with serving(agent):
+        found = await document(client, agent)
+    assert [port["speed_bps"] for port in found["interfaces"]] == [1_000_000_000, None, 10_000_000_000]
 
 
 async def test_whatever_answers_has_answered(client: SnmpClient) -> None:

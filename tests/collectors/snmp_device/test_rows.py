@@ -37,7 +37,23 @@ def octets(raw: bytes) -> VarBind:
     [
         (1000, 1_000_000_000, 1_000_000_000, 1_000_000_000),
         (10_000, 4_294_967_295, 10_000_000_000, 10_000_000_000),
-        (None, 4_294_967_295, 4_294_967_295, None),
+        (None, 4_294_967_295, None, None),
+        (0, 4_294_967_295, None, None),
+        (4_294, 4_294_967_295, None, None),
+        (4_295, 4_294_967_295, None, None),
+        (4_294_967_295, 4_294_967_295, None, None),
+        (4_294_967_295, None, None, None),
+        (1_000, 1_000, 1_000_000_000, 1_000_000_000),
+        (100, 100, 100_000_000, 100_000_000),
+        (10, 10, 10_000_000, 10_000_000),
+        (10_000, 10_000, 10_000_000_000, 10_000_000_000),
+        (10_000, 1_410_065_408, 10_000_000_000, 10_000_000_000),
+        (100_000, 1_215_752_192, 100_000_000_000, 100_000_000_000),
+        (10_000_000, 10_000_000, 10_000_000, 10_000_000),
+        (2_500_000, 2_500_000, 2_500_000, 2_500_000),
+        (0, 100_000_000, 100_000_000, 100_000_000),
+        (100_000_000, 0, 100_000_000, 100_000_000),
+        (100_000_000, None, 100_000_000, 100_000_000),
         (0, 64_000, 64_000, 64_000),
         (0, 0, 0, None),
         (0, None, 0, None),
@@ -49,6 +65,23 @@ def octets(raw: bytes) -> VarBind:
 )
 def test_speeds(high: int | None, low: int | None, said: int | None, reckoned: int | None) -> None:
     row = {n: gauge(v) for n, v in (("ifHighSpeed", high), ("ifSpeed", low)) if v is not None}
+    assert (reported_speed_bps(row), speed_bps(row)) == (said, reckoned)
+
+
+@pytest.mark.parametrize(
+    ("if_type", "low", "said", "reckoned"),
+    [
+        (6, 1_000, 1_000_000_000, 1_000_000_000),
+        (117, 10, 10_000_000, 10_000_000),
+        (6, 1, 1, None),
+        (6, 64_000, 64_000, None),
+        (6, 0, 0, None),
+        (22, 64_000, 64_000, 64_000),
+        (22, 1_000, 1_000, 1_000),
+    ],
+)
+def test_an_ethernet_port_is_not_slower_than_ethernet(if_type: int, low: int, said: int, reckoned: int | None) -> None:
+    row = {"ifType": VarBind(b"", ber.INTEGER, if_type), "ifSpeed": gauge(low)}
     assert (reported_speed_bps(row), speed_bps(row)) == (said, reckoned)
 
 
