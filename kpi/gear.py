@@ -91,6 +91,35 @@ UNITS: Mapping[Kind, str] = {
 }  # fmt: skip
 """The unit of each kind: UCUM codes, "1" for a count."""
 
+_COUNT = (0.0, 2.0**64)
+_SHARE = (0.0, 100.0)
+_FLAG = (0.0, 1.0)
+_DBM = (-127.0, 60.0)
+"""Received and sent power; -128 is what eight bits have for "nothing"."""
+_DB = (-60.0, 120.0)
+_BIT_S = (0.0, 1e13)
+
+RANGES: Mapping[Kind, tuple[float, float]] = {
+    Kind.CLIENTS: (0.0, 100_000.0), Kind.AP_COUNT: (0.0, 100_000.0), Kind.AP_REGISTERED: (0.0, 100_000.0),
+    Kind.RSSI: _DBM, Kind.CLIENT_RSSI: _DBM, Kind.SNR: _DB, Kind.CLIENT_SNR: _DB, Kind.SINR: _DB,
+    Kind.NOISE_FLOOR: _DBM, Kind.CHANNEL_UTILIZATION: _SHARE, Kind.CHANNEL_SELF_TX: _SHARE,
+    Kind.CHANNEL_SELF_RX: _SHARE, Kind.CHANNEL_INTERFERENCE: _SHARE,
+    Kind.FREQUENCY: (0.0, 350_000.0), Kind.CHANNEL: (0.0, 3_300_000.0),
+    Kind.TX_POWER: _DBM, Kind.RX_POWER: _DBM, Kind.BITRATE: _BIT_S, Kind.TX_BITRATE: _BIT_S, Kind.RX_BITRATE: _BIT_S,
+    Kind.QUALITY: _SHARE, Kind.CCQ: _SHARE, Kind.DISTANCE: (0.0, 50_000.0), Kind.RSRP: (-160.0, 0.0),
+    Kind.RSRQ: (-60.0, 30.0),
+    Kind.DOT11_RETRIES: _COUNT, Kind.DOT11_TRANSMITTED: _COUNT, Kind.DOT11_FAILED: _COUNT,
+    Kind.DOT11_FCS_ERRORS: _COUNT, Kind.DOT11_RECEIVED: _COUNT,
+    Kind.TEMPERATURE: (-120.0, 1_000.0), Kind.VOLTAGE: (-50_000.0, 50_000.0), Kind.CURRENT: (-50_000.0, 50_000.0),
+    Kind.POWER: (-1e7, 1e7), Kind.FAN_SPEED: (0.0, 60_000.0), Kind.HUMIDITY: _SHARE, Kind.BATTERY_CHARGE: _SHARE,
+    Kind.BATTERY_RUNTIME: (0.0, 43_200.0), Kind.LOAD: (0.0, 500.0),
+    Kind.ON_BATTERY: _FLAG, Kind.BATTERY_LOW: _FLAG, Kind.ON_BATTERY_SECONDS: _COUNT, Kind.LINE_BADS: _COUNT,
+    Kind.SELF_TEST_FAILED: _FLAG, Kind.POE_NOMINAL: (0.0, 1e6), Kind.POE_USED: (0.0, 1e6),
+    Kind.CPU_USED: _SHARE, Kind.MEMORY_USED: _SHARE, Kind.STORAGE_USED: _SHARE, Kind.SUPPLY_LEVEL: _SHARE,
+}  # fmt: skip
+"""The least and the most that a reading of each kind can be, in its unit; generous, for it tells readings from
+nonsense, not good from bad. NR-ARFCN ends at 3,279,165 (3GPP TS 38.104), a UPS that runs for 30 days does not exist."""
+
 WIRELESS = (
     Kind.CLIENTS, Kind.AP_COUNT, Kind.RSSI, Kind.SNR, Kind.SINR, Kind.NOISE_FLOOR, Kind.CHANNEL_UTILIZATION,
     Kind.FREQUENCY, Kind.CHANNEL, Kind.TX_POWER, Kind.RX_POWER, Kind.BITRATE, Kind.TX_BITRATE, Kind.RX_BITRATE,

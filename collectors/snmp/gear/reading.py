@@ -10,6 +10,7 @@ from collectors.snmp import ber, oid
 from collectors.snmp.ber import VarBind
 from collectors.snmp.errors import DecodeError
 from collectors.snmp.gear.model import Part, Reduce, Source, System, Table, ValueSpec
+from collectors.snmp.gear.numbers import meant, possible
 from collectors.snmp.gear.sources import counted, tag_of
 from collectors.snmp.gear.values import NUMBER_MOST, Row, holds, number_of, parts_of, text_of
 from collectors.snmp.text import shortened
@@ -102,7 +103,7 @@ def dotted(suffix: bytes) -> str:
 
 def _reading(table: Table, spec: ValueSpec, row: Row, instance: str) -> Reading | None:
     kind = _kind(spec, row)
-    value = _value(spec, row) if kind is not None else None
+    value = _value(spec, row, kind) if kind is not None else None
     if kind is None or value is None:
         return None
     port = number_of(spec.port, row) if spec.port is not None else None
@@ -111,7 +112,7 @@ def _reading(table: Table, spec: ValueSpec, row: Row, instance: str) -> Reading 
         instance=instance,
         name=_name(table, spec, row),
         value=value,
-        limit=None if spec.limit is None else _scaled(spec, row, number_of(spec.limit, row)),
+        limit=_limit(spec, row, kind),
         port=None if port is None else int(port),
         client=_client(table, row) if kind in PER_CLIENT else "",
     )
@@ -125,7 +126,8 @@ def _client(table: Table, row: Row) -> str:
 
 def tells(spec: ValueSpec, row: Row) -> bool:
     """Whether the row has a value by this, or is one of the rows that are made one."""
-    return _kind(spec, row) is not None and (spec.reduce is not None or _value(spec, row) is not None)
+    kind = _kind(spec, row)
+    return kind is not None and (spec.reduce is not None or _value(spec, row, kind) is not None)
 
 
 def _kind(spec: ValueSpec, row: Row) -> Kind | None:
@@ -144,24 +146,36 @@ def _name(table: Table, spec: ValueSpec, row: Row) -> str:
     return words[:NAME_LIMIT]
 
 
-def _value(spec: ValueSpec, row: Row) -> float | None:
+def _value(spec: ValueSpec, row: Row, kind: Kind) -> float | None:
     """The row's value in the unit of its kind; None where there is none."""
-    raw = number_of(spec.source, row)
+    said = number_of(spec.source, row)
+    if said is None or said in spec.drop:
+        return None
+    raw = meant(kind, said if spec.mask is None else float(int(said) & spec.mask))
     if raw is None or raw in spec.drop:
         return None
-    if spec.mask is not None:
-        raw = float(int(raw) & spec.mask)
-    raw += sum(number_of(source, row) or 0.0 for source in spec.plus)
-    value = _scaled(spec, row, raw)
-    if value is None or (spec.least is not None and value < spec.least):
+    raw += sum(_number_for(kind, source, row) or 0.0 for source in spec.plus)
+    value = _scaled(spec, row, kind, raw)
+    if value is None or not possible(kind, value) or (spec.least is not None and value < spec.least):
         return None
     return None if spec.most is not None and value > spec.most else value
 
 
-def _scaled(spec: ValueSpec, row: Row, raw: float | None) -> float | None:
-    if raw is None:
-        return None
-    share = _share(spec, row, raw)
+def _limit(spec: ValueSpec, row: Row, kind: Kind) -> float | None:
+    """What the device says must not be exceeded, read as the value is."""
+    raw = _number_for(kind, spec.limit, row) if spec.limit is not None else None
+    limit = _scaled(spec, row, kind, raw) if raw is not None else None
+    return limit if limit is not None and possible(kind, limit) else None
+
+
+def _number_for(kind: Kind, source: Source, row: Row) -> float | None:
+    """A number of the kind that the source says."""
+    said = number_of(source, row)
+    return None if said is None else meant(kind, said)
+
+
+def _scaled(spec: ValueSpec, row: Row, kind: Kind, raw: float) -> float | None:
+    share = _share(spec, row, kind, raw)
     if share is None:
         return None
     value = share * spec.scale
@@ -171,12 +185,12 @@ def _scaled(spec: ValueSpec, row: Row, raw: float | None) -> float | None:
             return None
         value *= factor
     for source in spec.divide_by:
-        divisor = number_of(source, row)
+        divisor = _number_for(kind, source, row)
         if not divisor:
             return None
         value /= divisor
     if spec.decimals_by is not None:
-        decimals = number_of(spec.decimals_by, row) or 0
+        decimals = _signed_32(number_of(spec.decimals_by, row) or 0)
         if abs(decimals) > _DECIMALS_MOST:
             return None
         value /= 10.0**decimals
@@ -186,11 +200,16 @@ def _scaled(spec: ValueSpec, row: Row, raw: float | None) -> float | None:
     return round(abs(value) if spec.absolute else value, 6) if abs(value) <= NUMBER_MOST else None
 
 
-def _share(spec: ValueSpec, row: Row, raw: float) -> float | None:
+def _signed_32(number: float) -> float:
+    """A number of decimals, which may be below 0 (RFC 3433, EntitySensorPrecision), also where it came as Gauge32."""
+    return number - _WORD if _WORD / 2 <= number < _WORD else number
+
+
+def _share(spec: ValueSpec, row: Row, kind: Kind, raw: float) -> float | None:
     """``raw`` itself, or what it is of itself and what it shares with."""
     if not spec.share_with:
         return raw
-    others = [number_of(source, row) for source in spec.share_with]
+    others = [_number_for(kind, source, row) for source in spec.share_with]
     if None in others:
         return None
     whole = raw + sum(other for other in others if other is not None)
@@ -231,7 +250,8 @@ def _is_gone(source: Source, row: Row) -> bool:
 def _together(spec: ValueSpec, rows: Sequence[Row]) -> float | None:
     if spec.reduce is Reduce.COUNT:
         return float(sum(not _is_gone(spec.source, row) for row in rows))
-    values = [value for row in rows if (value := _value(spec, row)) is not None]
+    kind = spec.kind
+    values = [value for row in rows if kind and (value := _value(spec, row, kind)) is not None]
     if not values:
         return None
     match spec.reduce:
@@ -266,6 +286,8 @@ def _fields(sort: type[Fact]) -> tuple[_Field, ...]:
 
 
 _FIELDS = {name: _fields(sort) for name, sort in SORTS.items()}
+_STATION = {"rssi_dbm": Kind.CLIENT_RSSI, "snr_db": Kind.CLIENT_SNR}
+"""The kinds of the fields that are no whole numbers."""
 _YES = frozenset({"true", "1", "up", "yes"})
 
 
@@ -302,8 +324,12 @@ def _field(field: _Field, sources: Sequence[Source], row: Row) -> str | float | 
             return None if said is None else said.lower() in _YES
         return shortened(said)
     number = next((found for source in sources if (found := number_of(source, row)) is not None), None)
-    if number is None or field.kind is float:
-        return number
+    if number is None:
+        return None
+    if field.kind is float:
+        kind = _STATION[field.name]
+        level = meant(kind, number)
+        return level if level is not None and possible(kind, level) else None
     if number < -_WORD // 2:
         return None
     return int(number) if number >= 0 else int(number) + _WORD  # what is counted or numbered: 32 bits read as signed

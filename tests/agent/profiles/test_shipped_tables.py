@@ -13,6 +13,7 @@ import pytest
 from agent.profiles import SHIPPED, examine_library
 from collectors.snmp.ber import VarBind
 from collectors.snmp.gear.model import Condition, Reduce, Source, Table, ValueSpec
+from collectors.snmp.gear.numbers import meant
 from collectors.snmp.gear.reading import facts_of, readings_of, rows_of
 from collectors.snmp.gear.values import Row, number_of, text_of
 from kpi.gear import SORTS, Kind
@@ -26,7 +27,7 @@ USUAL: Mapping[Kind, tuple[float, ...]] = {
     Kind.CLIENTS: (12,), Kind.AP_COUNT: (12,), Kind.AP_REGISTERED: (12,),
     Kind.RSSI: (-60,), Kind.CLIENT_RSSI: (-60,), Kind.SNR: (25,), Kind.CLIENT_SNR: (25,), Kind.SINR: (12,),
     Kind.NOISE_FLOOR: (-95,), Kind.CHANNEL_UTILIZATION: (40,), Kind.CHANNEL_SELF_TX: (40,),
-    Kind.CHANNEL_SELF_RX: (40,), Kind.CHANNEL_INTERFERENCE: (40,), Kind.FREQUENCY: (2437, 5180, 11_000, 60_480),
+    Kind.CHANNEL_SELF_RX: (40,), Kind.CHANNEL_INTERFERENCE: (40,), Kind.FREQUENCY: (2437, 5180, 6135, 11_000, 60_480),
     Kind.CHANNEL: (6, 36), Kind.TX_POWER: (20, 3, -3), Kind.RX_POWER: (-40, -6), Kind.BITRATE: (1e8, 1e9),
     Kind.TX_BITRATE: (1e8, 1e9), Kind.RX_BITRATE: (1e8, 1e9), Kind.QUALITY: (80,), Kind.CCQ: (80,),
     Kind.DISTANCE: (2,), Kind.RSRP: (-90,), Kind.RSRQ: (-10,), Kind.DOT11_RETRIES: (1000,),
@@ -111,7 +112,7 @@ def is_plausible(kind: Kind, value: float) -> bool:
 def judged(kind: Kind, spec: ValueSpec, row: Row) -> bool:
     """Whether the row's number is one to be met."""
     raw = number_of(spec.source, row)
-    if raw is None or raw in spec.drop:
+    if raw is None or raw in spec.drop or meant(kind, raw) != raw:
         return False
     value = expected(spec, raw, row)
     inside = (spec.least is None or value >= spec.least) and (spec.most is None or value <= spec.most)
