@@ -1,5 +1,9 @@
 """What a device says, made safe to keep: text, MAC addresses and numbers as agents really send them.
 
+DisplayString is ASCII and SnmpAdminString UTF-8 (RFC 3411), and agents send Latin-1 and GBK. A text that is neither
+UTF-8 nor clearly one of those two has U+FFFD in the place of what cannot be read: a wrong guess would make names, and
+keys, of letters that nobody wrote.
+
 Nothing here raises: a value that cannot be what its column holds is None, and the caller counts it.
 """
 
@@ -25,11 +29,16 @@ _SPACES = re.compile(r"[\t\n\v\f\r ]+")
 _NUMBER = re.compile(rb"\s*([+-]?[0-9]{1,20})\s*", re.ASCII)
 _LABELLED = re.compile(rb"\s*[A-Za-z][A-Za-z0-9_-]{0,62}\(([0-9]{1,20})\)\s*")
 _HEX_MAC = re.compile(r"(?:0x)?([0-9a-f]{12})")
+_BEYOND_ASCII = re.compile(rb"([A-Za-z]?)([\x80-\xff]+)(?=([A-Za-z]?))")
+_SIGNS = re.compile(rb"[\xa1-\xbf]")
+"""Octets of most texts in GB 2312, and of no letter in Latin-1 or in the Cyrillic of Windows."""
+_CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 
 
 def clean_text(raw: bytes, limit: int = NAME_LIMIT) -> str:
-    """``raw`` as one line of at most ``limit`` characters (at least 2): UTF-8, else Latin-1.
+    """``raw`` as one line of at most ``limit`` characters (at least 2): UTF-8, else Latin-1 or GBK where it is clearly
+    that, else with U+FFFD for what is not ASCII.
 
     Trailing NULs go (agents pad with them), runs of white space become one space, control characters become their
     visible pictures (U+2400...), and what reorders or hides text becomes U+FFFD. Where something was cut off, by us
@@ -59,7 +68,27 @@ def _decode(raw: bytes) -> tuple[str, bool]:
     except UnicodeDecodeError as error:
         if error.start > 0 and len(raw) - error.start < _WIDEST and error.reason == "unexpected end of data":
             return raw[: error.start].decode(), True
+    runs = _BEYOND_ASCII.findall(raw)
+    if all(_is_latin(*run) for run in runs):
         return raw.decode("latin-1"), False
+    if any(_SIGNS.search(run) for _, run, _ in runs):
+        for end in (len(raw), len(raw) - 1):  # the second where a character was cut
+            text = raw[:end].decode("gb18030", errors="replace")
+            if all(_CHINESE.fullmatch(char) for char in text if not char.isascii()):
+                return text, end < len(raw)
+    return raw.decode(errors="replace"), False
+
+
+def _is_latin(before: bytes, run: bytes, after: bytes) -> bool:
+    """Whether the octets beyond ASCII that stand side by side are likely Latin-1: one letter or sign alone, or up to
+    three small letters beside others, as in "créée" and "Größe"."""
+    if len(run) == 1:
+        return run[0] >= 0xA0
+    return len(run) <= 3 and (before + after).isalpha() and all(map(_is_small_letter, run))
+
+
+def _is_small_letter(octet: int) -> bool:
+    return octet >= 0xDF and octet != 0xF7
 
 
 def _visible(char: str) -> str:

@@ -23,7 +23,12 @@ async def test_65535_seconds_of_a_nut_are_no_runtime(said: str, minutes: dict[st
 @pytest.mark.parametrize(("said", "minutes"), [(65535, {}), (5400, {"Battery": 90.0})])
 async def test_65535_seconds_of_an_xups_are_no_runtime(said: int, minutes: dict[str, float]) -> None:
     xups = "1.3.6.1.4.1.534.1"
-    values = {f"{xups}.1.2.0": "5PX", f"{xups}.2.1.0": said, f"{xups}.2.2.0": 54, f"{xups}.2.4.0": 100}
+    values: dict[str, int | str] = {
+        f"{xups}.1.2.0": "5PX",
+        f"{xups}.2.1.0": said,
+        f"{xups}.2.2.0": 54,
+        f"{xups}.2.4.0": 100,
+    }
     found = await told(values, xups)
     assert found.values(Kind.BATTERY_RUNTIME) == minutes
     assert found.values(Kind.VOLTAGE) == {"Battery": 54.0}

@@ -276,3 +276,14 @@ async def test_scalars_of_the_wrong_type(poller: MakePoller) -> None:
         assert (found.uptime_cs, found.object_id, found.name) == (None, "1.3.6.1.4.1.5", "7")  # type: ignore[union-attr]
         status = probe.of(Metric.PORT_STATUS)["ge1"].value
         assert isinstance(status, PortStatus) and status.uptime_cs is None
+
+
+async def test_names_in_other_encodings_are_readable_or_marked_in_keys(poller: MakePoller) -> None:
+    """RFC 3411 wants UTF-8; what is read as Latin-1 though it is not would be a key that nobody recognises."""
+    agent = switch(3)
+    for index, raw in enumerate((bytes.fromhex("b6cbbfda31"), "Порт".encode("cp1251"), "Büro".encode("latin-1")), 1):
+        agent.values[*arcs(IFX), 1, index] = (OCTETS, raw)
+    async with serving(agent):
+        probe = poller(agent)
+        await probe.poll()
+    assert set(probe.of(Metric.PORT_STATUS)) == {"端口1", "\ufffd\ufffd\ufffd\ufffd", "Büro"}

@@ -22,6 +22,21 @@ def test_any_octets_become_one_bounded_line_of_visible_text(raw: bytes) -> None:
         text.encode()
 
 
+LETTERS_OF_MOJIBAKE = st.text(alphabet="ПорткмжЩЪщ網樓機房端", min_size=2, max_size=20)
+
+
+@given(LETTERS_OF_MOJIBAKE, st.sampled_from(["cp1251", "koi8-r", "big5", "gb18030"]))
+def test_text_of_another_encoding_is_never_said_in_the_letters_of_latin_1(text: str, encoding: str) -> None:
+    try:
+        raw = text.encode(encoding)
+    except UnicodeEncodeError:
+        return
+    said = clean_text(raw)
+    assert said == text or not {"L"} & {unicodedata.category(char)[0] for char in said if 0x80 < ord(char) < 0x100}, (
+        said
+    )
+
+
 @given(st.text(alphabet=st.characters(codec="utf-8", categories=("L", "N", "P", "S")), max_size=200))
 def test_plain_text_stays_as_it_is(text: str) -> None:
     assert clean_text(text.encode() + b"\0\0") == text
@@ -52,7 +67,16 @@ def test_a_cut_is_shown_and_never_inside_a_character(text: str, octets: int) -> 
         ("uplink é".encode()[:-1], "uplink…"),
         (b"x" * 255, "x" * 255),
         (b"x" * 256, "x" * 254 + CUT),
-        (b"\xff" * 70_000, "ÿ" * 254 + CUT),
+        (b"\xff" * 70_000, "\ufffd" * 254 + CUT),
+        ("Größe 25°C".encode("latin-1"), "Größe 25°C"),
+        ("créée".encode("latin-1"), "créée"),
+        (bytes.fromhex("b6cbbfda31"), "端口1"),
+        (bytes.fromhex("c7a7d5d7d2d4ccabcdf8bdd3bfda32"), "千兆以太网接口2"),
+        ("机房（一楼） uplink".encode("gbk"), "机房（一楼） uplink"),
+        ("交换机".encode("gbk")[:-1], "交换…"),
+        ("Порт 1".encode("cp1251"), "\ufffd\ufffd\ufffd\ufffd 1"),
+        ("ПОРТ".encode("koi8-r"), "\ufffd\ufffd\ufffd\ufffd"),
+        ("port".encode("utf-16-le") + b"\xd8\xff", "p␀o␀r␀t␀\ufffd\ufffd"),
     ],
 )
 def test_text_of_agents(raw: bytes, cleaned: str) -> None:
