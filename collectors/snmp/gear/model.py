@@ -32,6 +32,8 @@ class Form(StrEnum):
     """Text, or where it is none "B8 A4 4F"."""
     IP = "ip"
     """4 or 16 octets as an address, also an IpAddress or a written one."""
+    FAMILY_ADDRESS = "family_address"
+    """The IANA address family number in one octet and then the address, as LLDP has it (802.1AB section 8.5.2.3)."""
     OID = "oid"
     BRIDGE_ID = "bridge_id"
     """8 octets, also written as hexadecimal digits: priority and MAC address; the MAC address counts."""

@@ -17,11 +17,13 @@ from collectors.snmp.interfaces import number, object_id
 from collectors.snmp.text import DESCR_LIMIT, clean_text, mac_text, written_mac
 
 _NUMBER = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 _DIGITS = re.compile(rb"[0-9]{1,9}")
 _FLOATS = {0x78: ">f", 0x79: ">d"}
 """net-snmp's Opaque Float and Double, behind 9F."""
 _INET_OCTETS = {1: 4, 2: 16, 3: 8, 4: 20}
 """Octets of an InetAddress by its InetAddressType (RFC 4001): ipv4, ipv6, and both with a zone index."""
+_FAMILY_OCTETS = {b"\1": 4, b"\2": 16}
 _ANY = "*"
 NUMBER_MOST = 1e18
 """What is larger is no number of any kind; further on, sums and hundredths of it would be none either."""
@@ -258,10 +260,18 @@ def _octets_said(raw: bytes) -> str | None:
 
 
 def _chassis(raw: bytes) -> str | None:
-    """A MAC address where six octets are no text, or one is written out; else text."""
+    """A MAC address where six octets are no text, or one is written out; else text; octets that are none as such."""
     if len(raw) == 6 and not all(0x20 <= octet < 0x7F for octet in raw):
         return raw.hex(":")
+    if _CONTROLS.search(raw.rstrip(b"\0")):
+        return raw[:32].hex(":")
     return written_mac(raw) or clean_text(raw) or None
+
+
+def _family_address(raw: bytes) -> str | None:
+    """ianaAddressFamilyNumber ipV4(1) or ipV6(2) and its octets; some agents leave the family out, or write it all."""
+    octets = _FAMILY_OCTETS.get(raw[:1])
+    return address_text(raw[1:] if octets is not None and len(raw) == octets + 1 else raw)
 
 
 def _channel_mhz(raw: bytes) -> str | None:
@@ -287,6 +297,7 @@ _FORMS: Mapping[Form | None, Callable[[bytes], str | None]] = {
     Form.OCTETS: _octets_said,
     Form.BRIDGE_ID: _bridge,
     Form.CHASSIS: _chassis,
+    Form.FAMILY_ADDRESS: _family_address,
     Form.CHANNEL_MHZ: _channel_mhz,
 }
 

@@ -26,6 +26,7 @@ _FORMS: Mapping[Form, tuple[bytes, ...]] = {
     Form.MAC: (_MAC,),
     Form.CHASSIS: (_MAC, b"chassis"),
     Form.IP: (_ADDRESS,),
+    Form.FAMILY_ADDRESS: (b"\1" + _ADDRESS,),
     Form.BRIDGE_ID: (b"\x80\x00" + _MAC,),
     Form.HEX: (b"\x01",),
     Form.OCTETS: (b"\x80\x01",),
