@@ -31,7 +31,7 @@ from kpi.gear_accumulator import GearMemory
 from kpi.model import Incident, State, SystemReading, Window
 from kpi.ports import LastReading
 from kpi.reachability import StateChange
-from kpi.reboots import Restart
+from kpi.reboots import Restarted
 from kpi.sessions import Change
 from kpi.states import StateSeconds, network_changes, state_seconds
 
@@ -158,7 +158,7 @@ class Core:
         if track is not None and track.polled is not None:
             ports = {k: LastReading.from_plain(p).moved(at) for k, p in plain["ports"].items()}
             kept = plain.get("system")
-            system = (at + kept[0], SystemReading(*kept[1:])) if kept else None
+            system = (at + kept[0], SystemReading(*kept[1:4]), kept[4:] != [0]) if kept else None
             gear = GearMemory.from_plain(plain["gear"]).moved(at) if plain.get("gear") else None
             track.polled.resume(ports, system, plain.get("fabric"), at, gear)
 
@@ -219,9 +219,10 @@ class Core:
 
     # agent.polled.Notices
 
-    def restarted(self, device: str, at: float, what: Restart) -> None:
+    def restarted(self, device: str, restarted: Restarted) -> None:
         with self._boundary.around(NOTICE, device):
-            self.event("device.reboot", device=device, what=what.value, noticed=rfc3339(self.timeline.utc(at)))
+            began, noticed = (rfc3339(self.timeline.utc(at)) for at in (restarted.began, restarted.noticed))
+            self.event("device.reboot", device=device, what=restarted.what.value, began=began, noticed=noticed)
 
     def flapping(self, device: str, at: float, port: str, merit: float, *, on: bool) -> None:
         with self._boundary.around(NOTICE, device):

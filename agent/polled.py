@@ -3,6 +3,7 @@
 SNMP silent while ICMP answers is the SNMP agent's trouble: the device stays up, its SNMP figures are unknown (R1).
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -16,11 +17,14 @@ from kpi.fabric_counts import FabricCounts
 from kpi.gear import Facts, Inventory, Readings
 from kpi.gear_accumulator import GearAccumulator, GearMemory
 from kpi.gear_counts import GearCounts
+from kpi.levels import HeldLevels, Segments, levels_of
 from kpi.model import Metric, Outcome, PortCounters, PortIdentity, PortStatus, Sample, SystemReading
 from kpi.ports import LastReading, PortAccumulator
-from kpi.reboots import Restart, RestartCounts, RestartTracker, count_restarts
+from kpi.reboots import RestartCounts, Restarted, RestartTracker, count_restarts
 from kpi.sessions import Change
 
+_SYSTEM = "system"
+"""The level that says for how long a reading of the system group holds."""
 REMEMBERED_S = 7200.0
 """Restarts are kept in memory this long: longer than any window that may still be closed."""
 
@@ -38,8 +42,8 @@ class PollOutcome:
 class Notices(Protocol):
     """Who hears of what is said at once."""
 
-    def restarted(self, device: str, at: float, what: Restart) -> None:
-        """The device, or its SNMP agent alone, began anew; ``at`` is when it was noticed."""
+    def restarted(self, device: str, restarted: Restarted) -> None:
+        """The device, or its SNMP agent alone, began anew."""
 
     def flapping(self, device: str, at: float, port: str, merit: float, *, on: bool) -> None:
         """A port began to flap, or has settled (RFC 2439's figure of merit)."""
@@ -73,7 +77,9 @@ class Polled:
         self._status_s = status_s
         self._access = ports.access
         self._readings = 0
-        self._seen: list[tuple[float, Restart]] = []
+        self._seen: list[Restarted] = []
+        self._held = HeldLevels()
+        self._known: Segments = defaultdict(list)
         self._before: dict[str, LastReading] = {}
         self.fabric = FabricAccumulator(self.restarts.uptime, start, end, status_s=status_s)
         self.gear: GearAccumulator | None = None
@@ -90,7 +96,7 @@ class Polled:
     def resume(
         self,
         readings: Mapping[str, LastReading],
-        system: tuple[float, SystemReading] | None,
+        system: tuple[float, SystemReading, bool] | None,
         fabric: Mapping[str, Any] | None = None,
         at: float = 0.0,
         gear: GearMemory | None = None,
@@ -101,7 +107,8 @@ class Polled:
             self.gear = GearAccumulator(self.restarts.uptime, *self._window, gear)
         self._before = dict(readings)
         if system is not None:
-            self.restarts.resume(*system)
+            at_, reading, trusted = system
+            self.restarts.resume(at_, reading, trusted=trusted)
         if fabric is not None:
             self.fabric.resume(fabric, at)
 
@@ -123,12 +130,13 @@ class Polled:
         if not isinstance(value, SystemReading):
             return
         self._readings += 1
+        self._held.take(sample.at, {_SYSTEM: 0.0}, self._known)
         self.system = value
-        what = self.restarts.take(sample.at, value)
-        if what is not None:
-            self._seen = [(at, w) for at, w in self._seen if at > sample.at - REMEMBERED_S]
-            self._seen.append((sample.at, what))
-            self._notices.restarted(self._device, sample.at, what)
+        restarted = self.restarts.take(sample.at, value)
+        if restarted is not None:
+            self._seen = [one for one in self._seen if one.noticed > sample.at - REMEMBERED_S]
+            self._seen.append(restarted)
+            self._notices.restarted(self._device, restarted)
 
     def _take_identity(self, sample: Sample) -> None:
         if isinstance(sample.value, PortIdentity):
@@ -231,11 +239,15 @@ class Polled:
     def close_restarts(self, start: float, end: float, maintenance: tuple[tuple[float, float], ...]) -> RestartCounts:
         """The restarts within [start, end)."""
         readings, self._readings = self._readings, 0
-        return count_restarts(self._seen, start, end, readings=readings, maintenance=maintenance)
+        self._held.pass_to(end, self._known)
+        known, self._known = levels_of(self._known, maintenance), defaultdict(list)
+        known_ms = known[_SYSTEM].ms if _SYSTEM in known else 0
+        return count_restarts(self._seen, start, end, readings=readings, known_ms=known_ms, maintenance=maintenance)
 
-    def last_system(self) -> tuple[float, SystemReading] | None:
-        """The same of the system group, with when it was read."""
-        return self.restarts.last
+    def last_system(self) -> tuple[float, SystemReading, bool] | None:
+        """The same of the system group, with when it was read, and whether its sysUpTime is to be trusted."""
+        last = self.restarts.last
+        return (*last, self.restarts.uptime.trusted) if last is not None else None
 
     def last_fabric(self, at: float) -> dict[str, Any] | None:
         """What is to be persisted of routing and switching, with times before ``at``."""

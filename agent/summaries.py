@@ -23,7 +23,6 @@ from kpi.echo import EchoCounts
 from kpi.entities import INTERNAL, PROBE, SITE, UPLINK, is_internal
 from kpi.fabric_counts import FabricCounts
 from kpi.gear_counts import GearCounts, merge_gear
-from kpi.gear_figures import port_used_pct
 from kpi.gear_site import site_clients
 from kpi.merge import DeviceWindow, merge_device, merge_optional
 from kpi.model import Figure, NullReason, Outcome, Role, Summary, Window
@@ -31,7 +30,7 @@ from kpi.port_counts import ports_window_from_plain, ports_window_to_plain
 from kpi.port_summary import port_figures, ports_to_plain
 from kpi.reboots import RestartCounts
 from kpi.states import StateSeconds, merge_states
-from kpi.summary import device_summary, link_flap_of, own_summary, site_summary, summary_to_plain
+from kpi.summary import device_summary, own_summary, site_summary, summary_to_plain
 
 SITE_SCHEMA = "sonda.summary.site.v1"
 DEVICE_SCHEMA = "sonda.summary.device.v1"
@@ -94,8 +93,8 @@ class Summaries:
             self._ports_now.pop(device.device, None)
             if device.ports:
                 yield from self._closing_ports(device, window, polls, written.get(device.device))
-                with self._boundary.around("sum of ports", device.device):
-                    _sum_of_ports(device, flaps, used)
+                if not attempt.failed:
+                    _sum_of_ports(device.role, self.latest[device.device], flaps, used)
             yield []
         if five.own is not None:
             with self._boundary.around(PLACE, PROBE):
@@ -205,7 +204,8 @@ class Summaries:
         judged_here = window.length_s != FIVE_S
         history = {key: self.statuses.history(name, key, window) for key in ports} if judged_here else None
         unanswered = why_unanswered(polls.get(name))
-        found = port_figures(ports, window, history=history, unanswered=unanswered)
+        due_ms = device.states.expected_ms
+        found = port_figures(ports, window, due_ms=due_ms, history=history, unanswered=unanswered)
         return {key: self.statuses.judged(name, key, window, figures) for key, figures in found.items()}
 
     def port_figures_in_parts(
@@ -277,7 +277,7 @@ class FoldedWindow:
             if window.length_s == HOUR_S:
                 drafts += _ports_messages(entity, window, ports)
                 summaries.statuses.keep_ports(entity, device.ports.keys())
-            _sum_of_ports(device, self._flaps, self._used)
+            _sum_of_ports(device.role, summary, self._flaps, self._used)
             await pace.breathe()
         self._devices.append(replace(device, ports={}))
         return drafts
@@ -293,13 +293,13 @@ class FoldedWindow:
         return [MessageDraft(_topic(SITE), SITE_SCHEMA, summary_to_plain(replace(site, revision=self._revision)))]
 
 
-def _sum_of_ports(device: DeviceWindow, flaps: dict[str, Figure], used: dict[str, Figure]) -> None:
-    """What the site asks for of all ports of one device."""
-    if device.role is not Role.INTERNET:
-        flaps[device.device] = link_flap_of(device.ports.values())
-    share = port_used_pct(device.ports.values()) if device.role is Role.SWITCH else None
-    if share is not None:
-        used[device.device] = share
+def _sum_of_ports(role: Role, summary: Summary, flaps: dict[str, Figure], used: dict[str, Figure]) -> None:
+    """What the site asks for of all ports of one device, as its own summary says it."""
+    figures = {figure.kpi: figure for figure in summary.figures}
+    if role is not Role.INTERNET and "link_flap" in figures:
+        flaps[summary.entity] = figures["link_flap"]
+    if "port_used_pct" in figures:
+        used[summary.entity] = figures["port_used_pct"]
 
 
 def why_unanswered(poll: PollOutcome | None) -> NullReason:

@@ -367,7 +367,7 @@ class Windows:
         if not texts and not readings and system is None and fabric is None and gear is None:
             return None
         plain: dict[str, Any] = {} if texts else {"ports": readings}
-        plain["system"] = [system[0] - at, *uptimes(system[1])] if system is not None else None
+        plain["system"] = [system[0] - at, *uptimes(system[1]), int(system[2])] if system is not None else None
         if fabric is not None:
             plain["fabric"] = fabric
         if gear is not None:

@@ -188,6 +188,13 @@ class UptimeTracker:
         """Whether sysUpTime is there and to be trusted; else figures are flagged "uptime"."""
         return self.trusted and not self.absent
 
+    def resume(self, at: float, uptime_cs: int | None, *, trusted: bool) -> None:
+        """The last reading before the probe itself restarted. Where sysUpTime was to be trusted, less of it than has
+        passed since is a restart in the gap, be it more than it was before (KPI.md R8)."""
+        self.take(at, uptime_cs)
+        self.trusted = trusted
+        self._good = int(trusted)
+
     def take(self, at: float, uptime_cs: int | None) -> None:
         """A reading asked for at ``at``, monotonic seconds; a poll's many PDUs may all be given."""
         self.absent = uptime_cs is None

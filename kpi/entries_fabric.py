@@ -50,8 +50,15 @@ def _stability(kpi: str, title: Words, formula: str, says: Words, source: str) -
         thresholds=(Threshold(100, 99.9, Mark.DEFAULT),),
         rule=Rule.RATIO,
         status_window_s=HOUR_S,
-        parts=("sessions", "lost_s", "worst_session_pct", "worst_pct"),
-        nulls=_NULLS,
+        min_n=10,
+        parts=("sessions", "lost_s", "worst_session_pct", "two_way_s", "worst_pct"),
+        nulls={
+            **_NULLS,
+            NullReason.INSUFFICIENT: Words(
+                "Nobody tells whether two-way is where these neighbours stay.",
+                "Il router non dice se lo stato two-way è quello definitivo per questi vicini.",
+            ),
+        },
     )
 
 
@@ -205,12 +212,13 @@ FABRIC_ENTRIES = (
     _stability(
         "ospf_stability",
         Words("Routing neighbours (OSPF) in place", "Vicini di routing (OSPF) presenti"),
-        "100 seconds full or two-way / seconds known, over all neighbours",
+        "100 seconds full / seconds known, over all neighbours; two-way is as good where the own interface is DROther, "
+        "and stands apart where nobody tells",
         Words(
             "How much of the time the routers at this site agreed with each other on the paths.",
             "Per quanta parte del tempo i router della sede sono stati d'accordo tra loro sui percorsi.",
         ),
-        "RFC 4750 ospfNbrState; thresholds [D]",
+        "RFC 4750 ospfNbrState, ospfIfState; thresholds [D]",
     ),
     _resets(
         "ospf_resets",

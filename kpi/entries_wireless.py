@@ -65,7 +65,7 @@ WIRELESS_ENTRIES = (
             "Move the access point closer to where people are, or add one; thick walls and metal take most of it.",
             "Avvicinare l'access point alle persone o aggiungerne uno; muri spessi e metallo ne assorbono gran parte.",
         ),
-        merge="sketch of -dBm; weak readings",
+        merge="counts a value; weak readings",
         source="vendor MIBs; Cisco cell edge -67 dBm [V]",
         page=OnPage(
             says=Words(
@@ -95,7 +95,7 @@ WIRELESS_ENTRIES = (
             "Cercare che cosa disturba (forni a microonde, telecamere, altre reti), cambiare canale o avvicinare "
             "l'access point.",
         ),
-        merge="sketch",
+        merge="counts a value",
         source="vendor MIBs; Cisco 25 dB [V], 15 dB [D]",
         page=OnPage(
             says=Words(

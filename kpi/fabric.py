@@ -6,6 +6,7 @@ comes after its window was closed counts in the one that is open.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -16,7 +17,7 @@ from kpi.duplex import DuplexReadings, Verdict
 from kpi.fabric_counts import DuplexCounts, FabricCounts, NeighbourCounts, StpCounts, added, merge_fabric
 from kpi.forwarding import ForwardingTable
 from kpi.gear import Bridge, Facts, Neighbor
-from kpi.levels import Spans, within
+from kpi.levels import HeldLevels, Segments, Spans, levels_of, within
 from kpi.sessions import Bgp, Change, OpenSessions, Ospf, Sessions
 
 PLAIN_VERSION = 1
@@ -24,6 +25,10 @@ MOST_CHANGES_A_S = 100.0
 """Topology changes a second; more is no wrap of dot1dStpTopChanges but another counter."""
 MOST_NEIGHBOURS = 4096
 """Neighbours of one device that are remembered, so that no agent can fill the memory."""
+_STP, _NEIGHBOURS = "stp", "neighbours"
+"""The levels that say for how long a reading of the spanning tree, or of the neighbours, holds (KPI.md R3)."""
+_COUNTED = frozenset({"bgp_peers", "ospf_neighbors", "bridge"})
+"""What has counters."""
 NO_BRIDGE = "00:00:00:00:00:00"
 
 Key = tuple[str, str, str]
@@ -50,6 +55,8 @@ class _Shut:
     duplex: DuplexCounts | None
     ospf: OpenSessions
     bgp: OpenSessions
+    known: Segments
+    odd_clock: int
 
     def counts(self, maintenance: Spans) -> FabricCounts:
         return FabricCounts(
@@ -58,6 +65,8 @@ class _Shut:
             duplex=self.duplex,
             ospf=self.ospf.counts(maintenance),
             bgp=self.bgp.counts(maintenance),
+            known_ms={part: level.ms for part, level in levels_of(self.known, maintenance).items()},
+            odd_clock=self.odd_clock,
         )
 
 
@@ -69,8 +78,8 @@ class FabricAccumulator:
     """One device, window after window."""
 
     __slots__ = (
-        "_answered", "_bgp", "_bridge", "_closed", "_end", "_neighbours", "_ospf", "_partial", "_start", "_stp",
-        "_walks", "duplex", "forwarding", "heard_at", "uptime",
+        "_bgp", "_bridge", "_bridge_held", "_closed", "_end", "_known", "_neighbours", "_odd_clock", "_ospf",
+        "_partial", "_routers", "_start", "_stp", "_walks", "_walks_held", "duplex", "forwarding", "heard_at", "uptime",
     )  # fmt: skip
 
     def __init__(self, uptime: UptimeTracker, start: float, end: float, *, status_s: float = 60.0) -> None:
@@ -84,16 +93,20 @@ class FabricAccumulator:
         """When ``neighbours`` were last walked to their end, or said to be as they were."""
         self._start, self._end = start, end
         self._bgp = Sessions(Bgp(), uptime, start, status_s)
-        self._ospf = Sessions(Ospf(), uptime, start, status_s)
+        self._routers = Ospf()
+        self._ospf = Sessions(self._routers, uptime, start, status_s)
         self._bridge: _BridgeSeen | None = None
         self._neighbours: dict[Key, Neighbor] | None = None
         self._partial = False
+        self._bridge_held, self._walks_held = HeldLevels(), HeldLevels()
         self._closed: list[_Shut] = []
         self._begin()
 
     def _begin(self) -> None:
         self._stp: list[tuple[float, StpCounts]] = []
         self._walks: list[tuple[float, NeighbourCounts]] = []
+        self._known: Segments = defaultdict(list)
+        self._odd_clock = 0
 
     def configure(self, status_s: float) -> None:
         """Another period of status polls."""
@@ -108,6 +121,8 @@ class FabricAccumulator:
         """One sort of facts of one poll, asked for at ``at``: what is to be said of it at once."""
         self._window_of(at)
         self.uptime.take(at, facts.uptime_cs)
+        if facts.sort in _COUNTED:
+            self._odd_clock += not self.uptime.usable
         if facts.sort == "neighbors":
             return self._take_neighbours(at, facts)
         if facts.sort == "bgp_peers":
@@ -116,7 +131,9 @@ class FabricAccumulator:
             return self._ospf.take(at, facts)
         if facts.sort == "bridge":
             return self._take_bridge(at, facts)
-        if facts.sort == "duplex":
+        if facts.sort == "ospf_interfaces":
+            self._routers.take_interfaces(facts)
+        elif facts.sort == "duplex":
             self.duplex.take(at, facts)
         elif facts.sort == "forwarding":
             found = ForwardingTable(facts.rows)
@@ -129,6 +146,7 @@ class FabricAccumulator:
         self._window_of(at)
         if self._neighbours is not None and not self._partial:
             self._walks.append((at, NeighbourCounts(polls=1)))
+            self._walks_held.take(at, {_NEIGHBOURS: 0.0}, self._known)
             self.heard_at = at
 
     def _take_bridge(self, at: float, facts: Facts) -> Sequence[Change]:
@@ -136,6 +154,7 @@ class FabricAccumulator:
         if bridge is None:
             return ()
         before, self._bridge = self._bridge, _BridgeSeen(at, facts.uptime_cs, bridge)
+        self._bridge_held.take(at, {_STP: 0.0}, self._known)
         self._stp.append((at, StpCounts(readings=1, counted=int(bridge.topology_changes is not None))))
         if before is None:
             return ()
@@ -180,7 +199,10 @@ class FabricAccumulator:
         if before is None:
             if not now:
                 self._neighbours = None  # a device that never had one is not asked about churn
+                return ()
+            self._walks_held.take(at, {_NEIGHBOURS: 0.0}, self._known)
             return ()
+        self._walks_held.take(at, {_NEIGHBOURS: 0.0}, self._known)
         heard_twice = _heard_twice([*before.values(), *now.values()])
         old, new = ({key: n for key, n in each.items() if key not in heard_twice} for each in (before, now))
         came = [n for key, n in new.items() if key not in old]
@@ -225,6 +247,8 @@ class FabricAccumulator:
         found = verdicts or {}
         wrong = {port: int(verdict) for port, verdict in found.items() if verdict is not Verdict.AGREED}
         seen = len(self.duplex.now(end))
+        self._bridge_held.pass_to(end, self._known)
+        self._walks_held.pass_to(end, self._known)
         self._closed.append(
             _Shut(
                 stp=self._stp if self._bridge is not None else None,
@@ -232,6 +256,8 @@ class FabricAccumulator:
                 duplex=DuplexCounts(len(found), seen, wrong) if self.duplex.known else None,
                 ospf=self._ospf.close(end),
                 bgp=self._bgp.close(end),
+                known=self._known,
+                odd_clock=self._odd_clock,
             )
         )
         self._start, self._end = end, end + length

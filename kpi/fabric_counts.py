@@ -55,6 +55,8 @@ class SessionCounts:
     resets: int = 0
     unseen: int = 0
     """Those of ``resets`` that lay between two polls."""
+    two_way_ms: int = 0
+    """Time in two-way of an OSPF neighbour where nobody tells whether that is where it ends; not in ``known_ms``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,10 @@ class FabricCounts:
     duplex: DuplexCounts | None = None
     ospf: Mapping[str, SessionCounts] = field(default_factory=dict)
     bgp: Mapping[str, SessionCounts] = field(default_factory=dict)
+    known_ms: Mapping[str, int] = field(default_factory=dict)
+    """Of ``stp`` and ``neighbours``: time outside maintenance in which a reading holds."""
+    odd_clock: int = 0
+    """Intervals that go by the probe's own time: sysUpTime is absent or not to be trusted (KPI.md R6)."""
 
     def named(self, device: str) -> "FabricCounts":
         """The same with the device before the names of ports and sessions, for sums over several devices."""
@@ -90,6 +96,8 @@ class FabricCounts:
             duplex,
             {f"{device}/{key}": session for key, session in self.ospf.items()},
             {f"{device}/{key}": session for key, session in self.bgp.items()},
+            self.known_ms,
+            self.odd_clock,
         )
 
     def to_plain(self) -> dict[str, Any]:
@@ -105,6 +113,10 @@ class FabricCounts:
             plain["ospf"] = {key: _row(session) for key, session in self.ospf.items()}
         if self.bgp:
             plain["bgp"] = {key: _row(session) for key, session in self.bgp.items()}
+        if self.known_ms:
+            plain["known"] = dict(self.known_ms)
+        if self.odd_clock:
+            plain["odd"] = self.odd_clock
         return plain
 
     @staticmethod
@@ -120,6 +132,8 @@ class FabricCounts:
             duplex=DuplexCounts(*plain["duplex"]) if "duplex" in plain else None,
             ospf={key: SessionCounts(*row) for key, row in plain.get("ospf", {}).items()},
             bgp={key: SessionCounts(*row) for key, row in plain.get("bgp", {}).items()},
+            known_ms=dict(plain.get("known", {})),
+            odd_clock=plain.get("odd", 0),
         )
 
 
@@ -131,6 +145,8 @@ def merge_fabric(a: FabricCounts, b: FabricCounts) -> FabricCounts:
         duplex=merge_duplex(a.duplex, b.duplex),
         ospf=_sessions(a.ospf, b.ospf),
         bgp=_sessions(a.bgp, b.bgp),
+        known_ms=_times(a.known_ms, b.known_ms),
+        odd_clock=a.odd_clock + b.odd_clock,
     )
 
 
@@ -149,6 +165,10 @@ def _sessions(a: Mapping[str, SessionCounts], b: Mapping[str, SessionCounts]) ->
     for key, session in b.items():
         both[key] = added(both[key], session) if key in both else session
     return both
+
+
+def _times(a: Mapping[str, int], b: Mapping[str, int]) -> dict[str, int]:
+    return {part: a.get(part, 0) + b.get(part, 0) for part in {**a, **b}}
 
 
 def _either(a: Part | None, b: Part | None) -> Part | None:

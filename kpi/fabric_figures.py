@@ -1,10 +1,12 @@
 """Figures of routing and switching out of a device's FabricCounts: one function a KPI, null with a reason (R11)."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import reduce
 
 from kpi.duplex import Verdict
 from kpi.fabric_counts import DuplexCounts, FabricCounts, NeighbourCounts, SessionCounts, StpCounts, merge_fabric
+from kpi.figures import share_pct
 from kpi.model import Figure, NullReason
 from kpi.worst import beside_worst, worst_of
 
@@ -12,6 +14,7 @@ NEW_ROOT_WEIGHS = 3
 """Another root bridge is worth attention by itself: as much as the fewest changes that are."""
 MOST_NAMED = 5
 """Ports that are named in a figure's flags."""
+_COUNTED = frozenset({"stp_changes", "ospf_resets", "bgp_resets"})
 _WORST_ON = {"duplex_mismatch": "grade", "stp_changes": "weight", "neighbour_churn": "infrastructure"}
 
 
@@ -28,13 +31,21 @@ def fabric_figures(counts: FabricCounts, unanswered: NullReason = NullReason.NO_
     for name, sessions in (("ospf", counts.ospf), ("bgp", counts.bgp)):
         if sessions:
             found += [stability(name, sessions, unanswered), resets(name, sessions, unanswered)]
-    return tuple(found)
+    return tuple(_flagged(figure) for figure in found) if counts.odd_clock else tuple(found)
 
 
-def sessions_known_s(counts: FabricCounts, kpi: str) -> float | None:
-    """For how long the sessions behind a stability are known, the one known longest; None for other figures."""
-    sessions = {"ospf_stability": counts.ospf, "bgp_stability": counts.bgp}.get(kpi, {})
-    return max((session.known_ms / 1000 for session in sessions.values()), default=None)
+def has_fabric(counts: FabricCounts, kpi: str) -> bool:
+    """Whether the device has what this figure is made from."""
+    parts: Mapping[str, object] = {
+        "duplex_mismatch": counts.duplex is not None,
+        "stp_changes": counts.stp is not None,
+        "neighbour_churn": counts.neighbours is not None,
+        "ospf_stability": counts.ospf,
+        "ospf_resets": counts.ospf,
+        "bgp_stability": counts.bgp,
+        "bgp_resets": counts.bgp,
+    }
+    return bool(parts.get(kpi))
 
 
 def site_fabric(devices: Mapping[str, FabricCounts]) -> list[Figure]:
@@ -47,6 +58,11 @@ def site_fabric(devices: Mapping[str, FabricCounts]) -> list[Figure]:
         part = "worst_pct" if total.kpi.endswith("_stability") else "worst"
         found.append(beside_worst(total, part, worst_of(those, _WORST_ON.get(total.kpi, "value"))))
     return found
+
+
+def _flagged(figure: Figure) -> Figure:
+    """What comes of counters says that the device's clock is not to be trusted (KPI.md R6)."""
+    return replace(figure, flags=(*figure.flags, "uptime")) if figure.kpi in _COUNTED else figure
 
 
 def duplex_mismatch(duplex: DuplexCounts, unanswered: NullReason = NullReason.NO_DATA) -> Figure:
@@ -85,25 +101,29 @@ def neighbour_churn(walks: NeighbourCounts, unanswered: NullReason = NullReason.
         "added": float(walks.added),
         "removed": float(walks.removed),
         "infrastructure": float(walks.infrastructure),
-        "stability_pct": 100 * walks.kept / walks.either if walks.either else 100.0,
+        "stability_pct": share_pct(walks.kept, walks.either) if walks.either else 100.0,
     }
     return Figure("neighbour_churn", float(walks.added + walks.removed), n=walks.polls, parts=parts)
 
 
 def stability(name: str, sessions: Mapping[str, SessionCounts], unanswered: NullReason = NullReason.NO_DATA) -> Figure:
-    """Time established (``bgp``), or full or two-way (``ospf``), in percent of the time known."""
+    """Time established (``bgp``), or full (``ospf``; or two-way where the own interface is DROther), in percent of the
+    time known; ``n`` polls. Time in two-way that nobody can judge stands apart."""
     kpi = f"{name}_stability"
     known_ms = sum(session.known_ms for session in sessions.values())
     lost_ms = sum(session.lost_ms for session in sessions.values())
-    if not known_ms:
-        return Figure(kpi, None, unanswered)
-    shares = {key: 100 * (1 - s.lost_ms / s.known_ms) for key, s in sessions.items() if s.known_ms}
+    two_way_ms = sum(session.two_way_ms for session in sessions.values())
+    n = max((session.checks for session in sessions.values()), default=0)
+    apart = {"two_way_s": two_way_ms / 1000} if two_way_ms else {}
+    if known_ms <= 0:
+        return Figure(kpi, None, NullReason.INSUFFICIENT if apart else unanswered, n, parts=apart)
+    shares = {key: share_pct(s.known_ms - s.lost_ms, s.known_ms) for key, s in sessions.items() if s.known_ms > 0}
     worst = min(shares, key=lambda key: (shares[key], key))
     return Figure(
         kpi,
-        100 * (known_ms - lost_ms) / known_ms,
-        n=sum(session.checks for session in sessions.values()),
-        parts={"sessions": len(sessions), "lost_s": lost_ms / 1000, "worst_session_pct": shares[worst]},
+        share_pct(known_ms - lost_ms, known_ms),
+        n=n,
+        parts={"sessions": len(sessions), "lost_s": lost_ms / 1000, "worst_session_pct": shares[worst], **apart},
         flags=(f"session:{worst}",) if lost_ms else (),
     )
 
@@ -112,7 +132,7 @@ def resets(name: str, sessions: Mapping[str, SessionCounts], unanswered: NullRea
     """How often sessions were lost."""
     kpi = f"{name}_resets"
     lost = sum(session.resets for session in sessions.values())
-    checks = sum(session.checks for session in sessions.values())
+    checks = max((session.checks for session in sessions.values()), default=0)
     if not checks:
         return Figure(kpi, None, unanswered)
     parts = {"unseen": float(sum(session.unseen for session in sessions.values()))}

@@ -223,6 +223,15 @@ class OspfNeighbor:
 
 
 @dataclass(frozen=True, slots=True)
+class OspfInterface:
+    """An own interface that runs OSPF (OSPF-MIB ospfIfEntry, RFC 4750). ``state`` is "down", "loopback", "waiting",
+    "pointToPoint", "designatedRouter", "backupDesignatedRouter" or "otherDesignatedRouter"."""
+
+    address: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class Bridge:
     """The spanning tree (BRIDGE-MIB dot1dStp, RFC 4188)."""
 
@@ -262,7 +271,7 @@ class Station:
     snr_db: float | None = None
 
 
-Fact = Neighbor | BgpPeer | OspfNeighbor | Bridge | Duplex | Forwarding | Station
+Fact = Neighbor | BgpPeer | OspfNeighbor | OspfInterface | Bridge | Duplex | Forwarding | Station
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +290,7 @@ SORTS: Mapping[str, type[Fact]] = {
     "neighbors": Neighbor,
     "bgp_peers": BgpPeer,
     "ospf_neighbors": OspfNeighbor,
+    "ospf_interfaces": OspfInterface,
     "bridge": Bridge,
     "duplex": Duplex,
     "forwarding": Forwarding,

@@ -17,11 +17,14 @@ from kpi.gear import Kind, Reading, Readings
 from kpi.gear_counts import GearCounts, Mark, Topic, merge_gear
 from kpi.levels import HeldLevels, Segments, Spans, levels_of, within
 from kpi.links import Links
-from kpi.sketch import SketchBuilder
+from kpi.value_counts import ValueCounts, step_of
 
 PLAIN_VERSION = 1
 LONGEST_INTERVAL = 1.5
 """In windows, as for ports: frames of a longer interval belong to no window."""
+LARGEST = 1e15
+"""What is larger is no reading of any kind, nor is what is no number."""
+NO_NUMBER = "no_number"
 FORGOTTEN_S = 86_400.0
 """What a device that answers has not told of for so long, it does not have any more."""
 
@@ -46,6 +49,14 @@ _TOPICS: Mapping[Kind, Topic] = {
     Kind.MEMORY_USED: Topic.RESOURCES,
     Kind.STORAGE_USED: Topic.RESOURCES,
 }
+_TOLD: Mapping[Topic, str] = {
+    Topic.SIGNAL: "told_signal",
+    Topic.SNR: "told_snr",
+    Topic.RETRY: "told_retry",
+    Topic.LINE_FAILURES: "told_line",
+    Topic.BATTERY_SECONDS: "told_seconds",
+}
+"""What is no level itself is known while a level of this name is held: the polls of its table (KPI.md R3)."""
 _SUMMED = (Kind.CLIENTS, Kind.AP_COUNT, Kind.AP_REGISTERED, Kind.POE_NOMINAL, Kind.POE_USED)
 """A sum over rows of which some could not be read is no sum."""
 
@@ -99,9 +110,9 @@ class _Open:
     segments: Segments = field(default_factory=lambda: defaultdict(list))
     marks: list[tuple[float, Mark]] = field(default_factory=list)
     supply: list[tuple[float, power.Said]] = field(default_factory=list)
-    signal: SketchBuilder = field(default_factory=SketchBuilder)
+    signal: Counter[int] = field(default_factory=Counter)
     weak: int = 0
-    snr: SketchBuilder = field(default_factory=SketchBuilder)
+    snr: Counter[int] = field(default_factory=Counter)
     links: dict[str, tuple[int, int]] = field(default_factory=dict)
     frames: Counter[str] = field(default_factory=Counter)
     silent_channel: int = 0
@@ -118,9 +129,9 @@ class _Open:
             have=self.have,
             marks=int(marks),
             levels=levels_of(self.segments, maintenance),
-            signal=self.signal.snapshot(),
+            signal=ValueCounts.from_steps(self.signal),
             weak=self.weak,
-            snr=self.snr.snapshot(),
+            snr=ValueCounts.from_steps(self.snr),
             links=self.links,
             silent_channel=self.silent_channel,
             refused=tuple(sorted(self.refused.items())),
@@ -134,7 +145,7 @@ class GearAccumulator:
 
     __slots__ = (
         "_access_points", "_channel_silent", "_clients", "_closed", "_dot11", "_end", "_fans", "_levels", "_links",
-        "_open", "_poe", "_power", "_rows", "_topics", "_uptime",
+        "_open", "_poe", "_power", "_rows", "_tables", "_topics", "_unread", "_uptime",
     )  # fmt: skip
 
     def __init__(self, uptime: UptimeTracker, start: float, end: float, memory: GearMemory | None = None) -> None:
@@ -147,6 +158,9 @@ class GearAccumulator:
         self._closed: list[_Open] = []
         self._levels = HeldLevels()
         self._rows: dict[Kind, frozenset[str]] = {}
+        self._tables: dict[str, int] = {}
+        """The Topics that each table told of."""
+        self._unread = 0
         self._topics: dict[int, float] = dict(known.topics)
         self._links = known.links
         self._power = power.PowerTracker(uptime, known.supply)
@@ -171,8 +185,8 @@ class GearAccumulator:
         self._topics = {topic: seen for topic, seen in (self._topics | told).items() if at - seen <= FORGOTTEN_S}
         window = self._open
         window.polls += 1
-        self._levels.take(at, self._levels_in(kinds), window.segments)
         self._take_signals(at, kinds)
+        self._levels.take(at, self._levels_in(kinds) | self._told_in(readings), window.segments)
         frames = self._take_frames(at, kinds, readings.uptime_cs)
         said = self._power.take(at, kinds, readings.uptime_cs, window.start)
         marks = self._marks_in(kinds)
@@ -217,7 +231,10 @@ class GearAccumulator:
     def _by_kind(self, readings: Readings) -> dict[Kind, list[Reading]]:
         kinds: dict[Kind, list[Reading]] = defaultdict(list)
         for reading in readings.readings:
-            kinds[reading.kind].append(reading)
+            if abs(reading.value) <= LARGEST:
+                kinds[reading.kind].append(reading)
+            else:
+                self._open.refused[NO_NUMBER] += 1
         for kind in _SUMMED:
             rows = frozenset(reading.instance for reading in kinds.get(kind, ()))
             lacking = self._rows.get(kind, rows) - rows
@@ -247,6 +264,20 @@ class GearAccumulator:
             levels["link"] = min(heard)
         return levels | self._channel_in(kinds)
 
+    def _told_in(self, readings: Readings) -> dict[str, float]:
+        """What was asked for in this poll, or was not due, of what the device has. What a table holds that could not be
+        read is not known until it can be."""
+        told = 0
+        for reading in readings.readings:
+            topic = int(_TOPICS.get(reading.kind, Topic.NONE))
+            table = reading.instance.partition(".")[0]
+            self._tables[table] = self._tables.get(table, 0) | topic
+            told |= topic
+        for table in readings.missed:
+            self._unread |= self._tables.get(table, 0)
+        self._unread &= ~told
+        return {name: 0.0 for topic, name in _TOLD.items() if topic in self._topics and not self._unread & topic}
+
     def _channel_in(self, kinds: wireless.ByKind) -> dict[str, float]:
         """Nothing where all is 0 though there are clients, and from there on while it stays so."""
         if wireless.is_all_zero(kinds):
@@ -261,10 +292,10 @@ class GearAccumulator:
     def _take_signals(self, at: float, kinds: wireless.ByKind) -> None:
         window = self._open
         for dbm in wireless.signals_of(kinds):
-            window.signal.add(-dbm)
+            window.signal[step_of(dbm)] += 1
             window.weak += dbm < wireless.WEAK_DBM
         for db in wireless.snr_of(kinds):
-            window.snr.add(db)
+            window.snr[step_of(db)] += 1
             self._topics[int(Topic.SNR)] = at
         for name, fall in self._links.take(at, kinds).items():
             n, below = window.links.get(name, (0, 0))

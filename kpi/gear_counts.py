@@ -10,7 +10,7 @@ from enum import IntFlag
 from typing import Any
 
 from kpi.echo import Reasons
-from kpi.sketch import EMPTY, Sketch
+from kpi.value_counts import NOTHING, ValueCounts
 
 PLAIN_VERSION = 1
 HUNDREDTHS = 100
@@ -90,11 +90,11 @@ class GearCounts:
     marks: int = 0
     levels: Mapping[str, Level] = field(default_factory=dict)
     """By name: see kpi/wireless.py, kpi/power.py, kpi/climate.py."""
-    signal: Sketch = EMPTY
-    """Of what the access points hear of clients, in -dBm. A reading stands for one poll interval."""
+    signal: ValueCounts = NOTHING
+    """What the access points hear of clients, in dBm. A reading stands for one poll interval."""
     weak: int = 0
     """Of ``signal``, those below -75 dBm."""
-    snr: Sketch = EMPTY
+    snr: ValueCounts = NOTHING
     """In dB."""
     links: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """By fixed link: readings, and the sum of how far each was below the usual, in hundredths of a dB."""
@@ -133,10 +133,9 @@ class GearCounts:
                 plain[name] = value
         if self.levels:
             plain["levels"] = {name: _level_to_plain(level) for name, level in self.levels.items()}
-        for name in _SKETCHES:
-            sketch = getattr(self, name)
-            if sketch.count:
-                plain[name] = [sketch.zero, *(sketch.to_plain() if sketch.counts else ())]
+        for name, key in _DISTRIBUTIONS.items():
+            if packed := getattr(self, name).to_plain():
+                plain[key] = packed
         if self.links:
             plain["links"] = {name: list(link) for name, link in self.links.items()}
         if self.refused:
@@ -152,16 +151,17 @@ class GearCounts:
         return GearCounts(
             **numbers,
             levels={name: _level_from_plain(level) for name, level in plain.get("levels", {}).items()},
-            signal=_sketch_from_plain(plain.get("signal")),
-            snr=_sketch_from_plain(plain.get("snr")),
+            signal=ValueCounts.from_plain(plain.get("signal_values", ())),
+            snr=ValueCounts.from_plain(plain.get("snr_values", ())),
             links={name: (link[0], link[1]) for name, link in plain.get("links", {}).items()},
             refused=tuple(sorted(plain.get("refused", {}).items())),
         )
 
 
-_SKETCHES = ("signal", "snr")
+_DISTRIBUTIONS = {"signal": "signal_values", "snr": "snr_values"}
+"""Fields, and what they are called in the plain form; in older windows ``signal`` and ``snr`` were sketches."""
 _FLAGS = ("have", "marks")
-_NUMBERS = tuple(f.name for f in fields(GearCounts) if f.default == 0 and f.name not in {*_SKETCHES, "refused"})
+_NUMBERS = tuple(f.name for f in fields(GearCounts) if f.default == 0 and f.name not in {*_DISTRIBUTIONS, "refused"})
 _SUMS = tuple(name for name in _NUMBERS if name not in _FLAGS)
 
 
@@ -219,9 +219,3 @@ def _level_to_plain(level: Level) -> list[int]:
 def _level_from_plain(plain: Sequence[int]) -> Level:
     n, ms, low, spread, above = [*plain, 0, 0][:5]
     return Level(n, ms, low, low + spread, low * ms + above)
-
-
-def _sketch_from_plain(plain: Sequence[int] | None) -> Sketch:
-    if plain is None:
-        return EMPTY
-    return Sketch.from_plain(plain[1:], plain[0]) if len(plain) > 1 else Sketch(plain[0])

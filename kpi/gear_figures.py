@@ -5,10 +5,11 @@ little is known (R11). Which of them a device has at all is ``gear_figures``' to
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from kpi.figures import share_pct
 from kpi.gear_counts import GearCounts, Level, Mark, Topic
 from kpi.model import Figure, NullReason, Role
 from kpi.port_counts import PortCounts
-from kpi.sketch import Sketch
+from kpi.value_counts import ValueCounts
 
 Parts = dict[str, float | None]
 
@@ -28,8 +29,8 @@ class _Row:
     topics: Topic
     """Any of them makes it."""
     figure: Callable[[GearCounts], Figure]
-    levels: tuple[str, ...] = ()
-    """The levels whose known time is the figure's."""
+    levels: tuple[str, ...]
+    """The levels whose known time is the figure's, the longest of them."""
 
 
 def gear_figures(
@@ -56,14 +57,19 @@ def gear_figures(
     return tuple(found)
 
 
+def tells(counts: GearCounts, kpi: str) -> bool:
+    """Whether the device tells of what this figure is made from."""
+    return any(row.kpi == kpi and counts.have & row.topics for row in _ROWS)
+
+
 def known_s(counts: GearCounts, kpi: str) -> float | None:
-    """For how long the level behind a figure is known. What has none (distributions, counts) is known for no longer
-    than the device's other levels; None where there are none either."""
-    row = next((row for row in _ROWS if row.kpi == kpi), None)
-    if row is None:
+    """For how long the readings behind a figure are known (KPI.md R3). Where nothing tells, they are known for no
+    longer than what else the device tells; None where it tells of no time at all, and for figures of other things."""
+    names = _LEVELS.get(kpi)
+    if names is None:
         return None
-    names = row.levels or tuple(counts.levels)
-    return max((counts.levels[name].ms / 1000 for name in names if name in counts.levels), default=None)
+    own = [counts.levels[name] for name in names if name in counts.levels]
+    return max((level.ms / 1000 for level in own or counts.levels.values()), default=None)
 
 
 def wifi_clients(counts: GearCounts) -> Figure:
@@ -79,11 +85,11 @@ def wifi_clients(counts: GearCounts) -> Figure:
 
 def wifi_signal_dbm(counts: GearCounts) -> Figure:
     """What access points hear of half of the clients at least, in dBm, and the share of those that are weak."""
-    median = counts.signal.quantile(0.5)
+    median = counts.signal.quantile(0.5, from_top=True)
     if median is None:
         return _null("wifi_signal_dbm", NullReason.NO_DATA)
     n = counts.signal.count
-    return Figure("wifi_signal_dbm", -median, n=n, parts={"weak_share_pct": 100 * counts.weak / n})
+    return Figure("wifi_signal_dbm", median, n=n, parts={"weak_share_pct": share_pct(counts.weak, n)})
 
 
 def wifi_snr_db(counts: GearCounts) -> Figure:
@@ -129,15 +135,15 @@ def wifi_retry_pct(counts: GearCounts) -> Figure:
     """Frames that had to be sent again, in percent of those sent; beside it those given up and those damaged."""
     parts: Parts = {}
     if counts.tried >= FEWEST_FRAMES:
-        parts["fail_pct"] = 100 * counts.failed / counts.tried
+        parts["fail_pct"] = share_pct(counts.failed, counts.tried)
     if counts.fragments >= FEWEST_FRAMES:
-        parts["fcs_pct"] = 100 * counts.damaged / counts.fragments
+        parts["fcs_pct"] = share_pct(counts.damaged, counts.fragments)
     flags = _flags(counts, Mark.UPTIME)
     if counts.frames < FEWEST_FRAMES:
         none = counts.polls == 0
         reason = NullReason.NO_DATA if none else NullReason.INSUFFICIENT
         return _null("wifi_retry_pct", reason, parts, n=counts.frames, flags=flags)
-    share = min(100 * counts.retried / counts.frames, 100.0)
+    share = share_pct(counts.retried, counts.frames)
     return Figure("wifi_retry_pct", share, n=counts.frames, parts=parts, flags=flags)
 
 
@@ -152,7 +158,7 @@ def wifi_ap_up_pct(counts: GearCounts) -> Figure:
     parts: Parts = {"connected": connected.least, "registered": known.most}
     if known.mean <= 0:
         return _null("wifi_ap_up_pct", NullReason.INSUFFICIENT, parts)
-    return Figure("wifi_ap_up_pct", min(100 * connected.mean / known.mean, 100.0), n=connected.n, parts=parts)
+    return Figure("wifi_ap_up_pct", share_pct(connected.mean, known.mean), n=connected.n, parts=parts)
 
 
 def power_events(counts: GearCounts) -> Figure:
@@ -204,7 +210,7 @@ def poe_headroom_pct(counts: GearCounts) -> Figure:
     if used is None or nominal is None:
         return _null("poe_headroom_pct", NullReason.UNSUPPORTED if counts.polls else NullReason.NO_DATA)
     parts: Parts = {"used_w": used.mean, "nominal_w": nominal.mean}
-    return Figure("poe_headroom_pct", 100 * (1 - used.mean / nominal.mean), n=used.n, parts=parts)
+    return Figure("poe_headroom_pct", share_pct(nominal.mean - used.mean, nominal.mean), n=used.n, parts=parts)
 
 
 def cooling_margin_c(counts: GearCounts) -> Figure:
@@ -243,33 +249,35 @@ def port_used_pct(ports: Iterable[PortCounts], unanswered: NullReason = NullReas
     if not known:
         return _null("port_used_pct", unanswered)
     up = sum(counts.up_ms > 0 for counts in physical)
-    return Figure("port_used_pct", 100 * up / len(physical), n=len(physical), parts={"up": up})
+    return Figure("port_used_pct", share_pct(up, len(physical)), n=len(physical), parts={"up": up})
 
 
-def signal_sketches(counts: GearCounts | None) -> dict[str, Sketch]:
-    """The distributions that travel: ``wifi_signal_dbm`` in -dBm, ``wifi_snr_db``."""
+def signal_values(counts: GearCounts | None) -> dict[str, ValueCounts]:
+    """The distributions that travel: ``wifi_signal_dbm``, ``wifi_snr_db``."""
     if counts is None:
         return {}
     found = {"wifi_signal_dbm": counts.signal, "wifi_snr_db": counts.snr}
-    return {name: sketch for name, sketch in found.items() if sketch.counts}
+    return {name: values for name, values in found.items() if values.counts}
 
 
+_SUPPLY = ("told_line", "told_seconds", "on_battery")
 _ROWS = (
     _Row("wifi_clients", Topic.CLIENTS, wifi_clients, ("clients",)),
-    _Row("wifi_signal_dbm", Topic.SIGNAL, wifi_signal_dbm),
-    _Row("wifi_snr_db", Topic.SNR, wifi_snr_db),
+    _Row("wifi_signal_dbm", Topic.SIGNAL, wifi_signal_dbm, ("told_signal",)),
+    _Row("wifi_snr_db", Topic.SNR, wifi_snr_db, ("told_snr",)),
     _Row("wifi_link_drop_db", Topic.LINK, wifi_link_drop_db, ("link",)),
     _Row("wifi_interference_pct", Topic.CHANNEL, wifi_interference_pct, ("channel",)),
     _Row("wifi_noise_dbm", Topic.NOISE, wifi_noise_dbm, ("noise",)),
-    _Row("wifi_retry_pct", Topic.RETRY, wifi_retry_pct),
+    _Row("wifi_retry_pct", Topic.RETRY, wifi_retry_pct, ("told_retry",)),
     _Row("wifi_ap_up_pct", Topic.APS, wifi_ap_up_pct, ("aps",)),
-    _Row("power_events", Topic.LINE_FAILURES | Topic.BATTERY | Topic.BATTERY_SECONDS, power_events),
-    _Row("on_battery_s", Topic.BATTERY | Topic.BATTERY_SECONDS, on_battery_s),
+    _Row("power_events", Topic.LINE_FAILURES | Topic.BATTERY | Topic.BATTERY_SECONDS, power_events, _SUPPLY),
+    _Row("on_battery_s", Topic.BATTERY | Topic.BATTERY_SECONDS, on_battery_s, _SUPPLY),
     _Row("ups_runtime_min", Topic.RUNTIME, ups_runtime_min, ("runtime",)),
     _Row("poe_headroom_pct", Topic.POE, poe_headroom_pct, ("poe_used",)),
     _Row("cooling_margin_c", Topic.COOLING, cooling_margin_c, ("margin",)),
     _Row("resource_used_pct", Topic.RESOURCES, resource_used_pct, ("cpu", "memory", "storage")),
 )
+_LEVELS = {row.kpi: row.levels for row in _ROWS}
 _FLAG_NAMES = (
     (Mark.BATTERY_LOW, "battery_low"),
     (Mark.SELF_TEST, "self_test_failed"),

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 
+from kpi.figures import share_pct
 from kpi.gear_counts import GearCounts, Level, Mark, Topic, merge_gear
 from kpi.gear_figures import gear_figures
 from kpi.merge import DeviceWindow
 from kpi.model import Figure, Role
-from kpi.sketch import Sketch
+from kpi.value_counts import NOTHING, ValueCounts
 from kpi.worst import beside_worst, worst_of
 
 CLIENTS = "wifi_clients"
@@ -72,18 +73,18 @@ def site_ports_used(each: Mapping[str, Figure]) -> Figure | None:
     if not known:
         return next(iter(each.values()))
     n, up = sum(figure.n for figure in known), sum(figure.parts["up"] or 0 for figure in known)
-    total = Figure("port_used_pct", 100 * up / n, n=n, parts={"up": up})
+    total = Figure("port_used_pct", share_pct(up, n), n=n, parts={"up": up})
     return beside_worst(total, "worst_pct", worst_of(each, "value"))
 
 
-def site_sketches(devices: Iterable[DeviceWindow]) -> dict[str, Sketch]:
-    """Signal and signal-to-noise of all clients of the site; see kpi/gear_figures.py:signal_sketches."""
+def site_values(devices: Iterable[DeviceWindow]) -> dict[str, ValueCounts]:
+    """Signal and signal-to-noise of all clients of the site; see kpi/gear_figures.py:signal_values."""
     counts = [device.gear for device in devices if device.gear is not None]
     found = {
-        "wifi_signal_dbm": reduce(Sketch.merge, [c.signal for c in counts], Sketch()),
-        "wifi_snr_db": reduce(Sketch.merge, [c.snr for c in counts], Sketch()),
+        "wifi_signal_dbm": reduce(ValueCounts.merge, [c.signal for c in counts], NOTHING),
+        "wifi_snr_db": reduce(ValueCounts.merge, [c.snr for c in counts], NOTHING),
     }
-    return {name: sketch for name, sketch in found.items() if sketch.counts}
+    return {name: values for name, values in found.items() if values.counts}
 
 
 def _for_sums(gear: GearCounts) -> GearCounts:

@@ -221,6 +221,9 @@ class Figure:
     parts: Mapping[str, float | None] = field(default_factory=dict)
     """Companions by name with their unit in the name: min_ms, p95_ms, longest_run, ..."""
     flags: tuple[str, ...] = ()
+    coverage: float | None = None
+    """The share of the window that is known of what this figure is made from, 0..1 (KPI.md R3); None where nothing
+    was due, or as the summary says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +238,8 @@ class Summary:
     coverage: float
     figures: tuple[Figure, ...]
     sketches: Mapping[str, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
+    values: Mapping[str, tuple[tuple[float, int], ...]] = field(default_factory=dict)
+    """By figure name, how often each value was seen, of quantities that have few values (KPI.md R9)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kpi import figures
+from kpi.coverage import port_coverage
 from kpi.model import Figure, NullReason, Status, Window
 from kpi.port_counts import PortCounts
 from kpi.summary import History, judged
@@ -25,15 +26,16 @@ def port_figures(
     ports: Mapping[str, PortCounts],
     window: Window,
     *,
-    coverage: float = 1.0,
+    due_ms: float | None = None,
     history: Mapping[str, History] | None = None,
     unanswered: NullReason = NullReason.NO_DATA,
 ) -> dict[str, tuple[Figure, ...]]:
-    """All figures of all ports, with their status where windows of this length have one; ``history`` by port."""
-    past = history or {}
+    """All figures of all ports, with their status where windows of this length have one; ``history`` by port,
+    ``due_ms`` the part of the window that is no planned work (all of it by default)."""
+    past, due = history or {}, 1000 * window.length_s if due_ms is None else due_ms
     return {
         key: tuple(
-            judged(figure, window, coverage=coverage, history=past.get(key))
+            judged(figure, window, coverage=port_coverage(counts, figure.kpi, due), history=past.get(key))
             for figure in figures.port_figures(counts, unanswered)
         )
         for key, counts in ports.items()

@@ -19,7 +19,8 @@ Pure functions from measurements to figures: no clock, no store, no logging, the
 |---|---|
 | `model.py` | the vocabulary |
 | `reachability.py` | is a device there: confirmation, backdating, what hides behind a dead parent |
-| `sketch.py` | DDSketch: distributions that merge exactly |
+| `sketch.py`, `value_counts.py` | DDSketch, and counts a value: distributions that merge exactly |
+| `coverage.py` | how much is known of what a figure is made from |
 | `echo.py` | one target's echoes in one window: loss, round trip, variation |
 | `states.py` | seconds up, down, unknown and in maintenance; outages; the site's own state |
 | `counters.py` | two readings of a counter: the delta, or why there is none |
@@ -75,7 +76,14 @@ Pure functions from measurements to figures: no clock, no store, no logging, the
     be longer than it.
 15. A share is a share whatever a device counts: of a port that counts more errors and discards than packets it is of
     those (`undercounted`), and a port that carries more than the speed it tells is full (`over_speed`).
-16. Half duplex is not known yet: a half-duplex line's use shows its busier direction.
+16. Coverage is that of the measurements a figure is made from: echoes, or the SNMP polls of that device, port or table
+    (`in_ms` for traffic, `in_packet_ms` for errors, levels `told_...` for what is no level itself). A window that is
+    all planned work has no status; `monitoring_coverage_pct` has one however little is known.
+17. Two-way of OSPF is stable where the own interface is DROther (ospfIfState, of the interface that shares most leading
+    bits with the neighbour). Where nobody tells, it stands apart as `two_way_s`.
+18. A restart is dated by the uptime that shows it, between the two readings; it is planned where it began in planned
+    work, and counts in the window of the reading. One in the probe's own gap shows as less uptime than has passed.
+19. Half duplex is not known yet: a half-duplex line's use shows its busier direction.
 
 Marks: **[V]** read in the source itself · **[K]** known value of a standard whose text was not open · **[D]** product
 default.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from kpi.counters import UptimeTracker, runs_on
+from kpi.counters import CS_PER_S, UptimeTracker, runs_on
 from kpi.model import SystemReading
 
 PLAIN_VERSION = 1
@@ -21,6 +21,17 @@ class Restart(StrEnum):
     AGENT = "agent"
     """The SNMP agent alone: the host's own uptime runs on."""
     DEVICE = "device"
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """A restart that lies between two readings."""
+
+    noticed: float
+    """When the reading was asked for that showed it: it counts in the window of that."""
+    began: float
+    """When it began anew, by its own uptime: whether it was planned is decided by that."""
+    what: Restart
 
 
 def what_restarted(before: SystemReading, after: SystemReading, probe_s: float) -> Restart:
@@ -43,8 +54,8 @@ class RestartTracker:
         self._last: tuple[float, SystemReading] | None = None
         self._restarts = self.uptime.restarts
 
-    def take(self, at: float, reading: SystemReading) -> Restart | None:
-        """What restarted since the reading before."""
+    def take(self, at: float, reading: SystemReading) -> Restarted | None:
+        """The restart since the reading before, if there was one."""
         before, self._last = self._last, (at, reading)
         self.uptime.take(at, reading.uptime_cs)
         anew = self._restarts != self.uptime.restarts
@@ -53,18 +64,26 @@ class RestartTracker:
             return None
         boots_before, boots = before[1].engine_boots, reading.engine_boots
         if anew or (boots_before is not None and boots is not None and boots > boots_before):
-            return what_restarted(before[1], reading, at - before[0])
+            what = what_restarted(before[1], reading, at - before[0])
+            return Restarted(at, self._began(before[0], at, reading), what)
         return None
+
+    def _began(self, before: float, at: float, reading: SystemReading) -> float:
+        """What is known of it lies between the two readings."""
+        if reading.uptime_cs is None or not self.uptime.usable:
+            return at
+        return min(at, max(before, at - reading.uptime_cs / CS_PER_S))
 
     @property
     def last(self) -> tuple[float, SystemReading] | None:
         """When and what was read last."""
         return self._last
 
-    def resume(self, at: float, reading: SystemReading) -> None:
-        """What was read before the probe itself restarted, ``at`` on the present monotonic clock."""
+    def resume(self, at: float, reading: SystemReading, *, trusted: bool = True) -> None:
+        """What was read before the probe itself restarted, ``at`` on the present monotonic clock, and whether sysUpTime
+        was to be trusted then."""
         self._last = (at, reading)
-        self.uptime.take(at, reading.uptime_cs)
+        self.uptime.resume(at, reading.uptime_cs, trusted=trusted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +95,12 @@ class RestartCounts:
     in_maintenance: int = 0
     readings: int = 0
     """System readings behind it: with none, nothing is known."""
+    known_ms: int = 0
+    """Time outside maintenance in which a reading holds."""
 
     def to_plain(self) -> list[int]:
         """Compact JSON types."""
-        return [PLAIN_VERSION, self.device, self.agent, self.in_maintenance, self.readings]
+        return [PLAIN_VERSION, self.device, self.agent, self.in_maintenance, self.readings, self.known_ms]
 
     @staticmethod
     def from_plain(plain: Sequence[Any]) -> "RestartCounts":
@@ -96,27 +117,30 @@ def merge_restarts(a: RestartCounts, b: RestartCounts) -> RestartCounts:
         agent=a.agent + b.agent,
         in_maintenance=a.in_maintenance + b.in_maintenance,
         readings=a.readings + b.readings,
+        known_ms=a.known_ms + b.known_ms,
     )
 
 
 def count_restarts(
-    events: Iterable[tuple[float, Restart]],
+    events: Iterable[Restarted],
     start: float,
     end: float,
     *,
     readings: int,
+    known_ms: int = 0,
     maintenance: Iterable[tuple[float, float]] = (),
 ) -> RestartCounts:
-    """The window [start, end) of one device's restarts, each dated to the reading that showed it."""
+    """The window [start, end) of one device's restarts: each counts where it was noticed, and is planned where it began
+    in maintenance, be that over by then."""
     spans = list(maintenance)
     device = agent = maintained = 0
-    for at, what in events:
-        if not start <= at < end:
+    for event in events:
+        if not start <= event.noticed < end:
             continue
-        if any(a <= at < b for a, b in spans):
+        if any(a <= event.began < b for a, b in spans):
             maintained += 1
-        elif what is Restart.DEVICE:
+        elif event.what is Restart.DEVICE:
             device += 1
         else:
             agent += 1
-    return RestartCounts(device, agent, maintained, readings)
+    return RestartCounts(device, agent, maintained, readings, known_ms)

@@ -1,22 +1,25 @@
 """Routing sessions poll by poll: BGP peers (BGP4-MIB, RFC 4273) and OSPF neighbours (OSPF-MIB, RFC 4750).
 
-A session is stable while it is established (BGP), or full or two-way (OSPF: between routers of which neither is
-designated, two-way is where it ends). A reset is counted when the session is lost, not again when it is back. Those
-that nobody saw lie between two polls that both found it stable: the count of transitions or events went on, or it is
-established for less time than has passed.
+A session is stable while it is established (BGP), or full (OSPF). Between two routers of which neither is designated,
+two-way is where an OSPF session ends: stable where the own interface is known to be DROther, apart where nobody tells
+what it is, and not stable where it is something else. A reset is counted when the session is lost, not again when it is
+back. Those that nobody saw lie between two polls that both found it stable: the count of transitions or events went on,
+or it is established for less time than has passed.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from kpi.counters import TOLERANCE_CS, TOLERANCE_SHARE, Refusal, Span, UptimeTracker, delta, span
 from kpi.fabric_counts import SessionCounts, added
-from kpi.gear import BgpPeer, Facts, OspfNeighbor
+from kpi.gear import BgpPeer, Facts, OspfInterface, OspfNeighbor
 from kpi.levels import Spans, ms_of, within
 from kpi.states import VALID_PERIODS
 
+TWO_WAY = "twoWay"
+DROTHER = "otherDesignatedRouter"
 GONE = "gone"
 """The state of a session that is no longer in the table."""
 MOST = 1000
@@ -37,8 +40,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One reading of one session. ``stable`` is None while it is switched off; ``count`` is the counter that tells of
-    what was not seen, ``stable_s`` for how long it has been established."""
+    """One reading of one session. ``stable`` is None while it is switched off, or where nobody can tell (``state`` says
+    "twoWay" then); ``count`` is the counter that tells of what was not seen, ``stable_s`` for how long it has been
+    established."""
 
     at: float
     uptime_cs: int | None
@@ -48,6 +52,16 @@ class Seen:
     stable_s: int | None = None
     remote_as: int | None = None
     gone_at: float | None = None
+
+    @property
+    def apart(self) -> bool:
+        """In two-way, where nobody tells whether that is where it ends."""
+        return self.stable is None and self.state == TWO_WAY
+
+    @property
+    def on(self) -> bool:
+        """Not switched off."""
+        return self.stable is not None or self.apart
 
     def moved(self, by_s: float) -> "Seen":
         """The same on another clock, ``by_s`` seconds ahead."""
@@ -123,6 +137,20 @@ class Ospf:
     name = "ospf"
     other = "neighbour"
 
+    def __init__(self) -> None:
+        self._interfaces: tuple[OspfInterface, ...] = ()
+
+    def take_interfaces(self, facts: Facts) -> None:
+        """The own interfaces, as they were found last."""
+        self._interfaces = tuple(row for row in facts.rows if isinstance(row, OspfInterface))
+
+    def _is_stable(self, row: OspfNeighbor) -> bool | None:
+        """None for a two-way where the own interface does not tell whether that is where it ends."""
+        if row.state != TWO_WAY:
+            return row.state == "full"
+        own = _nearest(row.address, self._interfaces)
+        return own == DROTHER if own is not None else None
+
     def read(self, at: float, facts: Facts) -> dict[str, Seen]:
         """On a link without addresses of its own several neighbours may show the same."""
         rows = [row for row in facts.rows if isinstance(row, OspfNeighbor)]
@@ -130,15 +158,17 @@ class Ospf:
         found: dict[str, Seen] = {}
         for row in rows:
             key = row.address if row.address and times[row.address] == 1 else f"{row.router_id} {row.address}".strip()
-            found.setdefault(key, Seen(at, facts.uptime_cs, row.state, row.state in _STABLE, row.events))
+            found.setdefault(key, Seen(at, facts.uptime_cs, row.state, self._is_stable(row), row.events))
         return found
 
     def lost(self, before: Seen, after: Seen, over: Span) -> tuple[int, int]:
         """On the way up a neighbour has an event for each state: only between two readings of the same stable state
         do events tell of a loss, and so does a count that began anew while the agent ran on."""
-        if before.stable and (not after.stable or (before.state, after.state) == ("full", "twoWay")):
+        if before.stable and (after.stable is False or (before.state, after.state) == ("full", TWO_WAY)):
             return 1, 0
-        if not before.stable or before.state != after.state:
+        if before.apart and after.state in _LOST:
+            return 1, 0
+        if not (before.stable or before.apart) or before.state != after.state:
             return 0, 0
         rise = delta(before.count, after.count, 32, over, per_s=FASTEST)
         unseen = int(rise > 0 if isinstance(rise, int) else rise in _BEGAN_ANEW)
@@ -153,14 +183,14 @@ class Ospf:
 class OpenSessions:
     """One window of them as it is measured; maintenance is known when it is counted."""
 
-    spans: dict[str, list[tuple[int, int, bool]]] = field(default_factory=dict)
-    """By session: from, to (ms), and whether it was stable."""
+    spans: dict[str, list[tuple[int, int, bool | None]]] = field(default_factory=dict)
+    """By session: from, to (ms), and whether it was stable; None for a two-way that nobody can judge."""
     marks: list[tuple[float, str, SessionCounts]] = field(default_factory=list)
     """What each reading said, and when."""
     on: frozenset[str] = frozenset()
     """Those that are switched on at its end."""
 
-    def hold(self, key: str, start: int, end: int, *, stable: bool) -> None:
+    def hold(self, key: str, start: int, end: int, *, stable: bool | None) -> None:
         """A state has held for [start, end) ms."""
         spans = self.spans.setdefault(key, [])
         if spans and spans[-1][1:] == (start, stable):
@@ -178,7 +208,11 @@ class OpenSessions:
         for key, spans in self.spans.items():
             for start, end, stable in spans:
                 known = end - start - sum(max(0, min(end, b) - max(start, a)) for a, b in planned)
-                found[key] = added(found[key], SessionCounts(known_ms=known, lost_ms=0 if stable else known))
+                lost = known if stable is False else 0
+                mark = (
+                    SessionCounts(two_way_ms=known) if stable is None else SessionCounts(known_ms=known, lost_ms=lost)
+                )
+                found[key] = added(found[key], mark)
         return found
 
 
@@ -216,7 +250,7 @@ class Sessions:
     def _step(self, key: str, seen: Seen) -> list[Change]:
         before = self._seen.get(key)
         self._seen[key] = seen
-        checks = int(seen.stable is not None)
+        checks = int(seen.on)
         if before is None:
             self._open.marks.append((seen.at, key, SessionCounts(checks)))
             return []
@@ -227,7 +261,7 @@ class Sessions:
         if seen.remote_as is not None:
             about["remote_as"] = seen.remote_as
         changes: list[Change] = []
-        if before.stable and (lost or not seen.stable):
+        if (before.stable and (lost or not seen.stable)) or (before.apart and lost):
             changes.append(Change(f"{self._rules.name}.down", {**about, "unseen": unseen}))
         if seen.stable and (not before.stable or lost):
             changes.append(Change(f"{self._rules.name}.up", about))
@@ -241,7 +275,7 @@ class Sessions:
         for key, seen in self._seen.items():
             start = max(since, ms_of(seen.at))
             end = min(ms_of(seen.at + VALID_PERIODS * self.status_s), to_ms)
-            if end > start and seen.stable is not None and seen.at > self._fresh_from:
+            if end > start and seen.on and seen.at > self._fresh_from:
                 self._open.hold(key, start, end, stable=seen.stable)
         self._passed_ms = to_ms
 
@@ -249,7 +283,7 @@ class Sessions:
         """The window that ends at ``end``; the next one begins there. Sessions that are switched on and of which
         nothing was known in it are there all the same, empty."""
         self.settle(end)
-        self._open.on = frozenset(key for key, seen in self._seen.items() if seen.stable is not None)
+        self._open.on = frozenset(key for key, seen in self._seen.items() if seen.on)
         closed, self._open = self._open, OpenSessions()
         return closed
 
@@ -264,9 +298,31 @@ class Sessions:
         self._seen = {key: Seen(*row).moved(at) for key, row in plain.items()}
 
 
+_FARTHEST = 17
+"""Bits in which a neighbour's address may differ at most from that of the interface it is on, and one [D]."""
+_LOST = frozenset({"down", "attempt", "init", GONE})
+"""Where two-way goes to on the way up is no loss."""
 _BEGAN_ANEW = frozenset({Refusal.IMPLAUSIBLE, Refusal.STUMBLED})
 """What a count of events that went back says, of an agent that ran on."""
-_STABLE = frozenset({"full", "twoWay"})
+
+
+def _nearest(address: str, interfaces: Iterable[OspfInterface]) -> str | None:
+    """The state of the own interface on the neighbour's network: the one that shares the most leading bits with it.
+    None where nobody can tell, or where several share as many and differ."""
+    neighbour = _number(address)
+    if neighbour is None:
+        return None
+    found = [(neighbour ^ own, row.state) for row in interfaces if (own := _number(row.address)) is not None]
+    least = min((apart.bit_length() for apart, _ in found), default=_FARTHEST)
+    states = {state for apart, state in found if apart.bit_length() == least}
+    return states.pop() if least < _FARTHEST and len(states) == 1 else None
+
+
+def _number(address: str) -> int | None:
+    parts = address.split(".")
+    if len(parts) != 4 or not all(part.isdecimal() and part.isascii() and int(part) < 256 for part in parts):
+        return None
+    return int.from_bytes(bytes(map(int, parts)))
 
 
 def _began_since(before: Seen, after: Seen) -> bool:

@@ -13,7 +13,7 @@ from kpi.model import Status
 
 Z_95 = 1.959963984540054
 FEWEST = 30
-"""A ratio of fewer measurements than this has no status."""
+"""A ratio of fewer measurements than this has no status, where its entry names no other number."""
 PARTIAL_BELOW = 0.9
 NO_STATUS_BELOW = 0.5
 _RANK = {Status.GOOD: 0, Status.WARN: 1, Status.BAD: 2}
@@ -31,7 +31,12 @@ class Reading:
 
 def remembered(entry: Kpi, reading: Reading) -> Reading:
     """What later windows ask of it: whether there was enough, not how much. So most of what is remembered is alike."""
-    return replace(reading, n=min(reading.n, max(FEWEST, entry.min_n)))
+    return replace(reading, n=min(reading.n, fewest(entry)))
+
+
+def fewest(entry: Kpi) -> int:
+    """Of fewer measurements than this there is no status: what the entry says, else 30 for a ratio."""
+    return entry.min_n or (FEWEST if entry.rule is Rule.RATIO else 0)
 
 
 def wilson(bad: float, n: float) -> tuple[float, float]:
@@ -84,7 +89,7 @@ def level(threshold: Threshold, better: Better, value: float) -> Status:
 
 
 def _ratio(entry: Kpi, threshold: Threshold, now: Reading, before: Sequence[Reading]) -> Status:
-    if now.value is None or entry.better is None or now.n < max(FEWEST, entry.min_n):
+    if now.value is None or entry.better is None or now.n < fewest(entry):
         return Status.NONE
     high = entry.better is Better.HIGH
     share, good, warn = (
@@ -92,7 +97,7 @@ def _ratio(entry: Kpi, threshold: Threshold, now: Reading, before: Sequence[Read
     )  # the share of what is bad
     lowest, _ = wilson(share * now.n, now.n)
     proven = 2 if lowest > warn else 1 if lowest > good else 0
-    past = [r for r in before if r.value is not None and r.n >= max(FEWEST, entry.min_n)]
+    past = [r for r in before if r.value is not None and r.n >= fewest(entry)]
     last = next((_RANK[r.status] for r in reversed(past) if r.status is not Status.NONE), None)
     if last is None or proven >= last:
         return _BY_RANK[proven]

@@ -11,24 +11,29 @@ from typing import Any
 
 from kpi import figures
 from kpi.catalogue import entry_of, scope_in
+from kpi.coverage import device_coverage, site_coverage
 from kpi.echo import EchoCounts, merge_echo
 from kpi.entities import SITE
 from kpi.entry import SITE_WEIGHTS, Scope, scope_of
-from kpi.fabric_figures import fabric_figures, sessions_known_s, site_fabric
+from kpi.fabric_figures import fabric_figures, has_fabric, site_fabric
 from kpi.gear_counts import GearCounts
-from kpi.gear_figures import gear_figures, known_s, port_used_pct, signal_sketches
-from kpi.gear_site import gear_site_figures, site_ports_used, site_sketches
+from kpi.gear_figures import gear_figures, known_s, port_used_pct, signal_values, tells
+from kpi.gear_site import gear_site_figures, site_ports_used, site_values
 from kpi.merge import DeviceWindow
 from kpi.model import Figure, NullReason, Role, Status, Summary, Window
 from kpi.port_counts import PortCounts
 from kpi.reboots import RestartCounts, merge_restarts
-from kpi.sketch import Sketch
 from kpi.states import StateSeconds, merge_states, weighted_availability_pct
 from kpi.status import NO_STATUS_BELOW, PARTIAL_BELOW, Reading, read_on, status_of
+from kpi.value_counts import ValueCounts
 from kpi.worst import beside_worst, worst_of
 
 History = Mapping[str, Sequence[Reading]]
 """By figure name, the windows of the same length before this one, oldest first."""
+COVERAGE = "monitoring_coverage_pct"
+"""Its own coverage is its value: it has a status however little is known, or it could never be bad (KPI.md R3)."""
+COVERAGE_TOLD = 0.05
+"""By how much a figure's coverage must differ from its summary's to be told beside it."""
 OWN_PERIOD_S = 60.0
 """How often the probe reads its own radio."""
 _ECHO_FIGURES: Sequence[tuple[Callable[[EchoCounts | None], Figure], str, str]] = (
@@ -67,10 +72,11 @@ def device_summary(
         final=final,
         coverage=coverage,
         figures=tuple(
-            judged(figure, window, coverage=_known(device, figure.kpi), scope=scope, history=history)
+            judged(figure, window, coverage=device_coverage(device, figure.kpi), scope=scope, history=history)
             for figure in found
         ),
-        sketches=_sketches({"rtt_ms": device.echo}) | _wire(signal_sketches(device.gear)),
+        sketches=_sketches({"rtt_ms": device.echo}),
+        values=_wire(signal_values(device.gear)),
     )
 
 
@@ -80,7 +86,7 @@ def own_summary(entity: str, gear: GearCounts, window: Window, *, history: Histo
     found = []
     for figure in gear_figures(gear, Role.ENDPOINT):
         known = known_s(gear, figure.kpi)
-        share = coverage if known is None else min(coverage, known / window.length_s)
+        share = coverage if known is None else min(known / window.length_s, 1.0)
         found.append(judged(figure, window, coverage=share, history=history))
     return Summary(
         entity=entity,
@@ -89,7 +95,7 @@ def own_summary(entity: str, gear: GearCounts, window: Window, *, history: Histo
         final=True,
         coverage=coverage,
         figures=tuple(found),
-        sketches=_wire(signal_sketches(gear)),
+        values=_wire(signal_values(gear)),
     )
 
 
@@ -140,34 +146,77 @@ def site_summary(
     ports = site_ports_used({**_ports_used(own), **(used or {})})
     found += [*gear_site_figures(own, clients), *([ports] if ports is not None else [])]
     coverage = measured.value / 100 if measured.value is not None else 1.0
+    having = _Having(everything, own, flaps or {}, used or {})
     return Summary(
         entity=SITE,
         window=window,
         revision=revision,
         final=final,
         coverage=coverage,
-        figures=tuple(judged(figure, window, coverage=coverage, history=history) for figure in found),
-        sketches=_sketches(sketches) | _wire(site_sketches(own)),
+        figures=tuple(judged(f, window, coverage=having.coverage(f.kpi, network), history=history) for f in found),
+        sketches=_sketches(sketches),
+        values=_wire(site_values(own)),
     )
+
+
+class _Having:
+    """Which devices of a site a figure is made from, and how much of them is known."""
+
+    def __init__(
+        self,
+        everything: Sequence[DeviceWindow],
+        own: Sequence[DeviceWindow],
+        flaps: Mapping[str, Figure],
+        used: Mapping[str, Figure],
+    ) -> None:
+        self._everything, self._own = everything, own
+        self._told: Mapping[str, Mapping[str, Figure]] = {"link_flap": flaps, "port_used_pct": used}
+
+    def coverage(self, name: str, network: StateSeconds | None) -> float | None:
+        """As device_coverage, of a figure of the site."""
+        kpi, _, scope = name.partition("@")
+        if kpi == "network_uptime_pct":
+            return network.coverage if network is not None and network.expected_ms else None
+        if scope:
+            asked = [d for d in self._everything if d.echo is not None and scope_of(d.role) == scope]
+            return site_coverage(asked, kpi, {})
+        told = self._told.get(kpi, {})
+        return site_coverage([d for d in self._own if d.device in told or _has(d, kpi)], kpi, told)
+
+
+def _has(device: DeviceWindow, kpi: str) -> bool:
+    if kpi in {"availability_pct", "monitoring_coverage_pct"}:
+        return True
+    if kpi == "reboots":
+        return device.restarts is not None
+    if kpi in {"link_flap", "port_used_pct"}:
+        return bool(device.ports) and (kpi == "link_flap" or device.role is Role.SWITCH)
+    if device.fabric is not None and has_fabric(device.fabric, kpi):
+        return True
+    return device.gear is not None and tells(device.gear, kpi)
 
 
 def judged(
     figure: Figure,
     window: Window,
     *,
-    coverage: float = 1.0,
+    coverage: float | None = 1.0,
     scope: Scope = Scope.ANY,
     history: History | None = None,
 ) -> Figure:
-    """The figure with its status, where windows of this length have one."""
+    """The figure with how much is known of it, and with its status where windows of this length have one. ``coverage``
+    is None where nothing was due: such a window has no status."""
     entry = entry_of(figure.kpi)
-    if not read_on(entry, window.length_s):
-        return figure
+    if coverage is None or not read_on(entry, window.length_s):
+        return replace(figure, coverage=coverage)
     before = (history or {}).get(figure.kpi, ())
     scope = scope_in(figure.kpi) or scope
-    if coverage >= NO_STATUS_BELOW and not set(entry.bad_flags).isdisjoint(figure.flags):
-        return replace(figure, status=Status.BAD)
-    return replace(figure, status=status_of(entry, reading_of(figure), before, scope=scope, coverage=coverage))
+    enough = 1.0 if figure.kpi == COVERAGE else coverage
+    if enough >= NO_STATUS_BELOW and figure.value is not None and not set(entry.bad_flags).isdisjoint(figure.flags):
+        status = Status.BAD
+    else:
+        status = status_of(entry, reading_of(figure), before, scope=scope, coverage=enough)
+    return replace(figure, coverage=coverage, status=status)
 
 
 def reading_of(figure: Figure) -> Reading:
@@ -203,8 +252,9 @@ def summary_to_plain(summary: Summary) -> dict[str, Any]:
     """JSON types for MQTT and the API, about 1 kB for a device over 5 minutes.
 
     ``{"entity", "window": {"start", "length_s"}, "revision", "final", "coverage", "figures": {name: {"v", "n",
-    "status", companions...}}, "sketch": {name: [first, [counts]]}}``; ``"v": null`` comes with ``"null": reason``;
-    status ``none`` and empty flags are left off.
+    "status", companions...}}, "sketch": {name: [first, [counts]]}, "values": {name: [[value, count], ...]}}``;
+    ``"v": null`` comes with ``"null": reason``; status ``none`` and empty flags are left off, and so is a figure's
+    coverage where it is that of the whole.
     """
     plain: dict[str, Any] = {
         "entity": summary.entity,
@@ -212,17 +262,20 @@ def summary_to_plain(summary: Summary) -> dict[str, Any]:
         "revision": summary.revision,
         "final": summary.final,
         "coverage": _short(summary.coverage),
-        "figures": {figure.kpi: figure_to_plain(figure) for figure in summary.figures},
+        "figures": {figure.kpi: figure_to_plain(figure, summary.coverage) for figure in summary.figures},
     }
     if summary.coverage < PARTIAL_BELOW:
         plain["partial"] = True
     if summary.sketches:
         plain["sketch"] = {name: [first, list(counts)] for name, (first, counts) in summary.sketches.items()}
+    if summary.values:
+        plain["values"] = {name: [list(pair) for pair in counts] for name, counts in summary.values.items()}
     return plain
 
 
-def figure_to_plain(figure: Figure) -> dict[str, Any]:
-    """One figure; companions stand beside the value, those that are not known are left off."""
+def figure_to_plain(figure: Figure, beside: float | None = None) -> dict[str, Any]:
+    """One figure; companions stand beside the value, those that are not known are left off. ``beside``: the coverage of
+    the summary it stands in; the figure's own is left off where it hardly differs."""
     plain: dict[str, Any] = {"v": _short(figure.value), "n": figure.n}
     if figure.null_reason is not None:
         plain["null"] = figure.null_reason.value
@@ -231,6 +284,8 @@ def figure_to_plain(figure: Figure) -> dict[str, Any]:
     plain |= {name: _short(value) for name, value in figure.parts.items() if value is not None}
     if figure.flags:
         plain["flags"] = list(figure.flags)
+    if figure.coverage is not None and beside is not None and abs(figure.coverage - beside) >= COVERAGE_TOLD:
+        plain["coverage"] = _short(figure.coverage)
     return plain
 
 
@@ -265,15 +320,6 @@ def _gear(device: DeviceWindow, unanswered: NullReason) -> list[Figure]:
     return found if used is None else [*found, used]
 
 
-def _known(device: DeviceWindow, kpi: str) -> float:
-    """How much of the window a figure is known for, 0..1: the device's share, or less where its level was not read."""
-    coverage, expected_ms = device.states.coverage, device.states.expected_ms
-    known = known_s(device.gear, kpi) if device.gear is not None else None
-    if device.fabric is not None and known is None:
-        known = sessions_known_s(device.fabric, kpi)
-    return coverage if known is None or not expected_ms else min(coverage, 1000 * known / expected_ms)
-
-
 def _ports_used(devices: Iterable[DeviceWindow]) -> dict[str, Figure]:
     each = {d.device: port_used_pct(d.ports.values()) for d in devices if d.role is Role.SWITCH}
     return {device: figure for device, figure in each.items() if figure is not None}
@@ -287,8 +333,8 @@ def _sketches(echoes: Mapping[str, EchoCounts | None]) -> dict[str, tuple[int, t
     return {name: echo.sketch.to_wire() for name, echo in echoes.items() if echo is not None and echo.sketch.counts}
 
 
-def _wire(sketches: Mapping[str, Sketch]) -> dict[str, tuple[int, tuple[int, ...]]]:
-    return {name: sketch.to_wire() for name, sketch in sketches.items()}
+def _wire(found: Mapping[str, ValueCounts]) -> dict[str, tuple[tuple[float, int], ...]]:
+    return {name: values.to_wire() for name, values in found.items()}
 
 
 def _short(value: float | None) -> float | int | None:

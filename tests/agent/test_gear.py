@@ -72,7 +72,7 @@ async def test_readings_become_windows_and_figures_of_device_and_site(clock: Man
     (device,) = world.disk.messages("summary/device/a")
     assert device["figures"]["wifi_clients"]["peak"] == 25
     assert device["figures"]["wifi_signal_dbm"]["n"] == 4
-    assert sum(device["sketch"]["wifi_signal_dbm"][1]) == 4
+    assert device["values"]["wifi_signal_dbm"] == [[-80, 2], [-60, 2]]
     (site,) = world.disk.messages("summary/site")
     assert site["figures"]["wifi_clients"]["v"] == pytest.approx(device["figures"]["wifi_clients"]["v"] + 2)
     assert site["figures"]["wifi_clients"]["flags"] == ["worst:a"]
@@ -199,7 +199,7 @@ def test_an_hours_statuses_stand_in_the_summaries_and_are_said_once() -> None:
 
 def test_ports_in_use_are_judged_on_thirty_days() -> None:
     summaries, site = Summaries(), plan(sw=Role.SWITCH)
-    ports = {f"ge{i}": PortCounts(up_ms=1000, down_ms=1, speed_bps=0, physical=True) for i in range(24)}
+    ports = {f"ge{i}": PortCounts(up_ms=1000 * 16 * DAY, speed_bps=0, physical=True) for i in range(24)}
     states = StateSeconds(up_ms=1000 * 30 * DAY, checks=30).to_plain()
     plains: dict[str, dict[str, object]] = {STATE: {"sw": states}, PORTS: {"sw": ports_window_to_plain(ports)}}
     fold_into(summaries, Window(START, 30 * DAY), plains, site)

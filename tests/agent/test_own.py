@@ -44,12 +44,12 @@ async def test_five_minutes_give_a_window_and_a_summary(clock: ManualClock) -> N
     (told,) = world.disk.messages("summary/probe")
     assert told["entity"] == PROBE
     assert {name: figure["v"] for name, figure in told["figures"].items()} == {
-        "wifi_signal_dbm": pytest.approx(-52, rel=0.01), "wifi_snr_db": pytest.approx(43, rel=0.01),
+        "wifi_signal_dbm": -52, "wifi_snr_db": 43,
         "wifi_link_drop_db": None, "wifi_interference_pct": 20, "wifi_noise_dbm": -95,
     }  # fmt: skip
     assert told["coverage"] == 1
     assert told["figures"]["wifi_interference_pct"]["total_pct"] == 50
-    assert told["sketch"].keys() == {"wifi_signal_dbm", "wifi_snr_db"}
+    assert told["values"].keys() == {"wifi_signal_dbm", "wifi_snr_db"}
 
 
 async def test_it_is_no_device_and_changes_nothing_of_the_site(clock: ManualClock) -> None:

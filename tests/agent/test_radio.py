@@ -134,6 +134,7 @@ async def test_what_is_read_fills_windows() -> None:
         assert (counts.polls, counts.signal.count, counts.snr.count) == (5, 5, 5)
         assert {name: level.mean for name, level in counts.levels.items()} == {
             "noise": -95, "noise_top": -95, "link": -52, "channel": 50, "channel_top": 50, "other": 20,
+            "told_signal": 0, "told_snr": 0,
         }  # fmt: skip
 
 

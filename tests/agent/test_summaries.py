@@ -35,7 +35,7 @@ from kpi.model import (
     Window,
 )
 from kpi.port_counts import PortCounts, ports_window_to_plain
-from kpi.reboots import Restart
+from kpi.reboots import Restart, Restarted
 from kpi.sessions import Change
 from kpi.states import StateSeconds
 from tests.doubles import ManualClock
@@ -185,8 +185,8 @@ class Heard:
         self.flaps: list[tuple[str, str, bool]] = []
         self.restarts: list[Restart] = []
 
-    def restarted(self, device: str, at: float, what: Restart) -> None:
-        self.restarts.append(what)
+    def restarted(self, device: str, restarted: Restarted) -> None:
+        self.restarts.append(restarted.what)
 
     def flapping(self, device: str, at: float, port: str, merit: float, *, on: bool) -> None:
         self.flaps.append((device, port, on))

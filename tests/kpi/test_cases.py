@@ -183,7 +183,7 @@ def restarts_of(lines: list[Line], expected: dict[str, Any], spans: list[tuple[f
         return None
     tracker = RestartTracker()
     seen = [(line["at"], tracker.take(line["at"], SystemReading(**line["value"]))) for line in lines]
-    events = [(at, what) for at, what in seen if what is not None]
+    events = [restarted for _, restarted in seen if restarted is not None]
     maintenance = [(a, b) for a, b in expected.get("maintenance", [])]
     return reduce(
         merge_restarts,

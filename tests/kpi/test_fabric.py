@@ -17,6 +17,7 @@ from kpi.fabric_counts import (
     StpCounts,
     merge_fabric,
 )
+from kpi.fabric_figures import fabric_figures
 from kpi.gear import BgpPeer, Bridge, Duplex, Fact, Facts, Forwarding, Neighbor
 
 ROOT, OTHER_ROOT = "00:00:5e:00:53:01", "00:00:5e:00:53:02"
@@ -183,7 +184,33 @@ def test_a_device_that_fell_silent_keeps_its_figures_empty() -> None:
     switch.bridge(10.0, 3, 5.0)
     switch.take(10.0, "neighbors", neighbour("Gi0/1"))
     switch.fabric.close(300.0)
-    assert switch.fabric.close(600.0) == FabricCounts(stp=StpCounts(), neighbours=NeighbourCounts())
+    counts = switch.fabric.close(600.0)
+    assert (counts.stp, counts.neighbours) == (StpCounts(), NeighbourCounts())
+
+
+def test_what_was_read_holds_for_two_periods_and_not_in_maintenance() -> None:
+    """KPI.md R3: how much is known of what comes by SNMP is a matter of its own polls."""
+    switch = Switch()
+    for at in (0.0, 60.0, 120.0):
+        switch.bridge(at, 3, 9000.0)
+        switch.take(at, "neighbors", neighbour("Gi0/1"))
+    first = switch.fabric.close(300.0, maintenance=[(100.0, 130.0)])
+    assert first.known_ms == {"stp": 240_000, "neighbours": 240_000}  # up to 270 s, but for 30 s of planned work
+    switch.fabric.answered(310.0)
+    assert switch.fabric.close(600.0).known_ms == {"neighbours": 150_000}  # the silence was no period
+
+
+def test_counters_of_a_device_whose_clock_is_not_trusted_are_counted_as_such() -> None:
+    switch = Switch()
+    for at in (0.0, 60.0):
+        switch.fabric.take(at, Facts("bridge", (Bridge(ROOT, 3, None),), complete=True, uptime_cs=None))
+        switch.fabric.take(at, Facts("duplex", (), complete=True, uptime_cs=None))
+    counts = switch.fabric.close(300.0)
+    assert counts.odd_clock == 2
+    assert fabric_figures(counts)[0].flags == ("uptime",)
+    assert FabricCounts.from_plain(counts.to_plain()) == counts
+    assert merge_fabric(counts, counts).odd_clock == 4
+    assert merge_fabric(counts, counts).known_ms == {"stp": 2 * counts.known_ms["stp"]}
 
 
 def test_a_reading_of_the_next_window_is_set_aside() -> None:

@@ -131,7 +131,7 @@ def test_the_session_that_is_worst_is_named() -> None:
     sessions = {"a": UP, "b": SessionCounts(60, 3_600_000, 900_000, 2, 1), "c": SessionCounts()}
     figure = stability("ospf", sessions)
     assert figure.value == pytest.approx(87.5)
-    assert (figure.flags, figure.parts["worst_session_pct"], figure.n) == (("session:b",), 75, 120)
+    assert (figure.flags, figure.parts["worst_session_pct"], figure.n) == (("session:b",), 75, 60)
     lost = resets("ospf", sessions)
     assert (lost.value, lost.flags, lost.parts) == (2, ("session:b",), {"unseen": 1})
 

@@ -11,7 +11,7 @@ from kpi.counters import UptimeTracker
 from kpi.gear import Kind, Readings
 from kpi.gear_accumulator import GearAccumulator, GearMemory
 from kpi.gear_counts import GearCounts, Level, Topic, merge_gear
-from kpi.sketch import Sketch
+from kpi.value_counts import ValueCounts
 from tests.kpi.gear_polls import poll, reading, rows
 
 NUMBER = st.integers(0, 10**6)
@@ -29,9 +29,9 @@ COUNTS = st.builds(
     have=st.integers(0, 2**15 - 1),
     marks=st.integers(0, 31),
     levels=st.dictionaries(st.sampled_from(["clients", "cpu", "noise", "margin"]), levels()),
-    signal=st.lists(st.floats(20, 110), max_size=5).map(Sketch.of),
+    signal=st.lists(st.floats(-110, -20), max_size=5).map(ValueCounts.of),
     weak=NUMBER,
-    snr=st.lists(st.floats(0, 60), max_size=5).map(Sketch.of),
+    snr=st.lists(st.floats(-20, 60), max_size=5).map(ValueCounts.of),
     links=st.dictionaries(st.sampled_from(["a", "b"]), st.tuples(NUMBER, st.integers(-(10**6), 10**6))),
     frames=NUMBER,
     retried=NUMBER,

@@ -7,7 +7,7 @@ import pytest
 
 from kpi.counters import UptimeTracker
 from kpi.fabric_counts import SessionCounts
-from kpi.gear import BgpPeer, Facts, OspfNeighbor
+from kpi.gear import BgpPeer, Facts, OspfInterface, OspfNeighbor
 from kpi.levels import Spans
 from kpi.sessions import FORGOTTEN_S, MOST, Bgp, Change, Ospf, Sessions
 
@@ -171,10 +171,43 @@ def test_a_reset_is_leaving_full_or_two_way(states: Sequence[str], resets: int) 
     assert one(router, 60.0 * len(states)).resets == resets
 
 
-def test_two_way_is_stable_between_routers_that_are_not_designated() -> None:
-    router = Router(Ospf())
+def own(*interfaces: tuple[str, str]) -> Ospf:
+    rules = Ospf()
+    rules.take_interfaces(Facts("ospf_interfaces", tuple(OspfInterface(*row) for row in interfaces), complete=True))
+    return rules
+
+
+NETWORK = NEIGHBOUR.address.rpartition(".")[0]
+
+
+@pytest.mark.parametrize(
+    ("interfaces", "expected"),
+    [
+        ([(f"{NETWORK}.2", "otherDesignatedRouter")], SessionCounts(1, known_ms=60_000)),
+        ([(f"{NETWORK}.2", "designatedRouter")], SessionCounts(1, known_ms=60_000, lost_ms=60_000)),
+        (
+            [("10.9.9.1", "designatedRouter"), (f"{NETWORK}.2", "otherDesignatedRouter")],
+            SessionCounts(1, known_ms=60_000),
+        ),
+        ([("10.9.9.1", "otherDesignatedRouter")], SessionCounts(1, two_way_ms=60_000)),  # another network
+        ([("?", "otherDesignatedRouter")], SessionCounts(1, two_way_ms=60_000)),
+        ([], SessionCounts(1, two_way_ms=60_000)),
+    ],
+)
+def test_two_way_is_stable_where_the_own_interface_is_drother_and_apart_where_nobody_tells(
+    interfaces: list[tuple[str, str]], expected: SessionCounts
+) -> None:
+    router = Router(own(*interfaces))
     router.poll(0.0, replace(NEIGHBOUR, state="twoWay"))
-    assert one(router, 60.0).lost_ms == 0
+    assert one(router, 60.0) == expected
+
+
+def test_two_way_that_nobody_can_judge_goes_up_without_a_loss_and_down_with_one() -> None:
+    for after, resets in (("exchangeStart", 0), ("loading", 0), ("full", 0), ("init", 1), ("down", 1), ("attempt", 1)):
+        router = Router(Ospf())
+        router.poll(0.0, replace(NEIGHBOUR, state="twoWay", events=None))
+        router.poll(60.0, replace(NEIGHBOUR, state=after, events=None))
+        assert one(router, 120.0).resets == resets, after
 
 
 @pytest.mark.parametrize(
