@@ -14,6 +14,7 @@ from agent.notify import STALL_S
 from agent.publisher_state import PublisherState
 from agent.recorder import Recorder
 from agent.scheduler import Scheduler
+from agent.store.model import NOT_OPENED
 from agent.store.store import Store
 from agent.timeline import Timeline
 from agent.view import rfc3339
@@ -93,8 +94,25 @@ class About:
             "rss_bytes": vitals.rss_bytes,
             "cpu_s": round(vitals.cpu_s, 1),
             "trouble": self._recorder.trouble,
+            "database": self._database(),
             "traps": self._traps(),
         }
+
+    def _database(self) -> dict[str, Any]:
+        """What was found when the database was opened, and what is left out of it since."""
+        found: dict[str, Any] = {"rows_damaged": self._store.rows_damaged}
+        opened = self._store.opened
+        if opened is NOT_OPENED:
+            return found
+        found |= {"clean_stop": opened.clean, "check": opened.check}
+        if opened.set_aside is not None or opened.predecessor is not None:
+            found["replaced"] = {
+                "reason": opened.reason,
+                "set_aside": opened.set_aside.name if opened.set_aside is not None else None,
+                "carried": dict(opened.carried),
+                "lost_messages": sum(last - first + 1 for first, last in opened.lost),
+            }
+        return found
 
     async def document(self) -> AgentNow:
         """Everything as it is now."""
@@ -133,6 +151,8 @@ class About:
                 "dropped": [asdict(d) for d in report.dropped],
                 "waiting_writes": recorder.waiting,
                 "trouble": recorder.trouble,
+                "rows_refused": report.rows_refused,
+                **self._database(),
             },
             broker=_broker(self._publisher(), backlog),
             vitals=asdict(self._vitals.read()),

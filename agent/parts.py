@@ -25,12 +25,15 @@ from agent.profiles import load_library
 from agent.publishing import Publishing
 from agent.radio import RadioWatch
 from agent.radio_view import radio_now
-from agent.recorder import Recorder
+from agent.recorder import AGAIN_S, Recorder
 from agent.restating import Restating
 from agent.scheduler import Scheduler
 from agent.settings import Settings
 from agent.settings.convert import store_limits
 from agent.site import SitePlan
+from agent.storage_notice import storage_notice
+from agent.store.errors import StoreUnwritable
+from agent.store.model import NOT_OPENED, Opened
 from agent.store.store import Store
 from agent.timeline import Timeline
 from agent.topology import LOOK_S
@@ -70,6 +73,7 @@ class Parts:
         self._make_engine, self._make_client = engine, snmp
         self._notice = notice
         self._dated = False
+        self._resumed = False
         self._date_known = asyncio.Event()
         self.boot = uuid.uuid4().hex[:16]
         self.clock: Clock = SystemClock()
@@ -80,7 +84,7 @@ class Parts:
         listening = listen(web.host, web.port, who_listens) if web.enabled else None
         self.store = store = await stack.enter_async_context(self._open_store(settings))
         self.timeline = await self._begin_timeline()
-        self.recorder = recorder = Recorder(store, clock, self._committed)
+        self.recorder = recorder = Recorder(store, clock, self._committed, store.trouble)
         self.links = stack.enter_context(Links())
         self.planning = Planning(settings, clock, self._apply, lambda: self.core.topology.parents)
         key = await asyncio.to_thread(load_key, settings.store.path.parent)
@@ -162,26 +166,26 @@ class Parts:
         """The clock is set for the first time: what was measured until then gets its dates, and is said."""
         await self._date_known.wait()
         await self.recorder.settled()
-        windows = await self.store.relabel(self.boot, self.timeline.offset_s)
+        while (windows := await self._relabel()) is None:
+            await self.clock.sleep(AGAIN_S)
         log.info("The clock is set: %d windows got their dates.", windows)
         await self.folds.dated(self.timeline.utc(self.timeline.began), self.clock.utc())
 
-    def _open_store(self, settings: Settings) -> AbstractAsyncContextManager[Store]:
-        path = settings.store.path
+    async def _relabel(self) -> int | None:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StartError(
-                f"The folder {path.parent} cannot be made ({error.strerror}): make it, give it to the agent's user, or "
-                "set `path` in [store] elsewhere."
-            ) from error
+            return await self.store.relabel(self.boot, self.timeline.offset_s)
+        except StoreUnwritable:
+            return None
+
+    def _open_store(self, settings: Settings) -> AbstractAsyncContextManager[Store]:
         return Store.open(
-            path,
+            settings.store.path,
             store_limits(settings.store),
             self.clock,
             probe_id=settings.site.probe,
             boot_id=self.boot,
             synchronised=lambda: self._dated,
+            heard=self._reopened,
         )
 
     async def _begin_timeline(self) -> Timeline:
@@ -230,6 +234,10 @@ class Parts:
     def _radio_now(self) -> RadioNow | None:
         return radio_now(self.radio.latest, lambda at: rfc3339(self.timeline.utc(at)), self.privacy)
 
+    def _site_notice(self) -> Mapping[str, str] | None:
+        """Trouble with the database goes before what a demo says of itself."""
+        return storage_notice(self.recorder.trouble, self.store.opened, self.store.rows_damaged) or self._notice
+
     def _make_view(self) -> View:
         return View(
             clock=self.clock,
@@ -242,20 +250,49 @@ class Parts:
             plan=lambda: self.core.plan,
             agent=self.about.document,
             lacking=self.about.lacking,
-            notice=self._notice,
+            notice=self._site_notice,
             in_maintenance=self.core.in_maintenance,
             topology=self.core.topology,
             privacy=self.privacy,
             boundary=self.boundary,
         )
 
-    def _say_opened(self) -> None:
-        opened = self.store.opened
+    def _reopened(self, opened: Opened) -> None:
+        """The store was opened, now or after its disk was away."""
+        if self._resumed:
+            self._say_found(opened)
+            self.publishing.committed()
+
+    def _say_found(self, opened: Opened) -> None:
+        """What the database was found to be, in the log and as an event."""
         if opened.set_aside is not None:
             log.error(
-                "The database was damaged (%s). It is kept as %s; a new one was begun.", opened.reason, opened.set_aside
+                "The database was damaged (%s). It is kept as %s; a new one was begun with what could be read: %s.",
+                opened.reason,
+                opened.set_aside,
+                ", ".join(f"{count} {kind}" for kind, count in opened.carried.items()) or "nothing",
             )
-            self.core.event("probe.fault", cause="database_damaged", reason=opened.reason)
+            self.core.event(
+                "probe.fault",
+                cause="database_damaged",
+                reason=opened.reason,
+                clean_stop=opened.clean,
+                carried=dict(opened.carried),
+                lost_messages=sum(last - first + 1 for first, last in opened.lost),
+            )
+        elif opened.predecessor is not None and opened.reason is not None:
+            log.error("The database is %s.", opened.reason)
+            self.core.event("probe.fault", cause="database_rolled_back", clean_stop=opened.clean)
+        elif opened.predecessor is not None:
+            log.error("The database was gone; a new one was begun.")
+            self.core.event("probe.fault", cause="database_lost", clean_stop=opened.clean)
+        elif not opened.clean:
+            log.warning("The agent was not stopped before: it was killed, or the power went (check: %s).", opened.check)
+
+    def _say_opened(self) -> None:
+        self._resumed = True
+        if self.store.opened is not NOT_OPENED:
+            self._say_found(self.store.opened)
         if not self.timeline.dated:
             log.warning("The clock is not set: measuring goes on, dates are given once it is.")
 

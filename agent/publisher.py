@@ -295,7 +295,8 @@ class Publisher:
     async def _announce_info(self, drain: Drain, connection: Connection) -> None:
         while True:
             self._info_due.clear()
-            drain.announce("info", await self._info(connection))
+            if self._outbox.stream:  # while the disk is away nothing is known that could take the place of what stands
+                drain.announce("info", await self._info(connection))
             await self._clock.sleep(self._pace.info_gap_s)
             await self._within(self._pace.info_every_s - self._pace.info_gap_s, self._info_due.wait())
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from agent.messages import Outbox
-from agent.store.errors import DiskFull
+from agent.store.errors import StoreUnwritable
 from collectors.clock import Clock
 
 log = logging.getLogger("sonda.mqtt")
@@ -54,7 +54,7 @@ class Acknowledger:
                 await self._clock.sleep(DISK_FULL_S)
 
     async def flush(self) -> bool:
-        """Commits what has come; False where the disk is full and it is kept for later."""
+        """Commits what has come; False where the disk cannot be written and it is kept for later."""
         async with self._lock:
             self._some.clear()
             batch, self._pending = self._pending, []
@@ -64,7 +64,7 @@ class Acknowledger:
                 if seqs:
                     await self._outbox.acknowledge(seqs)
                 done = True
-            except DiskFull as error:
+            except StoreUnwritable as error:
                 if not self.disk_full:
                     log.warning("delivered messages could not be marked, and may be sent twice: %s", error)
             finally:

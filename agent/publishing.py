@@ -8,8 +8,10 @@ from typing import Any
 from agent.mqtt import BrokerDialler, client_id
 from agent.publisher import Publisher
 from agent.publisher_state import Clash, PublisherState
+from agent.recorder import AGAIN_S
 from agent.settings.convert import broker
 from agent.settings.models import Settings
+from agent.store.errors import StoreUnwritable
 from agent.store.store import Store
 from collectors.clock import Clock
 
@@ -80,7 +82,14 @@ class Publishing:
 
     async def _rolled_back(self, last_seq: int) -> None:
         log.warning("The broker knows numbers up to %d of this stream, the database fewer: a new one begins.", last_seq)
-        await self._store.new_stream(self._store.stream, "rolled_back")
+        while True:
+            try:
+                await self._store.new_stream(self._store.stream, "rolled_back")
+            except StoreUnwritable as error:
+                log.warning("Nothing is published until a new stream can begin: %s", error)
+                await self._clock.sleep(AGAIN_S)
+            else:
+                return
 
     def _clash(self, clash: Clash) -> None:
         self._event("probe.fault", cause="identity_clash", other_boot=clash.boot, how=clash.how)

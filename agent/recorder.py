@@ -1,8 +1,8 @@
 """Between those who have something to write and the store: nobody who measures ever waits for the disk.
 
-Batches are committed in order. A full disk keeps them here, bounded, until there is room again; what must be given up
-is counted and said in a message of its own. A store that is damaged or gone ends ``run`` with its error, and with it
-the process, which systemd starts anew.
+Batches are committed in order. A disk that is full, read-only or gone keeps them here, bounded, until it can be written
+again; what must be given up is counted and said in a message of its own. A store that is damaged ends ``run`` with its
+error, and with it the process, which systemd starts anew.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from agent.messages import MessageDraft
-from agent.store.errors import DiskFull
+from agent.store.errors import DiskFull, StoreUnwritable
 from agent.store.model import Batch, Committed, StateRow
 from collectors.clock import Clock
 from kpi.model import Incident
@@ -25,6 +25,8 @@ NOTES_A_BATCH = 500
 KEPT_DRAFTS = 20_000
 AGAIN_S = 5.0
 LOST_SCHEMA = "sonda.event.v1"
+REFUSED_TIMES = 100
+"""Events of rows that the database refuses, in one run; more are only counted and logged."""
 
 
 class Commits(Protocol):
@@ -37,8 +39,9 @@ class Commits(Protocol):
 class Recorder:
     """A queue of batches with one consumer."""
 
-    def __init__(self, store: Commits, clock: Clock, committed: Callable[[], None]) -> None:
-        """``committed()`` is called after each commit that held messages."""
+    def __init__(self, store: Commits, clock: Clock, committed: Callable[[], None], trouble: str | None = None) -> None:
+        """``committed()`` is called after each commit that held messages. ``trouble``: why the store cannot be written
+        at the start; until it can, nothing is settled."""
         self._store = store
         self._clock = clock
         self._committed = committed
@@ -49,7 +52,9 @@ class Recorder:
         self._idle.set()
         self._stopping = False
         self._dropped = 0
-        self.trouble: str | None = None
+        self._why_dropped = "disk_full"
+        self._refusals = 0
+        self.trouble = trouble
         """Why nothing can be written now, as a sentence; None while all is well."""
 
     @property
@@ -81,7 +86,12 @@ class Recorder:
         self._something.set()
 
     async def run(self) -> None:
-        """Until ``stop``. Raises what the store raises, but for a full disk, which is waited out."""
+        """Until ``stop``. Raises what the store raises, but for a disk that cannot be written, which is waited out."""
+        if self.trouble is not None:
+            log.error("%s", self.trouble)
+            self._waiting.appendleft(Batch())
+            self._idle.clear()
+            self._something.set()
         while True:
             await self._something.wait()
             self._something.clear()
@@ -95,8 +105,9 @@ class Recorder:
 
     async def _commit(self, batch: Batch) -> bool:
         try:
-            await self._store.commit(batch)
-        except DiskFull as error:
+            done = await self._store.commit(batch)
+        except StoreUnwritable as error:
+            self._why_dropped = "disk_full" if isinstance(error, DiskFull) else "disk_fault"
             if self.trouble is None:
                 log.error("%s", error)  # noqa: TRY400 - a sentence for the technician, not a traceback
             self.trouble = str(error)
@@ -107,8 +118,11 @@ class Recorder:
             log.warning("The store can be written again.")
             self.trouble = None
         if self._dropped:
-            self.note(_lost(self._dropped))
+            self.note(_lost(self._why_dropped, self._dropped))
             self._dropped = 0
+        if done.refused and self._refusals < REFUSED_TIMES:
+            self._refusals += 1
+            self.note(_lost("row_refused", done.refused))
         if batch.drafts:
             self._committed()
         return True
@@ -152,6 +166,6 @@ def _entries(batch: Batch) -> int:
     return len(batch.windows) + len(batch.drafts) + len(batch.states) + len(batch.incidents)
 
 
-def _lost(entries: int) -> MessageDraft:
-    body = {"type": "probe.fault", "cause": "disk_full", "entries_lost": entries}
+def _lost(cause: str, entries: int) -> MessageDraft:
+    body = {"type": "probe.fault", "cause": cause, "entries_lost": entries}
     return MessageDraft("event/probe.fault", LOST_SCHEMA, body)

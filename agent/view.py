@@ -98,10 +98,10 @@ class View:
         topology: Wiring,
         privacy: Privacy,
         boundary: Boundary,
-        notice: Mapping[str, str] | None = None,
+        notice: Callable[[], Mapping[str, str] | None] = lambda: None,
     ) -> None:
         """``agent()`` awaits the agent's own document; ``lacking()`` says what keeps it from being ready;
-        ``in_maintenance(device)`` whether what it does now does not count; ``notice`` is SiteNow's."""
+        ``in_maintenance(device)`` whether what it does now does not count; ``notice()`` is SiteNow's."""
         self._clock = clock
         self._timeline = timeline
         self._monitor = monitor
@@ -140,7 +140,7 @@ class View:
             incidents=incidents,
             window=_window(summary),
             figures=_figures(summary.figures if summary else ()),
-            notice=self._notice,
+            notice=self._notice(),
         )
 
     def devices(self) -> Sequence[DeviceNow]:

@@ -44,19 +44,28 @@ class VitalsReader:
             written: int | None = self._process.io_counters().write_bytes
         except psutil.AccessDenied:
             written = None
-        disk = shutil.disk_usage(self._folder)
+        free, total = _disk(self._folder)
         return Vitals(
             rss_bytes=rss,
             cpu_s=cpu.user + cpu.system,
             written_bytes=written,
             descriptors=self._process.num_fds(),
             threads=threads,
-            disk_free_bytes=disk.free,
-            disk_total_bytes=disk.total,
+            disk_free_bytes=free,
+            disk_total_bytes=total,
             memory_available_bytes=psutil.virtual_memory().available,
             load_1min=os.getloadavg()[0],
             temperature_c=_temperature(),
         )
+
+
+def _disk(folder: Path) -> tuple[int, int]:
+    """Free and all bytes; nothing where the disk is gone."""
+    try:
+        found = shutil.disk_usage(folder)
+    except OSError:
+        return 0, 0
+    return found.free, found.total
 
 
 def _temperature() -> float | None:

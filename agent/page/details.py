@@ -191,6 +191,11 @@ def _store(store: Mapping[str, Any], say: Say) -> list[tuple[str, str]]:
     rows.append((say("store_dropped"), say.number(dropped) if dropped else say("nothing")))
     if store.get("trouble"):
         rows.append((say("store_trouble"), str(store["trouble"])))
+    if store.get("clean_stop") is not None:
+        rows.append((say("store_stop"), say("store_clean" if store["clean_stop"] else "store_unclean")))
+    left_out = int(store.get("rows_damaged") or 0) + int(store.get("rows_refused") or 0)
+    if left_out:
+        rows.append((say("store_rows"), say.number(left_out)))
     return rows
 
 

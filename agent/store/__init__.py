@@ -1,6 +1,17 @@
 """The store: everything measured and everything said goes to SQLite first."""
 
-from agent.store.errors import DiskFull, StoreClosed, StoreCorrupt, StoreError, StoreFault, StoreInUse, StoreTooNew
+from agent.store.errors import (
+    DiskFault,
+    DiskFull,
+    StoreClosed,
+    StoreCorrupt,
+    StoreError,
+    StoreFault,
+    StoreInUse,
+    StoreRefused,
+    StoreTooNew,
+    StoreUnwritable,
+)
 from agent.store.model import (
     DAY,
     FIVE_MINUTES,
@@ -32,6 +43,7 @@ __all__ = [
     "Committed",
     "CountersRow",
     "DeviceRow",
+    "DiskFault",
     "DiskFull",
     "Dropped",
     "Held",
@@ -44,8 +56,10 @@ __all__ = [
     "StoreError",
     "StoreFault",
     "StoreInUse",
+    "StoreRefused",
     "StoreSettings",
     "StoreTooNew",
+    "StoreUnwritable",
     "StoredMessage",
     "WindowRow",
 ]

@@ -11,11 +11,12 @@ from typing import Any
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-from agent.store.errors import DiskFull, StoreCorrupt, StoreError, StoreFault
+from agent.store.errors import DiskFault, DiskFull, StoreCorrupt, StoreError, StoreFault, StoreRefused
 
-__all__ = ["Connection", "Migrations"]
+__all__ = ["Connection", "DatabaseError", "Migrations"]
 
 Connection = sqlite3.Connection
+DatabaseError = sqlite3.Error
 
 PAGE_SIZE = 2048
 """Each commit rewrites the last page of each table. Measured by tests/bench/store.py, MB written a day: 278 at 2048,
@@ -25,8 +26,14 @@ BUSY_S = 5.0
 _SCARCE_BYTES = 1 << 20
 
 
-def open_writer(path: Path) -> Connection:
-    """The writing connection: WAL, every commit on the disk before it returns. Raises StoreError."""
+def _text(raw: bytes) -> str:
+    """A name that damage has made no text is still a row, which its seal then leaves out."""
+    return raw.decode(errors="replace")
+
+
+def open_writer(path: Path, log_bytes: int = 8_000_000) -> Connection:
+    """The writing connection: WAL, every commit on the disk before it returns. ``log_bytes``: the file of the log is
+    cut down to this when it begins anew. Raises StoreError."""
     with translated(path):
         con = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
         try:
@@ -37,6 +44,9 @@ def open_writer(path: Path) -> Connection:
             # here is secret.
             con.execute("PRAGMA secure_delete=OFF")
             con.execute("PRAGMA wal_autocheckpoint=0")
+            con.execute(f"PRAGMA journal_size_limit={log_bytes}")
+            con.execute("PRAGMA cell_size_check=ON")
+            con.text_factory = _text
             # New rows go to the end of their tables: 4 MB of cache write as much as 1 MB, and stay resident (measured).
             con.execute("PRAGMA cache_size=-1000")
             con.execute("PRAGMA temp_store=MEMORY")
@@ -57,6 +67,7 @@ def open_reader(path: Path, *, alone: bool = False) -> Connection:
         try:
             con.execute("PRAGMA query_only=ON")
             con.execute("PRAGMA cache_size=-1000")
+            con.text_factory = _text
         except BaseException:
             con.close()
             raise
@@ -83,17 +94,38 @@ def tools(con: Connection) -> Any:
     return Database(con, recursive_triggers=False, execute_plugins=False)
 
 
-def quick_check(con: Connection, out_of_time: Callable[[], bool]) -> str:
+INDEXED = ("word", "state", "incident", "device")
+"""Tables whose indexes are compared with them; quick_check does not."""
+
+
+def check(con: Connection, out_of_time: Callable[[], bool]) -> str:
     """ "ok", "unfinished" where ``out_of_time`` said so, else SQLite's finding. Reads the whole file."""
     con.set_progress_handler(out_of_time, 20_000)
     try:
-        return str(con.execute("PRAGMA quick_check(1)").fetchone()[0])
+        for question in ("quick_check(1)", *(f"integrity_check({table})" for table in INDEXED)):
+            found = str(con.execute(f"PRAGMA {question}").fetchone()[0])
+            if found != "ok":
+                return found
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
             return "unfinished"
+        if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:  # a table that a later migration makes
+            return "ok"
         raise
     finally:
         con.set_progress_handler(None, 0)
+    return "ok"
+
+
+_WRONG_PATH = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EEXIST,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+}
 
 
 @contextmanager
@@ -103,28 +135,67 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _meaning(error, path) from error
+    except OverflowError as error:
+        raise StoreRefused(f"The database takes no number of more than 63 bits: {error}.") from error
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise disk_full(path) from error
-        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        if error.errno in _WRONG_PATH:
             raise StoreFault(
                 f"{error.filename or path} may not be written ({error.strerror}): give the folder {path.parent} to the "
                 "agent's user, or set `path` in [store] elsewhere."
             ) from error
-        raise StoreFault(f"{error.strerror or error}: {error.filename or path}") from error
+        raise disk_fault(path, str(error.strerror or error)) from error
+
+
+_RETRY = {
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_INTERRUPT,
+}
+_REFUSED = {
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_TOOBIG,
+    sqlite3.SQLITE_RANGE,
+    sqlite3.SQLITE_MISUSE,
+}
+_DAMAGED = {
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_SCHEMA,
+    sqlite3.SQLITE_ERROR,  # our questions are fixed: a table or a column that is missing was damaged
+    sqlite3.SQLITE_FORMAT,
+}
 
 
 def _meaning(error: sqlite3.Error, path: Path) -> StoreError:
     code = getattr(error, "sqlite_errorcode", None)
-    primary = code & 0xFF if code is not None else None
-    if primary in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+    primary = code & 0xFF if code is not None else sqlite3.SQLITE_MISUSE  # a value that could not be bound
+    if primary in _DAMAGED:
         return StoreCorrupt(f"The database {path} is damaged ({error}). Restart Sonda: it sets the file aside.")
     # ENOSPC while the shared memory file or a directory grows is reported as an input/output error.
-    if primary == sqlite3.SQLITE_FULL or (primary == sqlite3.SQLITE_IOERR and free_bytes(path) < _SCARCE_BYTES):
+    if primary == sqlite3.SQLITE_FULL or (primary == sqlite3.SQLITE_IOERR and 0 <= free_bytes(path) < _SCARCE_BYTES):
         return disk_full(path)
-    if primary in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
+    if primary in _RETRY:
+        return disk_fault(path, str(error))
+    if primary in _REFUSED:
+        return StoreRefused(f"The database refuses a row: {error}.")
+    if primary == sqlite3.SQLITE_PERM:
         return StoreFault(f"The database {path} cannot be opened for writing ({error}): check who owns its directory.")
     return StoreFault(f"The database {path} failed: {error} ({getattr(error, 'sqlite_errorname', '?')}).")
+
+
+def disk_fault(path: Path, why: str) -> DiskFault:
+    return DiskFault(
+        f"{path} cannot be written ({why}). Check that disk, and whether it is mounted read-only: what is measured is "
+        "kept in memory, as much as there is room for, and written then."
+    )
 
 
 def disk_full(path: Path) -> DiskFull:
@@ -135,9 +206,9 @@ def disk_full(path: Path) -> DiskFull:
 
 
 def free_bytes(path: Path) -> int:
-    """What a process may still write on the file system of ``path``."""
+    """What a process may still write on the file system of ``path``; -1 where it cannot be asked."""
     try:
         found = os.statvfs(path.parent)
     except OSError:
-        return 0
+        return -1
     return found.f_bavail * found.f_frsize

@@ -11,7 +11,7 @@ middle, and long blobs spill into half-empty ones). auto_vacuum=INCREMENTAL writ
 Minutes since the epoch fit until 2225; 64 kinds, 262,144 entities, 256 pieces of one window.
 """
 
-from agent.store.errors import StoreFault
+from agent.store.errors import StoreCorrupt, StoreRefused
 from agent.store.model import DAY, FIVE_MINUTES, HOUR, MINUTE, MONTH
 
 LENGTHS = (MINUTE, FIVE_MINUTES, HOUR, DAY, MONTH)
@@ -31,12 +31,14 @@ def window_key(length_s: int, start_utc: int, kind: int, entity: int, piece: int
     if length_s not in LENGTHS:
         raise ValueError(f"no window has a length of {length_s} s; lengths are {LENGTHS} (0 is a month)")
     if not (0 <= kind < KINDS and 0 <= entity < ENTITIES and 0 <= piece < PIECES):
-        raise StoreFault(f"too many kinds, entities or pieces of a window: {kind}, {entity}, {piece}")
+        raise StoreRefused(f"too many kinds, entities or pieces of a window: {kind}, {entity}, {piece}")
     return LENGTHS.index(length_s) << 59 | minute << 32 | kind << 26 | entity << 8 | piece
 
 
 def key_parts(key: int) -> tuple[int, int, int, int, int]:
-    """(length_s, start_utc, kind, entity, piece) of a key."""
+    """(length_s, start_utc, kind, entity, piece) of a key. Raises StoreCorrupt where it is none."""
+    if not 0 <= key >> 59 < len(LENGTHS):
+        raise StoreCorrupt(f"The database is damaged: {key} is no key of a window. Restart Sonda: it sets it aside.")
     return (
         LENGTHS[key >> 59],
         (key >> 32 & _MINUTES - 1) * 60,

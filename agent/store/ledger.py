@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from agent.store.db import Connection
 from agent.store.model import CountersRow, DeviceRow, StateRow
 from agent.store.packing import Packer, compact
+from agent.store.seals import seal, sound
 from agent.store.words import Words
 from kpi.model import Incident
+
+STATE_COLUMNS = "entity, aspect, boot, mono_at, utc_at, state, reason"
 
 
 class Ledger:
@@ -18,75 +21,95 @@ class Ledger:
 
     def write_states(self, rows: Sequence[StateRow]) -> None:
         self._con.executemany(
-            "INSERT INTO state (entity, aspect, boot, mono_at, utc_at, state, reason) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO state ({STATE_COLUMNS}, seal) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - column names
             [
-                (
-                    self._words.number("entity", row.entity),
-                    row.aspect,
-                    self._words.boot(row.boot),
-                    row.mono_at,
-                    row.utc_at,
-                    row.state,
-                    row.reason,
-                )
+                (*columns, seal(*columns))
                 for row in rows
+                for columns in [
+                    (
+                        self._words.number("entity", row.entity),
+                        row.aspect,
+                        self._words.boot(row.boot),
+                        float(row.mono_at),
+                        _real(row.utc_at),
+                        row.state,
+                        row.reason,
+                    )
+                ]
             ],
         )
 
     def write_incidents(self, incidents: Sequence[Incident]) -> None:
         """The present form of an incident replaces the former one of the same id."""
         self._con.executemany(
-            "INSERT INTO incident VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
-            " opened_utc = excluded.opened_utc, closed_utc = excluded.closed_utc, body = excluded.body",
+            "INSERT OR REPLACE INTO incident VALUES (?, ?, ?, ?, ?)",
             [
-                (
-                    incident.id,
-                    incident.opened_utc,
-                    incident.closed_utc,
-                    json.dumps([incident.kind, incident.entity, incident.cause, list(incident.hides)]),
-                )
+                (*columns, seal(*columns))
                 for incident in incidents
+                for columns in [
+                    (
+                        incident.id,
+                        _real(incident.opened_utc),
+                        _real(incident.closed_utc),
+                        json.dumps([incident.kind, incident.entity, incident.cause, list(incident.hides)]),
+                    )
+                ]
             ],
         )
 
     def write_counters(self, rows: Sequence[CountersRow]) -> None:
         """Counter64 stays inside the packed JSON, where an integer has no limit; SQLite's end at 2^63."""
+        packed = sorted(
+            (
+                self._words.number("entity", row.entity),
+                self._words.boot(row.boot),
+                float(row.mono_at),
+                _real(row.utc_at),
+                *self._packer.pack("counters", row.plain if isinstance(row.plain, bytes) else compact(row.plain)),
+            )
+            for row in rows
+        )
         self._con.executemany(
-            "INSERT OR REPLACE INTO counters VALUES (?, ?, ?, ?, ?, ?)",
-            sorted(
-                (
-                    self._words.number("entity", row.entity),
-                    self._words.boot(row.boot),
-                    row.mono_at,
-                    row.utc_at,
-                    *self._packer.pack("counters", row.plain if isinstance(row.plain, bytes) else compact(row.plain)),
-                )
-                for row in rows
-            ),
+            "INSERT OR REPLACE INTO counters VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(*row, seal(*row[:5], body=row[5])) for row in packed],
         )
 
     def write_devices(self, rows: Sequence[DeviceRow]) -> None:
-        self._con.executemany(
-            "INSERT INTO device VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name,"
-            " first_seen_utc = coalesce(first_seen_utc, excluded.first_seen_utc), keys = excluded.keys,"
-            " about = excluded.about",
-            [
-                (
-                    row.id,
-                    json.dumps(row.name),
-                    row.first_seen_utc,
-                    json.dumps(dict(row.keys)),
-                    json.dumps(dict(row.about)),
-                )
-                for row in rows
-            ],
-        )
+        for row in rows:
+            kept = self._con.execute("SELECT first_seen_utc FROM device WHERE id = ?", (row.id,)).fetchone()
+            columns = (
+                row.id,
+                json.dumps(row.name),
+                _real(row.first_seen_utc if kept is None or kept[0] is None else kept[0]),
+                json.dumps(dict(row.keys)),
+                json.dumps(dict(row.about)),
+            )
+            self._con.execute("INSERT OR REPLACE INTO device VALUES (?, ?, ?, ?, ?, ?)", (*columns, seal(*columns)))
 
     def relabel(self, boot: str, offset_s: float) -> None:
         """Dates what the boot wrote before its clock was synchronised."""
         number = self._words.boot(boot)
-        for table in ("state", "counters"):
-            self._con.execute(
-                f"UPDATE {table} SET utc_at = mono_at + ? WHERE boot = ? AND utc_at IS NULL",  # noqa: S608 - two literals
-                (offset_s, number),
-            )
+        for row in self._con.execute(
+            f"SELECT id, {STATE_COLUMNS}, seal FROM state WHERE boot = ? AND utc_at IS NULL",  # noqa: S608 - column names
+            (number,),
+        ).fetchall():
+            if sound(row[-1], *row[1:-1]):
+                columns = (*row[1:5], row[4] + offset_s, *row[6:-1])
+                self._con.execute(
+                    "UPDATE state SET utc_at = ?, seal = ? WHERE id = ?", (columns[4], seal(*columns), row[0])
+                )
+        for row in self._con.execute(
+            "SELECT entity, boot, mono_at, utc_at, dictionary, body, seal FROM counters"
+            " WHERE boot = ? AND utc_at IS NULL",
+            (number,),
+        ).fetchall():
+            if sound(row[6], *row[:5], body=row[5]):
+                columns = (*row[:3], row[2] + offset_s, row[4])
+                self._con.execute(
+                    "UPDATE counters SET utc_at = ?, seal = ? WHERE entity = ?",
+                    (columns[3], seal(*columns, body=row[5]), row[0]),
+                )
+
+
+def _real(value: float | None) -> float | None:
+    return float(value) if value is not None else None

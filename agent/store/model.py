@@ -30,6 +30,8 @@ class StoreSettings:
     keep_acknowledged_days: float = 35
     keep_acknowledged_bytes: int = 1_000_000_000
     keep_digest_days: float = 731
+    keep_state_days: float = 731
+    """Changes of state, and incidents that are over: as long as the hours that they explain."""
     ballast_bytes: int = 24_000_000
     """Reserve for a full disk. Three times ``wal_bytes``: what the log holds has to fit into the database then, and
     a new log beside it."""
@@ -39,6 +41,10 @@ class StoreSettings:
     """Delivery marks are gathered this long into one commit; losing one means a duplicate, never a loss."""
     check_s: float = 10.0
     """After an unclean shutdown the file is checked for damage for at most this long before measuring starts."""
+    check_clean_s: float = 2.0
+    """The same after a clean one: a card forgets while it lies in a drawer."""
+    carry_s: float = 30.0
+    """So long is taken, at the most, to carry what is readable of a damaged database into a new one."""
     queue: int = 64
     """Writes that may wait for the writer; more wait on the caller's side."""
 
@@ -103,7 +109,7 @@ class DeviceRow:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What is committed together, in one transaction, all or nothing."""
+    """What is committed together, in one transaction. A row that can never be written is left out and counted."""
 
     windows: Sequence[WindowRow] = ()
     states: Sequence[StateRow] = ()
@@ -119,6 +125,8 @@ class Committed:
 
     first_seq: int | None
     last_seq: int | None
+    refused: int = 0
+    """Rows that can never be written (no JSON, an impossible start) and were left out; the log names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +165,7 @@ class Report:
     """How full the store is."""
 
     bytes_used: int
-    """Pages in use, the write-ahead log's allowance and the ballast."""
+    """Pages in use, the write-ahead log (at least its allowance) and the ballast."""
     bytes_file: int
     bytes_limit: int
     bytes_free_on_disk: int
@@ -170,6 +178,10 @@ class Report:
     where retention by age keeps it below the limit."""
     page_size: int
     freelist_bytes: int
+    rows_damaged: int = 0
+    """Rows that were left out in reading since the start: their checksum does not fit."""
+    rows_refused: int = 0
+    """Rows that the database did not take since the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +193,7 @@ class Opened:
     clean: bool
     """The last shutdown was clean."""
     check: str
-    """"not needed", "ok", or "unfinished" where the time for it was over."""
+    """"not needed" (a new file), "ok", or "unfinished" where the time for it was over."""
     migrations: tuple[str, ...]
     set_aside: Path | None = None
     """Where a corrupt database was moved."""
@@ -189,5 +201,11 @@ class Opened:
     """What was wrong with it."""
     predecessor: str | None = None
     """The stream before this one, where it is known."""
-    lost: tuple[int, int] | None = None
-    """Numbers of the predecessor that were committed and perhaps never sent; None where none, or not known."""
+    lost: tuple[tuple[int, int], ...] = ()
+    """Ranges of numbers of the predecessor that were committed, perhaps never sent, and are not readable any more."""
+    carried: Mapping[str, int] = field(default_factory=dict)
+    """Rows of the damaged database that are in this one, by kind ("messages", "states", "windows 3600 s", ...)."""
+
+
+NOT_OPENED = Opened(fresh=False, clean=False, check="not opened", migrations=())
+"""Of a database that could not be opened yet."""

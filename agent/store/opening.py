@@ -1,44 +1,51 @@
 """Opening and closing the database on the writer thread: lock, damage, migrations, the first stream."""
 
 import fcntl
-import json
+import logging
 import os
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
 from agent.store.ballast import Ballast, give_up_set_aside
-from agent.store.db import open_reader, open_writer, quick_check, translated
-from agent.store.errors import DiskFull, StoreCorrupt, StoreError, StoreInUse
-from agent.store.model import Opened, StoreSettings
+from agent.store.carrying import Damaged, carry_rows, carry_windows
+from agent.store.db import Connection, check, open_writer, translated
+from agent.store.errors import DiskFull, StoreCorrupt, StoreError, StoreFault, StoreInUse
+from agent.store.model import NOT_OPENED, Opened, StoreSettings
+from agent.store.noted import Known, Noted
 from agent.store.outbox import Identity
 from agent.store.schema import migrate
-from agent.store.write_side import WriteSide
+from agent.store.write_side import REFUSALS, WriteSide
 from collectors.clock import Clock
+
+log = logging.getLogger("sonda.store")
 
 _SIDE_FILES = ("-wal", "-shm")
 
 
 class Opening:
-    """A context manager for the writer thread. Beside ``sonda.db`` stand ``.lock`` (who holds it), ``.ballast``,
-    ``.stream`` (the present stream's id, so that a successor can name it whatever happens to the file) and, after
-    damage was met while running, ``.suspect``."""
+    """A context manager for the writer thread, entered again after a disk was away. Beside ``sonda.db`` stand ``.lock``
+    (who holds it), ``.ballast``, ``.stream`` (noted.py) and, after damage was met while running, ``.suspect``; while a
+    damaged one is carried over, ``.new``."""
 
     def __init__(self, path: Path, settings: StoreSettings, clock: Clock, identity: Identity) -> None:
         self._path, self._settings, self._clock, self._identity = path, settings, clock, identity
         self._stack = ExitStack()
         self.ballast = Ballast(path, settings.ballast_bytes)
-        self.opened: Opened | None = None
+        self._noted = Noted(path)
+        self.opened = NOT_OPENED
 
     def __enter__(self) -> WriteSide:
         with ExitStack() as stack, translated(self._path):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._make_folder()
             stack.callback(self._lock())
             try:
                 side = self._open(stack)
             except DiskFull:
-                if not self.ballast.release() and not give_up_set_aside(self._path):
+                if not self.ballast.release() + give_up_set_aside(self._path):
                     raise
                 side = self._open(stack)
             self.ballast.reserve()
@@ -50,6 +57,15 @@ class Opening:
             if isinstance(error, StoreCorrupt):
                 with suppress(OSError):
                     self._beside(".suspect").write_text(str(error))
+
+    def _make_folder(self) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        except PermissionError as error:
+            raise StoreFault(
+                f"The folder {self._path.parent} cannot be made ({error.strerror}): make it, give it to the agent's "
+                "user, or set `path` in [store] elsewhere."
+            ) from error
 
     def _beside(self, suffix: str) -> Path:
         return self._path.with_name(self._path.name + suffix)
@@ -71,71 +87,161 @@ class Opening:
         return _Unlock(file)
 
     def _open(self, stack: ExitStack) -> WriteSide:
+        known, suspect, new = self._noted.read(), self._beside(".suspect"), self._beside(".new")
         existed = self._path.exists() and self._path.stat().st_size > 0
         clean = not self._beside("-wal").exists()
-        predecessor, lost, set_aside, reason = None, None, None, None
-        suspect = self._beside(".suspect")
+        opened = Opened(False, clean, "not needed", ())
+        self._finish_carrying(new, existed=existed)
         try:
             if existed and suspect.exists():
-                raise StoreCorrupt(suspect.read_text() or "damage was met while running")  # noqa: TRY301 - handled alike
-            side, check, migrations = self._try(stack, must_check=existed and not clean)
+                raise StoreCorrupt(suspect.read_text(errors="replace") or "damage was met while running")  # noqa: TRY301 - handled alike
+            side, checked, migrations = self._try(stack, self._path, must_check=existed, clean=clean)
         except StoreCorrupt as error:
-            predecessor, lost = salvage(self._path)
-            reason, set_aside = str(error), self._set_aside()
-            side, check, migrations = self._try(stack, must_check=False)
+            opened = self._carry_over(str(error), known, new, clean=clean)
+            side, checked, migrations = self._try(stack, self._path, must_check=False, clean=True)
         suspect.unlink(missing_ok=True)
-        if fresh := not side.stream.id:
-            predecessor = predecessor or self._former_stream()
-            why = "corrupt" if set_aside else "lost" if predecessor else "first"
-            side.new_stream(predecessor, why, lost)
-        self.note_stream(side.stream.id)
-        self.opened = Opened(fresh, clean, check, migrations, set_aside, reason, predecessor, lost)
+        if opened.set_aside is None:
+            opened = replace(opened, check=checked, migrations=migrations, fresh=not side.stream.id)
+            opened = self._agree(side, opened, known)
+        side.note()
+        self.opened = opened
         return side
 
-    def _try(self, stack: ExitStack, *, must_check: bool) -> tuple[WriteSide, str, tuple[str, ...]]:
-        """The open database, how its check ended, the migrations applied. Raises StoreCorrupt with nothing open."""
-        with ExitStack() as own, translated(self._path):
-            con = open_writer(self._path)
-            own.callback(con.close)
-            check = "not needed"
-            if must_check:
-                until = self._clock.monotonic() + self._settings.check_s
-                check = quick_check(con, lambda: self._clock.monotonic() > until)
-            if check not in {"not needed", "ok", "unfinished"}:
-                raise StoreCorrupt(f"The database {self._path} is damaged: {check}")
-            migrations = migrate(con)
-            side = WriteSide(
-                con,
-                path=self._path,
-                settings=self._settings,
-                clock=self._clock,
-                identity=self._identity,
-                ballast=self.ballast,
-            )
-            stack.push(own.pop_all())
-        return side, check, migrations
+    def _agree(self, side: WriteSide, opened: Opened, known: Known | None) -> Opened:
+        """The database against what is noted beside it: a new or an older file begins a stream of its own."""
+        own, last = side.stream, side.backlog.last_seq
+        if not own.id:
+            former = known.stream if known is not None else None
+            lost = known.unsent() if known is not None else []
+            side.new_stream(former, "lost" if former else "first", lost)
+            return replace(opened, predecessor=former, lost=tuple(lost))
+        if known is None or known.last_seq is None or known.stream == own.predecessor:
+            return opened
+        if known.stream == own.id:
+            if known.last_seq <= last:
+                return opened
+            side.acknowledge(range(side.backlog.acked_to + 1, min(known.acked_to, last) + 1))
+            lost = [(max(last, known.acked_to) + 1, known.last_seq)] if known.acked_to < known.last_seq else []
+        else:
+            lost = known.unsent()
+        log.warning("The database is older than what was sent of it: a new stream begins.")
+        side.new_stream(known.stream, "rolled_back", lost)
+        return replace(opened, predecessor=known.stream, lost=tuple(lost), reason="older than what was sent of it")
 
-    def _set_aside(self) -> Path:
-        """Moves the damaged file and its log to a dated name; an earlier one set aside is given up."""
+    def _try(
+        self, stack: ExitStack, path: Path, *, must_check: bool, clean: bool
+    ) -> tuple[WriteSide, str, tuple[str, ...]]:
+        """The open database, how its check ended, the migrations applied. Raises StoreCorrupt with nothing open."""
+        with ExitStack() as own, translated(path):
+            con = open_writer(path, self._settings.wal_bytes)
+            own.callback(con.close)
+            checked = "not needed"
+            if must_check:
+                checked = check(con, self._deadline(self._settings.check_clean_s if clean else self._settings.check_s))
+            if checked not in {"not needed", "ok", "unfinished"}:
+                raise StoreCorrupt(f"The database {path} is damaged: {checked}")
+            try:
+                migrations = migrate(con)
+                side = self._write_side(con, path, self._noted)
+            except (*REFUSALS, AssertionError) as error:
+                raise StoreCorrupt(f"The database {path} is damaged: {type(error).__name__}: {error}") from error
+            stack.push(own.pop_all())
+        return side, checked, migrations
+
+    def _write_side(self, con: Connection, path: Path, noted: Noted) -> WriteSide:
+        return WriteSide(
+            con,
+            path=path,
+            settings=self._settings,
+            clock=self._clock,
+            identity=self._identity,
+            ballast=self.ballast,
+            noted=noted,
+        )
+
+    def _deadline(self, seconds: float) -> Callable[[], bool]:
+        until = self._clock.monotonic() + seconds
+        return lambda: self._clock.monotonic() > until
+
+    def _carry_over(self, reason: str, known: Known | None, new: Path, *, clean: bool) -> Opened:
+        """A new database with what is readable of the damaged one, in its place; that one under a dated name. Killed
+        in the midst of it, it begins anew; where that has happened twice, nothing is carried."""
+        tries = self._beside(".suspect")
+        before = tries.read_text(errors="replace") if tries.exists() else reason
+        tries.write_text(before + "\nIt is carried over.")
         give_up_set_aside(self._path)
+        damaged = Damaged(self._path, known, self._deadline(self._settings.carry_s))
+        try:
+            opened = self._fill(damaged, new, reason, known, windows=before.count("\nIt is carried over.") < 2)
+        except StoreError:
+            tries.write_text(before)  # no room, say: that was no try
+            raise
+        finally:
+            damaged.close()
+        return replace(opened, clean=clean, set_aside=self._set_aside(new))
+
+    def _fill(self, damaged: Damaged, new: Path, reason: str, known: Known | None, *, windows: bool) -> Opened:
+        """Writes the new database beside the damaged one; its stream comes last and says that it is whole."""
+        _unlink(new)
+        predecessor = damaged.stream or (known.stream if known is not None else None)
+        with ExitStack() as stack, translated(new):
+            con = open_writer(new, self._settings.wal_bytes)
+            stack.callback(con.close)
+            migrate(con)
+            drafts, said_again, lost = damaged.unsent()
+            carried: dict[str, int] = {"messages": len(drafts)}
+            if windows:
+                carried |= carry_rows(damaged, con)
+                carried |= carry_windows(damaged, con, self._deadline(self._settings.carry_s))
+            side = self._write_side(con, new, Noted(new))
+            side.begin_carried(predecessor, "corrupt" if predecessor else "first", lost, said_again, drafts)
+            con.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        _sync(new)
+        return Opened(
+            fresh=True,
+            clean=False,
+            check="damaged",
+            migrations=(),
+            reason=reason,
+            predecessor=predecessor,
+            lost=tuple(lost),
+            carried={kind: count for kind, count in carried.items() if count},
+        )
+
+    def _set_aside(self, new: Path) -> Path:
+        """Moves the damaged file and its log to a dated name, and the new one to its place."""
         stamp = datetime.fromtimestamp(self._identity.utc(), UTC).strftime("%Y%m%dT%H%M%SZ")
         target = self._beside(f".corrupt-{stamp}")
         self._path.rename(target)
         for suffix in _SIDE_FILES:
             with suppress(FileNotFoundError):
                 self._beside(suffix).rename(target.with_name(target.name + suffix))
+        new.rename(self._path)
         return target
 
-    def note_stream(self, stream: str) -> None:
-        """Writes the stream's id beside the database; without it a successor cannot name it, and that is all."""
-        with suppress(OSError):
-            self._beside(".stream").write_text(json.dumps({"stream": stream}))
+    def _finish_carrying(self, new: Path, *, existed: bool) -> None:
+        """Killed between the two renames: the new database is whole. Killed before: it is made anew."""
+        if not existed and new.exists() and list(self._path.parent.glob(f"{self._path.name}.corrupt-*")):
+            for suffix in _SIDE_FILES:
+                with suppress(FileNotFoundError):
+                    self._beside(suffix).unlink()
+            new.rename(self._path)
+        _unlink(new)
 
-    def _former_stream(self) -> str | None:
+
+def _unlink(path: Path) -> None:
+    for suffix in ("", *_SIDE_FILES, ".stream"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """The file and its name are on the disk."""
+    for what in (path, path.parent):
+        file = os.open(what, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            return str(json.loads(self._beside(".stream").read_text())["stream"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+            os.fsync(file)
+        finally:
+            os.close(file)
 
 
 class _Unlock:
@@ -146,24 +252,3 @@ class _Unlock:
 
     def __call__(self) -> None:
         os.close(self._file)
-
-
-def salvage(path: Path) -> tuple[str | None, tuple[int, int] | None]:
-    """From a damaged database: its stream and the numbers it may not have sent, as far as they can be read."""
-    stream = None
-    try:
-        con = open_reader(path)
-    except StoreError:
-        return None, None
-    try:
-        with translated(path):
-            stream, base = con.execute("SELECT id, base FROM stream ORDER BY number DESC LIMIT 1").fetchone()
-            first = con.execute("SELECT min(first) FROM waiting").fetchone()[0]
-            last = con.execute("SELECT max(last) FROM waiting").fetchone()[0]
-            if first is not None:
-                return str(stream), (first - base, last - base)
-    except (StoreError, TypeError):
-        return stream, None
-    finally:
-        con.close()
-    return str(stream), None

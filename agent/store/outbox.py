@@ -7,17 +7,22 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from agent.messages import Backlog, MessageDraft
 from agent.store.db import Connection
+from agent.store.errors import StoreCorrupt
 from agent.store.model import GAP_SCHEMA, GAP_TOPIC, STREAM_SCHEMA, STREAM_TOPIC
-from agent.store.packing import Packer, Unpacker, compact
+from agent.store.packing import Packer, Unpacker, UnreadableError, compact
+from agent.store.seals import seal, sound
 from agent.store.waiting import Waiting, runs
 from agent.store.words import Tally, Words
 
+SAID_AGAIN = "said_again"
+"""Why a number will never be sent: what it stood for comes under a number of the new stream."""
 ENVELOPE = frozenset({"schema", "probe", "stream", "seq", "boot", "made_at", "made_at_clock"})
 
 
@@ -63,10 +68,12 @@ class OutboxTable:
         self.last_id = max(self._con.execute("SELECT coalesce(max(id), 0) FROM digest").fetchone()[0], self.stream.base)
 
     def _present_stream(self) -> Stream:
-        row = self._con.execute(
-            "SELECT id, base, predecessor, reason, began_utc FROM stream ORDER BY number DESC LIMIT 1"
-        ).fetchone()
-        return Stream(*row) if row is not None else Stream("", 0, None, None, 0)
+        rows = self._con.execute(
+            "SELECT number, id, base, predecessor, reason, began_utc, seal FROM stream ORDER BY number"
+        ).fetchall()
+        if not all(sound(row[-1], *row[:-1]) for row in rows):
+            raise StoreCorrupt("The stream's row is damaged in the database. Restart Sonda: it sets it aside.")
+        return Stream(*rows[-1][1:-1]) if rows else Stream("", 0, None, None, 0)
 
     def backlog(self) -> Backlog:
         """Cheap: from the ranges in memory and two totals."""
@@ -91,7 +98,8 @@ class OutboxTable:
             payload = self._render(number - self.stream.base, draft.schema, draft.body)
             dictionary, packed = self._packer.pack(f"message/{draft.schema}", payload)
             topic = self._words.number("topic", draft.topic)
-            rows.append((number, topic, int(draft.retain), len(payload), dictionary, packed))
+            columns = (number, topic, int(draft.retain), len(payload), dictionary)
+            rows.append((*columns, packed, seal(*columns, body=packed)))
             digests.append((number, hashlib.sha256(payload).digest()))
             size += len(payload)
             bytes_ += len(packed)
@@ -113,7 +121,7 @@ class OutboxTable:
         return compact(envelope | dict(body))
 
     def _insert(self, rows: Sequence[Any], digests: Sequence[Any], size: int, bytes_: int) -> None:
-        self._con.executemany("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._con.executemany("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         self._con.executemany("INSERT INTO digest VALUES (?, ?)", digests)
         day = int(self._identity.utc() // 86400)
         if day > self._day:
@@ -181,38 +189,81 @@ class OutboxTable:
             self.append([gap(self.stream.id, [(first - base, last - base) for first, last in ranges], reason)])
         return len(doomed)
 
-    def begin_stream(self, predecessor: str | None, reason: str, lost: tuple[int, int] | None = None) -> None:
+    def give_up(self, seqs: Iterable[int], reason: str) -> int:
+        """Numbers that wait and cannot be read any more: named in a gap, waited for no longer. How many there were."""
+        base, named = self.stream.base, list[tuple[int, int]]()
+        for first, last in runs(seqs):
+            for low, high in self._settle(base + first, base + last):
+                self.delete(low, high)
+                named.append((low - base, high - base))
+        if named:
+            self.append([gap(self.stream.id, named, reason)])
+        return sum(high - low + 1 for low, high in named)
+
+    def begin_stream(self, predecessor: str | None, reason: str, lost: Sequence[tuple[int, int]] = ()) -> None:
         """Starts a stream, whose first message names its predecessor. What waits is said again in the new stream,
-        under new numbers: the old ones may have been given to other messages by the database's lost future."""
-        unsent = self.waiting.ranges()
-        self._con.execute(
-            "INSERT INTO stream (id, base, predecessor, reason, began_utc) VALUES (?, ?, ?, ?, ?)",
-            (secrets.token_hex(8), self.last_id, predecessor, reason, int(self._identity.utc())),
-        )
+        under new numbers: the old ones may have been given to other messages by the database's lost future. ``lost``:
+        numbers of the predecessor that will never be sent."""
+        unsent, of_stream, of_base = self.waiting.ranges(), self.stream.id, self.stream.base
+        number = self._con.execute("SELECT coalesce(max(number), 0) FROM stream").fetchone()[0] + 1
+        columns = (number, secrets.token_hex(8), self.last_id, predecessor, reason, int(self._identity.utc()))
+        self._con.execute("INSERT INTO stream VALUES (?, ?, ?, ?, ?, ?, ?)", (*columns, seal(*columns)))
         self.stream = self._present_stream()
         first: list[MessageDraft] = []
         if predecessor is not None:
             first.append(MessageDraft(STREAM_TOPIC, STREAM_SCHEMA, {"predecessor": predecessor, "reason": reason}))
-            if lost is not None:
-                first.append(gap(predecessor, [lost], reason))
+            if lost:
+                first.append(gap(predecessor, lost, reason))
         self.append(first)
+        unread: list[int] = []
         for low, high in unsent:
-            self._say_again(low, high)
+            unread += self._say_again(low, high)
+        if unread:
+            self.append([gap(of_stream, [(a - of_base, b - of_base) for a, b in runs(unread)], "damaged")])
 
-    def _say_again(self, first: int, last: int) -> None:
+    def _say_again(self, first: int, last: int) -> list[int]:
+        """The ids that could not be read."""
         topics = dict(self._con.execute("SELECT number, text FROM word WHERE sort='topic'").fetchall())
-        while rows := self._con.execute(
-            "SELECT id, topic, retain, dictionary, body FROM message WHERE id BETWEEN ? AND ? ORDER BY id LIMIT 500",
-            (first, last),
-        ).fetchall():
-            for _, topic, retain, dictionary, packed in rows:
-                envelope = json.loads(self._unpacker.unpack(self._con, dictionary, packed))
-                body = {key: value for key, value in envelope.items() if key not in ENVELOPE}
-                body.setdefault("made_first_at", envelope["made_at"])
-                self.append([MessageDraft(topics[topic], envelope["schema"], body, bool(retain))])
-            self._settle(rows[0][0], rows[-1][0])
-            self.delete(rows[0][0], rows[-1][0])
-            first = rows[-1][0] + 1
+        unread: list[int] = []
+        for low in range(first, last + 1, 500):
+            high = min(low + 499, last)
+            found = sound_messages(self._con, self._unpacker, low, high)
+            for number in range(low, high + 1):
+                topic, retain, payload = found.get(number, (-1, False, b""))
+                if topic in topics:
+                    self.append([again(topics[topic], payload, retain=retain)])
+                else:
+                    unread.append(number)
+            self._settle(low, high)
+            self.delete(low, high)
+        return unread
+
+
+def sound_messages(
+    con: Connection, unpacker: Unpacker, first: int, last: int, limit: int = -1
+) -> dict[int, tuple[int, bool, bytes]]:
+    """By id the (number of the topic, retain, payload) of the messages [first, last] that are as they were written: by
+    the row's checksum and by the payload's SHA-256."""
+    found = {}
+    for number, topic, retain, size, dictionary, body, kept, digest in con.execute(
+        "SELECT message.id, topic, retain, size, dictionary, body, message.seal, sha256 FROM message"
+        " LEFT JOIN digest USING (id) WHERE message.id BETWEEN ? AND ? ORDER BY message.id LIMIT ?",
+        (first, last, limit),
+    ):
+        if sound(kept, number, topic, retain, size, dictionary, body=body):
+            with suppress(UnreadableError):
+                payload = unpacker.unpack(con, dictionary, body)
+                if hashlib.sha256(payload).digest() == digest:
+                    found[number] = (topic, bool(retain), payload)
+    return found
+
+
+def again(topic: str, payload: bytes, *, retain: bool) -> MessageDraft:
+    """A message of an earlier stream, to be said under a new number."""
+    envelope = json.loads(payload)
+    body = {key: value for key, value in envelope.items() if key not in ENVELOPE}
+    body.setdefault("made_first_at", envelope["made_at"])
+    return MessageDraft(topic, envelope["schema"], body, retain)
 
 
 def gap(stream: str, ranges: Sequence[tuple[int, int]], reason: str) -> MessageDraft:

@@ -7,15 +7,21 @@ device summary 1160, 430, 190.
 
 import json
 import zlib
-from collections.abc import Callable
 from typing import Any
 
 from agent.store.db import Connection
-from agent.store.errors import StoreCorrupt
+from agent.store.seals import seal, sound
+
+
+class UnreadableError(Exception):
+    """A packed payload, or the dictionary that it was packed with, is damaged."""
+
 
 ENOUGH_BYTES = 16_384
 """A dictionary is made when this much was seen of a label; deflate can look back 32 kB, payload included."""
 _ENOUGH_SAMPLES = 400
+MOST_BYTES = 256 << 20
+"""No payload of ours is so large; what damage makes of one might be."""
 _RAW = -15  # deflate without zlib's header and checksum: SHA-256 digests prove messages, quick_check the pages
 
 
@@ -36,8 +42,10 @@ class Packer:
         self.load()
 
     def load(self) -> None:
-        rows = self._con.execute("SELECT label, number, body FROM dictionary ORDER BY number")
-        self._current = {label: (number, body) for label, number, body in rows}
+        rows = self._con.execute("SELECT number, label, body, seal FROM dictionary ORDER BY number")
+        self._current = {
+            label: (number, body) for number, label, body, found in rows if sound(found, number, label, body=body)
+        }
         self._seen = {}
 
     def pack(self, label: str, raw: bytes) -> tuple[int, bytes]:
@@ -55,9 +63,12 @@ class Packer:
         if sum(map(len, seen)) < ENOUGH_BYTES and len(seen) < _ENOUGH_SAMPLES:
             return
         body = b"".join(seen)[-ENOUGH_BYTES:]
-        cursor = self._con.execute("INSERT INTO dictionary (label, body) VALUES (?, ?)", (label, body))
-        assert cursor.lastrowid is not None
-        self._current[label] = (cursor.lastrowid, body)
+        number = self._con.execute("SELECT coalesce(max(number), 0) FROM dictionary").fetchone()[0] + 1
+        self._con.execute(
+            "INSERT INTO dictionary (number, label, body, seal) VALUES (?, ?, ?, ?)",
+            (number, label, body, seal(number, label, body=body)),
+        )
+        self._current[label] = (number, body)
         del self._seen[label]
 
 
@@ -73,25 +84,28 @@ class Unpacker:
         self._bodies: dict[int, bytes] = {}
 
     def unpack(self, con: Connection, number: int, packed: bytes) -> bytes:
-        """The bytes that were packed. Raises StoreCorrupt where they cannot be had."""
+        """The bytes that were packed. Raises UnreadableError where they cannot be had."""
         try:
             inflater = zlib.decompressobj(_RAW, zdict=self._body(con, number)) if number else zlib.decompressobj(_RAW)
-            raw = inflater.decompress(packed) + inflater.flush()
-        except zlib.error as error:
-            raise StoreCorrupt(f"A payload in the database cannot be unpacked: {error}.") from error
+            raw = inflater.decompress(packed, MOST_BYTES) + inflater.flush()
+        except (zlib.error, TypeError, OverflowError) as error:
+            raise UnreadableError(f"a payload in the database cannot be unpacked: {error}") from error
         if not inflater.eof:
-            raise StoreCorrupt("A payload in the database is cut short.")
+            raise UnreadableError("a payload in the database is cut short")
         return raw
 
-    def opener(self, con: Connection) -> Callable[[int, bytes], Any]:
-        """A function from (dictionary, packed) to the JSON value."""
-        return lambda number, packed: json.loads(self.unpack(con, number, packed))
+    def load(self, con: Connection, number: int, packed: bytes) -> Any:
+        """The JSON value that was packed. Raises UnreadableError."""
+        try:
+            return json.loads(self.unpack(con, number, packed))
+        except (ValueError, RecursionError) as error:
+            raise UnreadableError(f"a payload in the database is no JSON: {error}") from error
 
     def _body(self, con: Connection, number: int) -> bytes:
         body = self._bodies.get(number)
         if body is None:
-            row = con.execute("SELECT body FROM dictionary WHERE number = ?", (number,)).fetchone()
-            if row is None:
-                raise StoreCorrupt(f"The dictionary {number} of packed payloads is missing from the database.")
-            body = self._bodies[number] = bytes(row[0])
+            row = con.execute("SELECT label, body, seal FROM dictionary WHERE number = ?", (number,)).fetchone()
+            if row is None or not sound(row[2], number, row[0], body=row[1]):
+                raise UnreadableError(f"the dictionary {number} of packed payloads is missing or damaged")
+            body = self._bodies[number] = bytes(row[1])
         return body

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from agent.store.db import Connection, open_reader, translated
-from agent.store.errors import StoreClosed
+from agent.store.errors import StoreClosed, StoreUnwritable
 
 R = TypeVar("R")
 
@@ -24,6 +24,11 @@ class Readers:
         self._own = threading.local()
         self._connections: list[Connection] = []
         self._closed = False
+        self._generation = 0
+
+    def renew(self) -> None:
+        """The file was opened anew: each thread does so with its next query."""
+        self._generation += 1
 
     async def read(self, query: Callable[[Connection], R]) -> R:
         """Raises StoreError."""
@@ -33,15 +38,28 @@ class Readers:
 
     def _read(self, query: Callable[[Connection], R]) -> R:
         con: Connection | None = getattr(self._own, "con", None)
+        if con is not None and self._own.generation != self._generation:
+            self._drop(con)
+            con = None
         if con is None:
+            self._own.generation = self._generation
             con = self._own.con = open_reader(self._path)
             self._connections.append(con)
-        with translated(self._path):
-            con.execute("BEGIN")
-            try:
-                return query(con)
-            finally:
-                con.execute("ROLLBACK")
+        try:
+            with translated(self._path):
+                con.execute("BEGIN")
+                try:
+                    return query(con)
+                finally:
+                    con.execute("ROLLBACK")
+        except StoreUnwritable:
+            self._drop(con)
+            raise
+
+    def _drop(self, con: Connection) -> None:
+        self._own.con = None
+        self._connections.remove(con)
+        con.close()
 
     async def close(self) -> None:
         """Lets running queries end, joins the threads, closes the connections."""

@@ -9,11 +9,17 @@ from agent.store.model import MONTH, Dropped, Held, Report, StoreSettings
 _DAY_S = 86400.0
 
 
+def nothing(path: Path, settings: StoreSettings) -> Report:
+    """Where the database cannot be read now."""
+    free = max(free_bytes(path), 0)
+    return Report(0, 0, settings.max_bytes, free, 0, (), (), None, 0, 0)
+
+
 def report(con: Connection, path: Path, settings: StoreSettings, now_utc: float, ballast_bytes: int) -> Report:
     """For `info`, page and `sonda status`."""
     tally: dict[str, int] = dict(con.execute("SELECT name, value FROM tally").fetchall())
     page_size, pages, free = (pragma(con, name) for name in ("page_size", "page_count", "freelist_count"))
-    used = (pages - free) * page_size + settings.wal_bytes + ballast_bytes
+    used = (pages - free) * page_size + _log_bytes(path, settings.wal_bytes) + ballast_bytes
     held = [_windows(con, tally, length_s, now_utc) for length_s in LENGTHS]
     held += _messages(con, tally, now_utc)
     held.append(Held("undated", tally.get("undated/rows", 0), tally.get("undated/bytes", 0), None, 0.0))
@@ -21,7 +27,7 @@ def report(con: Connection, path: Path, settings: StoreSettings, now_utc: float,
         bytes_used=used,
         bytes_file=pages * page_size,
         bytes_limit=settings.max_bytes,
-        bytes_free_on_disk=free_bytes(path),
+        bytes_free_on_disk=max(free_bytes(path), 0),
         ballast_bytes=ballast_bytes,
         held=tuple(held),
         dropped=_dropped(tally),
@@ -29,6 +35,15 @@ def report(con: Connection, path: Path, settings: StoreSettings, now_utc: float,
         page_size=page_size,
         freelist_bytes=free * page_size,
     )
+
+
+def _log_bytes(path: Path, meant: int) -> int:
+    """Of the write-ahead log: what it is meant to take, or what it does take where a reader has made it grow."""
+    try:
+        size = path.with_name(path.name + "-wal").stat().st_size
+    except OSError:
+        return meant
+    return size if size > 2 * meant else meant
 
 
 def _held(kind: str, rows: int, bytes_: int, oldest_utc: int | None, now_utc: float) -> Held:

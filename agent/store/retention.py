@@ -1,8 +1,9 @@
 """What is given up, and in which order: by age as each kind has it, by bytes from the finest down.
 
 For lack of space: undated windows of earlier boots, windows of 60 s, of 5 min, acknowledged payloads, windows of 1 h,
-digests without a payload, windows of 1 d, and last of all what is unsent. Months, states, incidents and the registry
-are never given up. Whatever goes is counted in the tally ("dropped/<kind>/age" and "/space").
+states and incidents that are over (not those of the last week), digests without a payload, windows of 1 d, and last of
+all what is unsent. Months, open incidents, the state that each entity is in and the registry are never given up.
+Whatever goes is counted in the tally ("dropped/<kind>/age" and "/space").
 """
 
 from collections.abc import Iterator
@@ -14,13 +15,15 @@ from agent.store.outbox import OutboxTable
 from agent.store.words import Tally
 
 AGE, SPACE = "age", "space"
+_RECENT_S = 7 * 86400.0
 _FEWEST, _MOST = 20, 5000  # rows dropped in one go: 2 % of the kind, within these
 
 
 class Retention:
     """Used by the writer thread; each step is meant for a transaction of its own."""
 
-    def __init__(self, con: Connection, settings: StoreSettings, tally: Tally, outbox: OutboxTable) -> None:
+    def __init__(self, con: Connection, settings: StoreSettings, tally: Tally, outbox: OutboxTable, boot: str) -> None:
+        self._boot = boot
         self._con, self._settings, self._tally, self._outbox = con, settings, tally, outbox
 
     def by_age(self, now_utc: float) -> int:
@@ -41,6 +44,8 @@ class Retention:
             dropped += more
             over = self._tally["message/bytes"] - self._tally["waiting/bytes"] - keep.keep_acknowledged_bytes
         dropped += self._drop_digests(self._first_id_of(now_utc, keep.keep_digest_days), AGE)
+        dropped += self._drop_states(now_utc - keep.keep_state_days * 86400, None, AGE)
+        dropped += self._drop_incidents(now_utc - keep.keep_state_days * 86400, None, AGE)
         return dropped
 
     def for_space(self) -> int:
@@ -54,6 +59,12 @@ class Retention:
         acknowledged = self._tally["message/rows"] - self._outbox.waiting.count()
         yield self._drop_acknowledged(self._outbox.last_id + 1, _portion(acknowledged), SPACE)
         yield self._oldest_windows(HOUR)
+        newest = self._con.execute("SELECT max(utc_at) FROM state").fetchone()[0]
+        if newest is not None:
+            yield self._drop_states(newest - _RECENT_S, _MOST, SPACE)
+        newest = self._con.execute("SELECT max(closed_utc) FROM incident").fetchone()[0]
+        if newest is not None:
+            yield self._drop_incidents(newest - _RECENT_S, _MOST, SPACE)
         yield self._drop_digests(None, SPACE)
         yield self._oldest_windows(DAY)
         dropped = self._outbox.drop_unsent(max(self._tally["waiting/bytes"] // 20, 1), "space")
@@ -128,6 +139,33 @@ class Retention:
         dropped = self._con.execute("DELETE FROM digest WHERE id < ?", (min(below_id, bound),)).rowcount
         self._tally.add(f"dropped/digests/{why}", dropped)
         return dropped
+
+    def _drop_states(self, before_utc: float, limit: int | None, why: str) -> int:
+        """Changes before ``before_utc`` that another one of the same entity and aspect followed before then, and those
+        of boots that never had a date."""
+        at_most = -1 if limit is None else limit
+        dropped = self._con.execute(
+            "DELETE FROM state WHERE id IN (SELECT id FROM state AS old WHERE utc_at < ?1 AND EXISTS (SELECT 1 FROM"
+            " state AS next WHERE next.entity = old.entity AND next.aspect = old.aspect AND next.utc_at < ?1"
+            " AND (next.utc_at, next.id) > (old.utc_at, old.id)) ORDER BY id LIMIT ?2)",
+            (before_utc, at_most),
+        ).rowcount
+        dropped += self._con.execute(
+            "DELETE FROM state WHERE utc_at IS NULL AND boot NOT IN (SELECT number FROM boot WHERE id = ?)",
+            (self._boot,),
+        ).rowcount
+        self._tally.add(f"dropped/states/{why}", dropped)
+        return int(dropped)
+
+    def _drop_incidents(self, before_utc: float, limit: int | None, why: str) -> int:
+        """Incidents that were over before then, with what they say; open ones stay."""
+        dropped = self._con.execute(
+            "DELETE FROM incident WHERE id IN"
+            " (SELECT id FROM incident WHERE closed_utc < ? ORDER BY closed_utc LIMIT ?)",
+            (before_utc, -1 if limit is None else limit),
+        ).rowcount
+        self._tally.add(f"dropped/incidents/{why}", dropped)
+        return int(dropped)
 
     def _first_id_of(self, now_utc: float, days: float) -> int:
         """The first id that is not older than so many days; by days, as the table ``day`` has them."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from agent.store.db import Connection, Migrations, in_memory, tools
-from agent.store.errors import StoreTooNew
+from agent.store.errors import StoreCorrupt, StoreTooNew
 
 migrations: Any = Migrations("store")
 
@@ -88,11 +88,38 @@ def m003_ledger(db: Any) -> None:
     )
 
 
+SEALED = (
+    "word",
+    "boot",
+    "window",
+    "undated",
+    "dictionary",
+    "tally",
+    "stream",
+    "message",
+    "waiting",
+    "state",
+    "incident",
+    "counters",
+    "device",
+)
+
+
+@_step
+def m004_seals(db: Any) -> None:
+    """A checksum a row (seals.py), as the last column: rows written before have none."""
+    for table in SEALED:
+        db.execute(f"ALTER TABLE {table} ADD COLUMN seal INTEGER")
+
+
 def migrate(con: Connection) -> tuple[str, ...]:
     """Apply what is missing; the names of what was applied. Raises StoreTooNew where the file knows later ones."""
     db = tools(con)
     applied = {step.name for step in migrations.applied(db)}
-    if later := sorted(applied - own_migrations()):
+    own = own_migrations()
+    if (later := sorted(applied - own)) and own - applied:
+        raise StoreCorrupt(f"The list of its tables' versions is damaged: {', '.join(later)}.")
+    if later:
         raise StoreTooNew(
             f"The database was written by a later Sonda ({', '.join(later)}). Install that version, or move the file "
             "away to start anew."

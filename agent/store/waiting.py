@@ -8,6 +8,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
 from agent.store.db import Connection
+from agent.store.errors import StoreCorrupt
+from agent.store.seals import seal, sound
 
 
 def runs(ids: Iterable[int]) -> Iterator[tuple[int, int]]:
@@ -35,7 +37,9 @@ class Waiting:
         self.load()
 
     def load(self) -> None:
-        rows = self._con.execute("SELECT first, last FROM waiting ORDER BY first").fetchall()
+        rows = self._con.execute("SELECT first, last, seal FROM waiting ORDER BY first").fetchall()
+        if not all(sound(found, first, last) for first, last, found in rows):
+            raise StoreCorrupt("What waits to be sent is damaged in the database. Restart Sonda: it sets it aside.")
         self._first = [row[0] for row in rows]
         self._last = [row[1] for row in rows]
 
@@ -77,6 +81,6 @@ class Waiting:
 
     def _save(self, index: int) -> None:
         self._con.execute(
-            "INSERT INTO waiting VALUES (?, ?) ON CONFLICT (first) DO UPDATE SET last = excluded.last",
-            (self._first[index], self._last[index]),
+            "INSERT OR REPLACE INTO waiting VALUES (?, ?, ?)",
+            (self._first[index], self._last[index], seal(self._first[index], self._last[index])),
         )

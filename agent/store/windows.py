@@ -6,6 +6,7 @@ from agent.store.db import Connection
 from agent.store.keys import PIECES, window_key
 from agent.store.model import MONTH, WindowRow
 from agent.store.packing import Packer, compact
+from agent.store.seals import seal, sound
 from agent.store.words import Tally, Words
 
 _Packed = tuple[int, float, int, int, bytes]  # boot, mono_start, revision, dictionary, body
@@ -26,7 +27,7 @@ class WindowTable:
             label = f"window/{row.kind}/{row.length_s}"
             packed = (
                 self._words.boot(row.boot),
-                row.mono_start,
+                float(row.mono_start),
                 row.revision,
                 *self._packer.pack(label, row.plain if isinstance(row.plain, bytes) else compact(row.plain)),
             )
@@ -47,21 +48,25 @@ class WindowTable:
 
     def _insert(self, new: list[tuple[int, int, float, int, int, bytes]]) -> None:
         new.sort()  # ascending keys fill pages to the brim
-        self._con.executemany("INSERT OR REPLACE INTO window VALUES (?, ?, ?, ?, ?, ?)", new)
+        self._con.executemany(
+            "INSERT OR REPLACE INTO window VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(*row, seal(*row[:5], body=row[5])) for row in new],
+        )
         new.clear()
 
     def _place(self, length_s: int, lowest: int, packed: _Packed) -> int | None:
         """The key to write to: of the same window, or of a new piece; None where a higher revision stands there."""
         boot, mono_start, revision, _, body = packed
         piece = 0
-        for key, old_boot, old_mono, old_revision, size in self._con.execute(
-            "SELECT key, boot, mono_start, revision, length(body) FROM window WHERE key BETWEEN ? AND ?",
+        for key, old_boot, old_mono, old_revision, dictionary, old, found in self._con.execute(
+            "SELECT key, boot, mono_start, revision, dictionary, body, seal FROM window WHERE key BETWEEN ? AND ?",
             (lowest, lowest + PIECES - 1),
         ):
-            if (old_boot, old_mono) == (boot, mono_start):
-                if old_revision > revision:
+            damaged = not sound(found, key, old_boot, old_mono, old_revision, dictionary, body=old)
+            if damaged or (old_boot, old_mono) == (boot, mono_start):
+                if old_revision > revision and not damaged:
                     return None
-                self._tally.add(f"window/{length_s}/bytes", len(body) - size)
+                self._tally.add(f"window/{length_s}/bytes", len(body) - len(old or b""))
                 return int(key)
             piece = key - lowest + 1
         if piece >= PIECES:
@@ -72,9 +77,9 @@ class WindowTable:
 
     def _write_undated(self, length_s: int, kind: int, entity: int, packed: _Packed) -> None:
         self._con.execute(
-            "INSERT INTO undated (length_s, kind, entity, boot, mono_start, revision, dictionary, body)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (length_s, kind, entity, *packed),
+            "INSERT INTO undated (length_s, kind, entity, boot, mono_start, revision, dictionary, body, seal)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (length_s, kind, entity, *packed, seal(length_s, kind, entity, *packed[:4], body=packed[4])),
         )
         self._tally.add("undated/rows", 1)
         self._tally.add("undated/bytes", len(packed[4]))
@@ -82,20 +87,21 @@ class WindowTable:
     def relabel(self, boot: str, offset_s: float) -> int:
         """Dates the boot's undated windows, each to the aligned window that holds its middle (utc = mono + offset);
         how many. A month has no fixed length: its row is dated to the minute."""
-        number = self._words.boot(boot)
-        self._con.execute("UPDATE boot SET offset_s = ? WHERE number = ?", (offset_s, number))
+        number = self._words.date_boot(boot, offset_s)
         found = self._con.execute(
-            "SELECT length_s, kind, entity, mono_start, revision, dictionary, body FROM undated WHERE boot = ?"
+            "SELECT length_s, kind, entity, mono_start, revision, dictionary, body, seal FROM undated WHERE boot = ?"
             " ORDER BY length_s, mono_start, kind, entity, id",
             (number,),
         ).fetchall()
-        for length_s, kind, entity, mono_start, revision, dictionary, body in found:
+        for length_s, kind, entity, mono_start, revision, dictionary, body, kept in found:
+            packed = (number, mono_start, revision, dictionary, body)
+            if not sound(kept, length_s, kind, entity, *packed[:4], body=body):
+                continue
             grid = 60 if length_s == MONTH else length_s
             start = round((mono_start + offset_s) / grid) * grid
-            packed = (number, mono_start, revision, dictionary, body)
             key = self._place(length_s, window_key(length_s, start, kind, entity), packed)
             if key is not None:
-                self._con.execute("INSERT OR REPLACE INTO window VALUES (?, ?, ?, ?, ?, ?)", (key, *packed))
+                self._insert([(key, *packed)])
         self._con.execute("DELETE FROM undated WHERE boot = ?", (number,))
         self._tally.add("undated/rows", -len(found))
         self._tally.add("undated/bytes", -sum(len(row[6]) for row in found))

@@ -1,18 +1,20 @@
 """What the writer thread does with its connection: one transaction a call, all or nothing, and housekeeping."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from agent.messages import Backlog
+from agent.messages import Backlog, MessageDraft
 from agent.store.ballast import Ballast, give_up_set_aside
-from agent.store.db import PAGE_SIZE, Connection, disk_full, free_bytes, pragma, translated
-from agent.store.errors import DiskFull
+from agent.store.db import BUSY_S, PAGE_SIZE, Connection, disk_fault, disk_full, free_bytes, pragma, translated
+from agent.store.errors import DiskFault, DiskFull, StoreRefused
 from agent.store.ledger import Ledger
 from agent.store.model import Batch, Committed, StoreSettings
-from agent.store.outbox import Identity, OutboxTable, Stream
+from agent.store.noted import Known, Noted
+from agent.store.outbox import SAID_AGAIN, Identity, OutboxTable, Stream, gap
 from agent.store.packing import Packer
 from agent.store.retention import Retention
 from agent.store.windows import WindowTable
@@ -29,6 +31,15 @@ at 8 MB, more than any batch of ours, so that a batch that can never fit does no
 _ANY_PAGES = 1_073_741_823  # SQLite's default max_page_count
 _HOUR_S, _MINUTE_S = 3600.0, 60.0
 _BELIEVED_JUMP_S = 86400.0
+REFUSALS = (StoreRefused, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What writing raises where a row is none: no JSON, a start that is no whole minute, a value without a column type."""
+LOG_TIMES = 8
+"""The write-ahead log may grow to so many times its setting while somebody reads an old view of the database; then what
+is measured waits in memory until the reader is done."""
+
+
+class _Tried(Exception):  # noqa: N818 - no error: it takes back what was only tried
+    """Rolls a trial back."""
 
 
 class WriteSide:
@@ -44,7 +55,15 @@ class WriteSide:
         clock: Clock,
         identity: Identity,
         ballast: Ballast,
+        noted: Noted,
     ) -> None:
+        self._noted = noted
+        self.noted_seq = 0
+        """Numbers up to this are known outside the database, and may be published."""
+        self._note_failed = False
+        self.refused = 0
+        """Rows that the database did not take, since the start."""
+        self._inode = path.stat().st_ino
         self._con, self._path, self._settings, self._clock = con, path, settings, clock
         self._identity = identity
         self.ballast = ballast
@@ -52,7 +71,7 @@ class WriteSide:
         self.outbox = OutboxTable(con, self._words, self._packer, self._tally, identity)
         self._windows = WindowTable(con, self._words, self._packer, self._tally)
         self._ledger = Ledger(con, self._words, self._packer)
-        self._retention = Retention(con, settings, self._tally, self.outbox)
+        self._retention = Retention(con, settings, self._tally, self.outbox, identity.boot)
         self._logged = 0  # bytes since the log began, by estimate
         self._log_size = 0  # of its file when it last began
         self._ready = False  # the last transaction came as far as its COMMIT
@@ -65,11 +84,18 @@ class WriteSide:
         return self.outbox.stream
 
     def commit(self, batch: Batch) -> Committed:
-        """Raises StoreError, or ValueError and TypeError where the batch cannot be written as it is."""
-        return self._run(lambda: self._write(batch))
+        """Everything, or all but the rows that can never be written. Raises StoreError."""
+        try:
+            return self._run(lambda: self._write(batch))
+        except REFUSALS as error:
+            return self._commit_the_rest(batch, error)
 
     def acknowledge(self, seqs: Iterable[int]) -> None:
         self._run(lambda: self.outbox.acknowledge(seqs))
+
+    def give_up(self, seqs: Iterable[int], reason: str) -> int:
+        """Numbers that wait and cannot be read any more are named in a gap."""
+        return self._run(lambda: self.outbox.give_up(seqs, reason))
 
     def relabel(self, boot: str, offset_s: float) -> int:
         def dated() -> int:
@@ -78,9 +104,28 @@ class WriteSide:
 
         return self._run(dated)
 
-    def new_stream(self, predecessor: str | None, reason: str, lost: tuple[int, int] | None = None) -> Stream:
+    def new_stream(self, predecessor: str | None, reason: str, lost: Sequence[tuple[int, int]] = ()) -> Stream:
         self._run(lambda: self.outbox.begin_stream(predecessor, reason, lost))
         return self.outbox.stream
+
+    def begin_carried(
+        self,
+        predecessor: str | None,
+        reason: str,
+        lost: Sequence[tuple[int, int]],
+        said_again: Sequence[tuple[int, int]],
+        drafts: Sequence[MessageDraft],
+    ) -> None:
+        """The stream of a database that takes the place of a damaged one: what waited there is said again."""
+
+        def begin() -> None:
+            self._tally.recount()
+            self.outbox.begin_stream(predecessor, reason, lost)
+            if predecessor is not None and said_again:
+                self.outbox.append([gap(predecessor, said_again, SAID_AGAIN)])
+            self.outbox.append(drafts)
+
+        self._run(begin)
 
     def _write(self, batch: Batch) -> Committed:
         bytes_ = self._windows.write(batch.windows)
@@ -92,7 +137,53 @@ class WriteSide:
         self._logged += bytes_ + 2000 * len(batch.counters) + 400 * len(batch.drafts)
         return Committed(*numbers) if numbers else Committed(None, None)
 
+    def _commit_the_rest(self, batch: Batch, why: Exception) -> Committed:
+        """Cuts the batch until each bad row stands alone; the others are written, in one transaction where that is
+        possible."""
+        entries = [(part.name, row) for part in fields(Batch) for row in getattr(batch, part.name)]
+        bad = self._find_refused(entries)
+        places = {place for place, _ in bad}
+        for place, error in bad[:10]:
+            log.error("The store refuses a row of %s (%s); the others are written.", _named(entries[place]), error)
+        if not bad and len(entries) < 2:
+            raise StoreRefused(f"The database refuses a batch: {why}") from why
+        self.refused += len(bad)
+        rest = [entry for place, entry in enumerate(entries) if place not in places]
+        if bad:
+            done = self._run(lambda: self._write(_batch(rest)))
+            return Committed(done.first_seq, done.last_seq, len(bad))
+        half = len(entries) // 2  # each row is good, all of them together are not
+        first, second = self.commit(_batch(entries[:half])), self.commit(_batch(entries[half:]))
+        numbers = [n for n in (first.first_seq, second.first_seq, first.last_seq, second.last_seq) if n is not None]
+        return Committed(min(numbers, default=None), max(numbers, default=None), first.refused + second.refused)
+
+    def _find_refused(self, entries: Sequence[tuple[str, Any]], offset: int = 0) -> list[tuple[int, Exception]]:
+        """Places of the rows that cannot be written even alone, and why."""
+        error = self._try(_batch(entries))
+        if error is None:
+            return []
+        if len(entries) == 1:
+            return [(offset, error)]
+        half = len(entries) // 2
+        return self._find_refused(entries[:half], offset) + self._find_refused(entries[half:], offset + half)
+
+    def _try(self, batch: Batch) -> Exception | None:
+        """What writing it raises; nothing is written."""
+
+        def tried() -> None:
+            self._write(batch)
+            raise _Tried
+
+        try:
+            self._transaction(tried)
+        except _Tried:
+            return None
+        except REFUSALS as error:
+            return error
+        return None
+
     def _run(self, work: Callable[[], T]) -> T:
+        self._bound_log()
         try:
             return self._transaction(work)
         except DiskFull:
@@ -114,7 +205,25 @@ class WriteSide:
                 raise
         self._logged += 10 * PAGE_SIZE  # the last page of each table, and the pages that point to it
         self.backlog = self.outbox.backlog()
+        self.note()
         return result
+
+    def note(self) -> None:
+        """What has been given out and acknowledged is written outside the database as well. Until that has worked,
+        nothing newer is published."""
+        backlog, stream = self.backlog, self.outbox.stream.id
+        if not stream:
+            return
+        last = backlog.last_seq != self.noted_seq
+        try:
+            self._noted.write(Known(stream, backlog.last_seq, backlog.acked_to), last=last)
+        except OSError as error:
+            if not self._note_failed:
+                log.error("Nothing new is published: %s", disk_fault(self._path, str(error)))  # noqa: TRY400 - a sentence
+            self._note_failed = True
+            return
+        self._note_failed = False
+        self.noted_seq = backlog.last_seq
 
     def _load(self) -> None:
         """Forget what a rolled back transaction had left in memory."""
@@ -160,14 +269,27 @@ class WriteSide:
         pragma(self._con, f"max_page_count={most}")
 
     def used_bytes(self) -> int:
-        """Pages in use, what the write-ahead log may take, and the ballast."""
+        """Pages in use, what the write-ahead log is meant to take, and the ballast. A log that a reader keeps from
+        beginning anew is bounded by itself: giving up windows would not make it shorter."""
         pages = pragma(self._con, "page_count") - pragma(self._con, "freelist_count")
         return pages * pragma(self._con, "page_size") + self._settings.wal_bytes + self.ballast.bytes
+
+    def _bound_log(self) -> None:
+        if self._log_file_size() <= LOG_TIMES * self._settings.wal_bytes or self._checkpoint():
+            return
+        raise DiskFault(
+            f"The write-ahead log of {self._path} has grown to {self._log_file_size() / 1e6:.0f} MB, because a program "
+            f"reads an old view of the database: end it (`fuser -v {self._path}` names it). Until then what is "
+            "measured is kept in memory, as much as there is room for."
+        )
 
     def keep_house(self) -> None:
         """After each write, when nobody waits: retention by age each hour and by bytes, the ballast, the checkpoint.
         A full disk is no error here."""
         with translated(self._path), suppress(DiskFull):
+            if self._path.stat().st_ino != self._inode:
+                raise disk_fault(self._path, "the file was moved or replaced")
+            self.note()
             now = self._clock.monotonic()
             if self._aged_at is None or now - self._aged_at >= _HOUR_S:
                 elapsed, self._aged_at = now - (self._aged_at if self._aged_at is not None else now), now
@@ -197,12 +319,19 @@ class WriteSide:
         while self.used_bytes() > bytes_ and self._transaction(self._retention.for_space):
             pass
 
-    def _checkpoint(self) -> None:
-        """Copies the log into the database as far as no reader stands in the way; the log then begins anew."""
+    def _checkpoint(self) -> bool:
+        """Copies the log into the database as far as no reader stands in the way; whether it begins anew then."""
         with translated(self._path):
             busy, frames, copied = self._con.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         if not busy and frames == copied:
             self._logged, self._log_size = 0, self._log_file_size()
+            if self._log_size > 2 * self._settings.wal_bytes:
+                self._con.execute("PRAGMA busy_timeout=0")  # where a reader has come meanwhile, next time
+                self._con.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                self._con.execute(f"PRAGMA busy_timeout={BUSY_S * 1000:.0f}")
+                self._log_size = self._log_file_size()
+            return True
+        return False
 
     def _log_is_long(self) -> bool:
         """The log's file never shrinks, so that it tells the log's length only while it grows; else by estimate."""
@@ -212,5 +341,15 @@ class WriteSide:
     def _log_file_size(self) -> int:
         try:
             return self._path.with_name(self._path.name + "-wal").stat().st_size
-        except FileNotFoundError:
+        except OSError:
             return 0
+
+
+def _batch(entries: Sequence[tuple[str, Any]]) -> Batch:
+    return Batch(**{part.name: [row for name, row in entries if name == part.name] for part in fields(Batch)})
+
+
+def _named(entry: tuple[str, Any]) -> str:
+    name, row = entry
+    what = getattr(row, "entity", None) or getattr(row, "topic", None) or getattr(row, "id", None)
+    return f"{name} ({str(what)[:80]!r})"

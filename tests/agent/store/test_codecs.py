@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.store.db import in_memory
-from agent.store.errors import StoreCorrupt, StoreFault
+from agent.store.errors import StoreRefused
 from agent.store.keys import ENTITIES, KINDS, LENGTHS, PIECES, key_parts, window_key
-from agent.store.packing import Packer, Unpacker, compact
+from agent.store.packing import Packer, Unpacker, UnreadableError, compact
 from agent.store.schema import migrate
 
 COUNTER64 = st.integers(0, 2**64 - 1)
@@ -45,7 +45,7 @@ def test_a_start_that_is_none_is_refused(start: int) -> None:
 
 def test_a_key_that_would_run_into_its_neighbour_is_refused() -> None:
     for parts in ((KINDS, 0, 0), (0, ENTITIES, 0), (0, 0, PIECES)):
-        with pytest.raises(StoreFault):
+        with pytest.raises(StoreRefused):
             window_key(60, 0, *parts)
 
 
@@ -74,7 +74,7 @@ def test_a_damaged_payload_is_said() -> None:
         whole = [packer.pack("label", compact({"n": n, "text": "x" * 400})) for n in range(60)]
         for number, packed in (whole[0], whole[-1]):
             for damaged in (b"", packed[:-2], b"\xff" * 20):
-                with pytest.raises(StoreCorrupt):
+                with pytest.raises(UnreadableError):
                     unpacker.unpack(con, number, damaged)
-        with pytest.raises(StoreCorrupt, match="dictionary 7"):
+        with pytest.raises(UnreadableError, match="dictionary 7"):
             unpacker.unpack(con, 7, whole[-1][1])

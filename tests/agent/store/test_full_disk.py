@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.store import Batch, DiskFull
-from agent.store.model import GAP_SCHEMA
+from agent.store import Batch, DiskFull, Opened
+from agent.store.model import GAP_SCHEMA, NOT_OPENED
 from tests.agent.store.conftest import SMALL, Opener
 from tests.agent.store.test_retention import START, drafts, dropped, rows, settle, windows
 from tests.doubles import ManualClock
@@ -132,10 +132,17 @@ async def test_opening_on_a_full_disk(small_disk: Path, opener: Opener) -> None:
     for name in os.listdir(small_disk):
         if name.startswith("sonda.db"):
             (small_disk / name).unlink()
-    fill(small_disk)
-    with pytest.raises(DiskFull):
-        async with opener(path=path):
-            pass
+    other = fill(small_disk)
+    heard: list[Opened] = []
+    async with opener(path=path, heard=heard.append) as store:
+        assert "No room" in (store.trouble or "")
+        assert (store.opened, store.stream, await store.all_counters(), heard) == (NOT_OPENED, "", [], [])
+        with pytest.raises(DiskFull):
+            await store.commit(Batch(drafts=drafts(1)))
+        other.unlink()
+        assert (await store.commit(Batch(drafts=drafts(1)))).first_seq == 1, "opened as soon as there is room"
+        assert store.trouble is None and [found.fresh for found in heard] == [True]
+        assert len(await store.waiting(0, 9)) == 1
 
 
 async def test_what_a_full_disk_does_shown_without_one(

@@ -3,12 +3,16 @@
 import dataclasses
 import json
 import random
+from pathlib import Path
 
 import pytest
 
 from agent.messages import MessageDraft
-from agent.store import DAY, Batch, Store, StoreSettings, WindowRow
+from agent.store import DAY, Batch, DiskFault, StateRow, Store, StoreSettings, WindowRow
+from agent.store.db import open_reader
 from agent.store.model import GAP_SCHEMA
+from agent.store.write_side import LOG_TIMES
+from kpi.model import Incident
 from tests.agent.store.conftest import SMALL, Opener
 from tests.doubles import ManualClock
 
@@ -229,3 +233,69 @@ def test_the_default_limits_are_those_of_the_design() -> None:
     assert (StoreSettings().keep_minute_days, StoreSettings().keep_five_minutes_days) == (2, 90)
     assert StoreSettings().keep_hour_days == StoreSettings().keep_digest_days == 731
     assert (StoreSettings().keep_acknowledged_days, StoreSettings().keep_acknowledged_bytes) == (35, 10**9)
+
+
+async def test_the_log_is_bounded_while_somebody_reads_an_old_view(opener: Opener, tmp_path: Path) -> None:
+    log = tmp_path / "sonda.db-wal"
+    async with opener() as store:
+        await store.commit(Batch(windows=windows(START, 60, 100, 400)))
+        reader = open_reader(tmp_path / "sonda.db")
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM window").fetchone()
+        written = 0
+
+        async def write_until_it_is_refused() -> None:
+            nonlocal written
+            for n in range(400):
+                await store.commit(Batch(windows=windows(START + 60 * n, 60, 100, 400)))
+                written += 1
+
+        with pytest.raises(DiskFault, match="an old view"):
+            await write_until_it_is_refused()
+        assert written > 20
+        most = log.stat().st_size
+        assert most <= (LOG_TIMES + 1) * SMALL.wal_bytes
+        report = await store.report()
+        assert report.bytes_used >= report.bytes_file - report.freelist_bytes + most
+        reader.execute("ROLLBACK")
+        reader.close()
+        await store.commit(Batch(windows=windows(START + 60 * 1000, 60, 100, 400)))
+        await settle(store)
+        assert log.stat().st_size <= 2 * SMALL.wal_bytes, "given back"
+        assert len(await store.windows(None, "echo", 60, START, START + 60 * 2000)) == 100 * (written + 1)
+
+
+async def test_states_and_incidents_are_kept_as_long_as_the_hours(opener: Opener, clock: ManualClock) -> None:
+    async with opener() as store:
+        now = clock.utc()
+        states = [StateRow("sw", "device", "boot-1", float(n), now + n, "up" if n % 2 else "down") for n in range(10)]
+        undated = [StateRow("sw", "device", boot, 1.0, None, "up") for boot in ("boot-0", "boot-1")]
+        over = [Incident(f"i{n}", "device.down", "sw", "no_reply", now + n, now + n + 1) for n in range(10)]
+        still = Incident("open", "device.down", "sw", "no_reply", now, None)
+        await store.commit(Batch(states=[*states, *undated], incidents=[*over, still]))
+        await clock.advance(730 * 86400)
+        await store.commit(Batch())
+        await settle(store)
+        assert len(await store.state_changes("sw", now - 1, now + 100)) == 10
+        await clock.advance(86400 + 3600)
+        await store.commit(Batch())
+        await settle(store)
+        assert [row.utc_at for row in await store.state_changes("sw", now - 1, now + 100)] == [now + 9], (
+            "in force still"
+        )
+        assert [incident.id for incident in await store.incidents(0, clock.utc() + 1)] == ["open"]
+        assert (await dropped(store))["states"] == (9 + 1, 0) and (await dropped(store))["incidents"] == (10, 0)
+
+
+async def test_states_and_incidents_go_for_lack_of_space_before_unsent_messages(opener: Opener) -> None:
+    async with opener(settings=dataclasses.replace(SMALL, max_bytes=4_000_000)) as store:
+        for n in range(30):
+            rows = [
+                StateRow("sw", "device", "boot-1", float(k), START + 3600.0 * (200 * n + k), "up") for k in range(200)
+            ]
+            over = [Incident(f"i{n}.{k}", "x", "sw", "y" * 600, START + k, START + 86400.0 * n) for k in range(200)]
+            await store.commit(Batch(states=rows, incidents=over, drafts=drafts(40)))
+        await settle(store)
+        gone = await dropped(store)
+        assert gone["states"][1] > 1000 and gone["incidents"][1] > 100
+        assert "unsent" not in gone

@@ -1,12 +1,15 @@
 """What goes in comes out: windows, states, incidents, readings, devices."""
 
 import asyncio
+import json
 import threading
 import weakref
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from agent.messages import MessageDraft
 from agent.store import (
     DAY,
     MONTH,
@@ -170,17 +173,48 @@ async def test_the_registry_keeps_when_a_device_was_first_seen(store: Store) -> 
     assert await store.devices() == [DeviceRow("d1", hostile, 5.0, {"serial": "S1"}, {"role": "switch"})]
 
 
-async def test_all_or_nothing(store: Store) -> None:
-    for bad in (float("nan"), object(), {"x": {1, 2}}):
-        with pytest.raises((ValueError, TypeError)):
-            await store.commit(Batch(windows=[window(START, 1), window(START + 60, bad)]))
-    with pytest.raises(ValueError, match="whole minute"):
-        await store.commit(Batch(windows=[window(START, 1, entity="new"), window(START + 1, 2)]))
-    with pytest.raises(ValueError, match="length"):
-        await store.commit(Batch(windows=[window(START, 1, length_s=61)]))
+BAD: list[WindowRow | StateRow | CountersRow | MessageDraft] = [
+    window(START + 60, float("nan")),
+    window(START + 60, object()),
+    window(START + 60, {"x": {1, 2}}),
+    window(START + 1, 2),
+    window(START, 1, length_s=61),
+    window(START + 60, 1, revision=1 << 70),
+    window(START + 60, 1, entity="\ud800"),
+    StateRow("sw-1", "icmp", "boot-1", 1.0, 2.0, {"no": "text"}),  # type: ignore[arg-type]
+    StateRow("sw-1", "icmp", "boot-1", "no number", 2.0, "up"),  # type: ignore[arg-type]
+    CountersRow("sw-1", "boot-1", 1.0, 2.0, float("inf")),
+    MessageDraft("t", "s", {"seq": 1}),
+    MessageDraft("t", "s", {"x": float("nan")}),
+]
+
+
+@pytest.mark.parametrize("bad", BAD, ids=range(len(BAD)))
+async def test_a_bad_row_stands_alone_and_the_rest_is_written_in_one_transaction(
+    store: Store, bad: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = {WindowRow: "windows", StateRow: "states", CountersRow: "counters", MessageDraft: "drafts"}[type(bad)]
+    good: dict[str, list[Any]] = {
+        "windows": [window(START + 60 * n, n) for n in range(50)],
+        "states": [StateRow("sw-2", "icmp", "boot-1", 1.0 + n, START + n, "up") for n in range(20)],
+        "counters": [CountersRow("sw-2", "boot-1", 1.0, 2.0, {"p": 1})],
+        "drafts": [MessageDraft("t", "s", {"n": n}) for n in range(5)],
+    }
+    good[place].insert(len(good[place]) // 2, bad)
+    done = await store.commit(Batch(**good))
+    assert (done.first_seq, done.last_seq, done.refused) == (1, 5, 1)
+    assert len(await store.windows("sw-1", "echo", 60, 0, START + 10_000)) == 50
+    assert len(await store.state_changes("sw-2", START, START + 100)) == 20
+    assert [json.loads(m.payload)["n"] for m in await store.waiting(0, 10)] == list(range(5))
+    assert (await store.report()).rows_refused == 1
+    assert caplog.text.count("The store refuses a row") == 1
+    assert (await store.commit(Batch(windows=[window(START, 1, entity="new")]))).refused == 0, "the store still works"
+
+
+async def test_a_batch_of_bad_rows_alone_is_left_out(store: Store) -> None:
+    done = await store.commit(Batch(windows=[window(START + 60, object()) for _ in range(7)]))
+    assert (done.first_seq, done.refused) == (None, 7)
     assert await store.windows(None, "echo", 60, 0, START + 1000) == []
-    await store.commit(Batch(windows=[window(START, 1, entity="new")]))  # and the store still works
-    assert len(await store.windows("new", "echo", 60, 0, START + 1000)) == 1
 
 
 async def test_payloads_come_back_after_dictionaries_were_made_and_after_a_restart(opener: Opener) -> None:
