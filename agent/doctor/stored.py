@@ -58,11 +58,11 @@ def _look(case: Case, settings: Settings) -> list[Finding]:
             return [NONE.found(f"There is no store at {path} yet.")]
         held, newest = _read(case, settings, path)
     except StoreCorrupt as error:
+        if "no such table" in str(error.__cause__):
+            return [STRANGE.found(f"{path} is a database, and none of Sonda's.")]
         return [DAMAGED.found(f"{path} is damaged ({error.__cause__ or 'SQLite says so'}).")]
     except (StoreError, PermissionError) as error:
         cause = error.__cause__ or error
-        if "no such table" in str(cause):
-            return [STRANGE.found(f"{path} is a database, and none of Sonda's.")]
         return [UNREADABLE.found(f"{path} cannot be read by this user ({cause}).")]
     unsent = next(kind for kind in held.held if kind.kind == "unsent")
     days = max((kind.days for kind in held.held), default=0.0)

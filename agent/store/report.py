@@ -1,10 +1,15 @@
 """How full the store is, from totals kept with each transaction; only the oldest of each kind is looked up."""
 
+import json
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from agent.store.db import Connection, free_bytes, pragma
 from agent.store.keys import LENGTHS, key_parts
 from agent.store.model import MONTH, Dropped, Held, Report, StoreSettings
+from agent.store.outbox import sound_messages
+from agent.store.packing import Unpacker
 
 _DAY_S = 86400.0
 
@@ -68,9 +73,20 @@ def _messages(con: Connection, tally: dict[str, int], now_utc: float) -> list[He
     count = digests[1] - digests[0] + 1 if digests[0] is not None else 0
     return [
         _held("acknowledged", rows - unsent[0], bytes_ - waiting, _day_of(con, oldest), now_utc),
-        _held("unsent", unsent[0], waiting, _day_of(con, unsent[1]), now_utc),
+        _held("unsent", unsent[0], waiting, _made_at(con, unsent[1]), now_utc),
         _held("digests", count, 32 * count, _day_of(con, digests[0]), now_utc),
     ]
+
+
+def _made_at(con: Connection, number: int | None) -> int | None:
+    """When a message was made; its day where it cannot be read. A day would be too coarse here: at noon what was made a
+    moment ago would seem to have waited for half a day."""
+    if number is None:
+        return None
+    found = sound_messages(con, Unpacker(), number, number).get(number)
+    with suppress(ValueError, KeyError, TypeError):
+        return int(datetime.fromisoformat(json.loads(found[2] if found else b"")["made_at"]).timestamp())
+    return _day_of(con, number)
 
 
 def _day_of(con: Connection, number: int | None) -> int | None:

@@ -160,6 +160,8 @@ async def test_messages_that_wait_and_entries_of_the_future(tmp_path: Path) -> N
     await filled(tmp_path / "sonda.db", ManualClock(utc=now))
     later = case(site(tmp_path), clock=ManualClock(utc=now + 3 * 86400))
     sees(await stored.check(later), "store.waiting")
+    soon = case(site(tmp_path), clock=ManualClock(utc=now + 3600))
+    assert "store.waiting" not in ids(await stored.check(soon)), "an hour, whatever the hour of the day"
     earlier = case(site(tmp_path), clock=ManualClock(utc=now - 5 * 86400))
     sees(await stored.check(earlier), "store.ahead")
 
