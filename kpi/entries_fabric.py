@@ -31,7 +31,7 @@ def _stability(kpi: str, title: Words, formula: str, says: Words, source: str) -
         says=says,
         do=Words(
             "See which session is named, and the link and the device at its other end.",
-            "Guardare quale sessione è indicata, il suo collegamento e l'apparato all'altro capo.",
+            "Vedere quale sessione è indicata, poi controllare il suo collegamento e l'apparato all'altra estremità.",
         ),
         merge="sums of seconds a session",
         source=source,
@@ -70,10 +70,10 @@ def _resets(kpi: str, title: Words, formula: str, says: Words, source: str) -> K
         formula=formula,
         says=says,
         do=Words(
-            "Compare the times with changes of the configuration and with the state of the line. If it comes back "
-            "every day, ask the operator of the other end.",
-            "Confrontare gli orari con le modifiche di configurazione e con lo stato della linea. Se si ripete ogni "
-            "giorno, chiedere al gestore dell'altro capo.",
+            "Compare the times with changes of the configuration and with the state of the line. If it comes "
+            "back every day, ask the operator of the other end.",
+            "Confrontare gli orari con le modifiche di configurazione e con lo stato della linea. Se si ripete "
+            "ogni giorno, rivolgersi a chi gestisce l'altro router.",
         ),
         merge="sums a session",
         source=source,
@@ -95,20 +95,20 @@ def _resets(kpi: str, title: Words, formula: str, says: Words, source: str) -> K
 FABRIC_ENTRIES = (
     Kpi(
         id="duplex_mismatch",
-        title=Words("Ends that disagree on duplex", "Capi in disaccordo sul duplex"),
+        title=Words("Cable ends with different duplex", "Estremità con duplex diverso"),
         unit="1",
         formula="both ends known, one half and one full: certain; one end known: half with late collisions, or full "
         "with damaged frames: suspected; an end that is unknown is not judged",
         says=Words(
-            "Whether a cable has one end that sends and receives at once and another that takes turns. Such a cable "
-            "works, but slowly.",
-            "Se un cavo ha un capo che trasmette e riceve insieme e l'altro che fa a turno. Un cavo così funziona, ma "
-            "lentamente.",
+            "Whether one end of a cable sends and receives at the same time while the other takes turns. Such a "
+            "cable works, but slowly.",
+            "Se a un'estremità di un cavo si trasmette e riceve insieme e all'altra a turno. Un collegamento "
+            "così funziona, ma lentamente.",
         ),
         do=Words(
             "Set both ends of the port that is named to automatic; if that is not possible, both to the same values.",
-            "Impostare su automatico entrambi i capi della porta indicata o, se non è possibile, gli stessi valori su "
-            "tutti e due.",
+            "Impostare su automatico le due estremità del collegamento indicato o, se non è possibile, gli "
+            "stessi valori su entrambe.",
         ),
         merge="the worse verdict on each port",
         source="RFC 3635 dot3StatsDuplexStatus, dot3StatsLateCollisions, FCS and alignment errors [V]; thresholds [D]",
@@ -127,21 +127,21 @@ FABRIC_ENTRIES = (
         nulls={
             **_NULLS,
             NullReason.INSUFFICIENT: Words(
-                "The device tells too little of its ports, or was asked for the first time.",
-                "Il dispositivo dice troppo poco delle sue porte, oppure è stato interrogato per la prima volta.",
+                "The device reports too little of its ports, or was asked for the first time.",
+                "Il dispositivo comunica troppo poco delle sue porte, oppure è stato interrogato per la prima volta.",
             ),
         },
     ),
     Kpi(
         id="stp_changes",
-        title=Words("Changes of the switches' paths", "Cambi dei percorsi tra gli switch"),
+        title=Words("Path changes between switches", "Cambi di percorso tra gli switch"),
         unit="1",
         formula="delta(dot1dStpTopChanges); 1 where it stayed and dot1dStpTimeSinceTopologyChange is less than the "
         "time between the polls; not over a restart",
         says=Words(
             "How often the switches had to find new paths among each other. Each time data stops for a moment.",
-            "Quante volte gli switch hanno dovuto trovare nuovi percorsi tra loro. Ogni volta i dati si fermano un "
-            "istante.",
+            "Quante volte gli switch hanno dovuto trovare nuovi percorsi tra loro. Ogni volta il traffico si "
+            "ferma per un istante.",
         ),
         do=Words(
             "Look for a link that comes and goes, and set ports for computers as edge ports. Another root switch than "
@@ -168,14 +168,14 @@ FABRIC_ENTRIES = (
             **_NULLS,
             NullReason.UNSUPPORTED: Words("This device does not count them.", "Questo dispositivo non li conta."),
             NullReason.INSUFFICIENT: Words(
-                "The device began anew, or was asked for the first time.",
-                "Il dispositivo è ripartito, oppure è stato interrogato per la prima volta.",
+                "The device restarted, or was asked for the first time.",
+                "Il dispositivo si è riavviato, oppure è stato interrogato per la prima volta.",
             ),
         },
     ),
     Kpi(
         id="neighbour_churn",
-        title=Words("Neighbours that come and go", "Vicini che vanno e vengono"),
+        title=Words("Neighbours that come and go", "Apparati vicini comparsi o spariti"),
         unit="1",
         formula="|added| + |removed| of (local port, chassis, remote port) between two walks; a walk that broke off "
         "compares with nothing",
@@ -211,7 +211,7 @@ FABRIC_ENTRIES = (
     ),
     _stability(
         "ospf_stability",
-        Words("Routing neighbours (OSPF) in place", "Vicini di routing (OSPF) presenti"),
+        Words("Routing neighbours (OSPF) in place", "Sessioni di routing (OSPF) attive"),
         "100 seconds full / seconds known, over all neighbours; two-way is as good where the own interface is DROther, "
         "and stands apart where nobody tells",
         Words(
@@ -222,11 +222,11 @@ FABRIC_ENTRIES = (
     ),
     _resets(
         "ospf_resets",
-        Words("Routing neighbours (OSPF) lost", "Vicini di routing (OSPF) persi"),
+        Words("Routing neighbours (OSPF) lost", "Sessioni di routing (OSPF) cadute"),
         "times a neighbour was no longer full or two-way; 1 where it still is and ospfNbrEvents went on",
         Words(
             "How often a router lost sight of a neighbour and had to find its paths anew.",
-            "Quante volte un router ha perso un vicino e ha dovuto ricalcolare i percorsi.",
+            "Quante volte un router ha perso il contatto con un vicino e ha dovuto ricalcolare i percorsi.",
         ),
         "RFC 4750 ospfNbrState, ospfNbrEvents; thresholds [D]",
     ),
@@ -235,8 +235,8 @@ FABRIC_ENTRIES = (
         Words("Routing sessions (BGP) in place", "Sessioni di routing (BGP) attive"),
         "100 seconds established / seconds known, over all peers that are switched on",
         Words(
-            "How much of the time the sessions stood by which routers, often the provider's, exchange paths.",
-            "Per quanta parte del tempo sono rimaste attive le sessioni con cui i router, spesso quello "
+            "How much of the time the sessions were up by which routers, often the provider's too, exchange paths.",
+            "Per quanta parte del tempo sono rimaste attive le sessioni con cui i router, spesso anche quello "
             "dell'operatore, si scambiano i percorsi.",
         ),
         "RFC 4273 bgpPeerState, bgpPeerAdminStatus; thresholds [D]",

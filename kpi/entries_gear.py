@@ -22,7 +22,7 @@ __all__ = ["GEAR_ENTRIES"]
 _NULLS = {
     NullReason.NO_DATA: NO_SNMP,
     NullReason.AUTH: AUTH,
-    NullReason.UNSUPPORTED: Words("This device does not tell it.", "Questo dispositivo non lo comunica."),
+    NullReason.UNSUPPORTED: Words("This device does not report it.", "Questo dispositivo non lo comunica."),
 }
 
 GEAR_ENTRIES = (
@@ -33,12 +33,12 @@ GEAR_ENTRIES = (
         formula="delta(upsInputLineBads); where that is absent, changes from mains to battery that polls saw",
         says=Words(
             "How often the mains failed or went out of bounds, outside planned maintenance.",
-            "Quante volte la rete elettrica è mancata o è uscita dai limiti, fuori dalla manutenzione programmata.",
+            "Quante volte la corrente è mancata o è uscita dai limiti, fuori dalla manutenzione programmata.",
         ),
         do=Words(
-            "Many short ones: have the electrician look at the supply line and what else hangs on it.",
-            "Se sono molte e brevi: far controllare all'elettricista la linea di alimentazione e che cos'altro vi è "
-            "collegato.",
+            "If they are many and short, have an electrician check the supply line and what else is connected to it.",
+            "Se sono molte e brevi, far controllare da un elettricista la linea di alimentazione e che cos'altro "
+            "vi è collegato.",
         ),
         merge="sum",
         source="RFC 1628 upsInputLineBads [V]",
@@ -47,8 +47,8 @@ GEAR_ENTRIES = (
         nulls={
             **_NULLS,
             NullReason.INSUFFICIENT: Words(
-                "The counter was read only once, or began anew, so that no difference can be trusted.",
-                "Il contatore è stato letto una sola volta o è ripartito: nessuna differenza è affidabile.",
+                "The counter was read only once, or was reset, so that no difference can be trusted.",
+                "Il contatore è stato letto una sola volta o è stato azzerato: nessuna differenza è affidabile.",
             ),
         },
     ),
@@ -59,13 +59,14 @@ GEAR_ENTRIES = (
         formula="seconds of upsSecondsOnBattery, of each time on battery what was seen last; else the time in which "
         "upsOutputSource is battery",
         says=Words(
-            "How long the power came from the battery because the mains was gone.",
-            "Per quanto tempo la corrente è venuta dalla batteria perché la rete elettrica mancava.",
+            "How long the power came from the battery because the mains power was gone.",
+            "Per quanto tempo l'alimentazione è venuta dalla batteria perché mancava la corrente.",
         ),
         do=Words(
-            "See whether the mains is back and the battery charging; if it lasts, shut servers down in order.",
-            "Verificare che la rete elettrica sia tornata e che la batteria si ricarichi; se dura, spegnere i server "
-            "in ordine.",
+            "See whether the mains power is back and the battery is charging; if the failure lasts, shut servers "
+            "down in order.",
+            "Verificare che la corrente sia tornata e che la batteria si ricarichi; se la mancanza dura, "
+            "spegnere i server in ordine.",
         ),
         merge="sum",
         source="RFC 1628 upsSecondsOnBattery, upsOutputSource [V]; thresholds [D]",
@@ -86,13 +87,13 @@ GEAR_ENTRIES = (
     ),
     Kpi(
         id="ups_runtime_min",
-        title=Words("Battery left", "Autonomia della batteria"),
+        title=Words("Battery runtime", "Autonomia della batteria"),
         unit="min",
         formula="least estimated minutes at the present load; negative and 65535 are none; above 1440 the unit is "
         "doubted",
         says=Words(
             "How long the battery would last if the mains failed now.",
-            "Quanto durerebbe la batteria se adesso mancasse la corrente.",
+            "Quanto durerebbe la batteria se mancasse la corrente adesso.",
         ),
         do=Words(
             "Change the battery if it is old (three to five years), or take load off the supply.",
@@ -146,8 +147,8 @@ GEAR_ENTRIES = (
         nulls={
             **_NULLS,
             NullReason.UNSUPPORTED: Words(
-                "The device does not tell how much power it can give.",
-                "Il dispositivo non dice quanta potenza può fornire.",
+                "The device does not report how much power it can give.",
+                "Il dispositivo non comunica quanta potenza può fornire.",
             ),
         },
     ),
@@ -159,12 +160,13 @@ GEAR_ENTRIES = (
         "a fan at 0 rpm in two polls is bad",
         says=Words(
             "How many degrees the hottest part was away from its limit.",
-            "Quanti gradi mancavano alla parte più calda per arrivare al suo limite.",
+            "Quanti gradi mancavano alla parte più calda per raggiungere il suo limite.",
         ),
         do=Words(
-            "See whether a fan stands still or is full of dust, the air has a way in and out, and the room is cooled.",
-            "Verificare che nessuna ventola sia ferma o piena di polvere, che l'aria possa entrare e uscire e che il "
-            "locale sia raffrescato.",
+            "See whether a fan has stopped or is full of dust, whether air can get in and out, and whether the "
+            "room is cool enough.",
+            "Verificare che nessuna ventola sia ferma o piena di polvere, che l'aria possa entrare e uscire e "
+            "che il locale sia abbastanza fresco.",
         ),
         merge="min",
         source="RFC 3433 entPhySensor; ASHRAE inlet 18-27 °C [V], A1 15-32 °C [K]: 5 and 0 degrees below 32; "
@@ -189,8 +191,8 @@ GEAR_ENTRIES = (
         nulls={
             **_NULLS,
             NullReason.UNSUPPORTED: Words(
-                "The device does not tell which temperature is too much.",
-                "Il dispositivo non dice quale temperatura è eccessiva.",
+                "The device does not report which temperature is too high.",
+                "Il dispositivo non comunica quale temperatura è eccessiva.",
             ),
         },
     ),
@@ -200,13 +202,13 @@ GEAR_ENTRIES = (
         unit="%",
         formula="time means of the processors' mean load, the fullest memory, the fullest disk; the greatest of them",
         says=Words(
-            "How full the fullest of processor, memory and disk was on average.",
-            "Quanto era pieno in media il più carico tra processore, memoria e disco.",
+            "How busy the busiest of processor, memory and disk was on average.",
+            "Quanto era occupato, in media, il più carico tra processore, memoria e disco.",
         ),
         do=Words(
             "See which of the three it is: free or add disk, restart what keeps growing, or spread the load.",
-            "Vedere quale dei tre è: liberare o aggiungere disco, riavviare ciò che continua a crescere o distribuire "
-            "il carico.",
+            "Vedere quale dei tre è: liberare o aggiungere spazio su disco, riavviare ciò che continua a "
+            "crescere o distribuire il carico.",
         ),
         merge="sum of percent times time, time, max",
         source="RFC 2790 hrProcessorLoad, hrStorageUsed, hrStorageSize [V]; thresholds [D]",
@@ -229,13 +231,11 @@ GEAR_ENTRIES = (
         unit="%",
         formula="100 physical ports that were up at some time in the window / all physical ports; switches only",
         says=Words(
-            "How many of the switch's sockets had something connected.",
-            "Quante prese dello switch avevano qualcosa di collegato.",
+            "How many of the switch's ports had something connected.", "Quante porte dello switch erano in uso."
         ),
         do=Words(
-            "Plan the next switch before the last socket is taken; take out cables that lead nowhere.",
-            "Prevedere il prossimo switch prima che finiscano le prese; togliere i cavi che non portano da nessuna "
-            "parte.",
+            "Plan the next switch before the last port is taken; remove cables that lead nowhere.",
+            "Prevedere un altro switch prima che finiscano le porte; togliere i cavi che non portano da nessuna parte.",
         ),
         merge="ports, each up at some time",
         source="RFC 2863 ifOperStatus, ifType; thresholds [D]",

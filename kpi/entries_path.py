@@ -31,7 +31,8 @@ PATH_ENTRIES = (
         formula="t_received - t_sent of each echo answered within 2 s; the value is the median",
         says=Words(
             "How long an answer takes to come back. Half of all answers were at least this fast.",
-            "Quanto tempo passa prima che torni una risposta. Metà delle risposte è arrivata almeno così in fretta.",
+            "Quanto tempo passa prima che arrivi una risposta. Metà delle risposte è arrivata in questo tempo o "
+            "in meno.",
         ),
         do=Words(
             "Find out whether only this device is slow or all behind the same link. On the local network look for a "
@@ -74,16 +75,16 @@ PATH_ENTRIES = (
         unit="%",
         formula="100 lost / sent; what the probe failed to send is in neither",
         says=Words(
-            "How many of the probe's questions got no answer within 2 seconds. Calls and video suffer from 1 % on.",
-            "Quante domande della sonda sono rimaste senza risposta entro 2 secondi. Chiamate e video ne risentono "
-            "già dall'1 %.",
+            "How many of the probe's requests got no answer within 2 seconds. Calls and video suffer from 1 % on.",
+            "Quante richieste della sonda non hanno avuto risposta entro 2 secondi. Chiamate e video ne "
+            "risentono già dall'1 %.",
         ),
         do=Words(
-            "If everything behind one link loses packets, look at that link: cable, port errors, duplex, radio. If it "
-            "is the internet line alone, keep the hours of the losses and send them to the provider.",
-            "Se perde pacchetti tutto ciò che sta dietro un collegamento, controllare quello: cavo, errori sulla "
-            "porta, duplex, radio. Se riguarda solo la linea Internet, annotare gli orari delle perdite e inviarli "
-            "all'operatore.",
+            "If everything behind one link loses packets, look at that link: cable, port errors, duplex, radio. "
+            "If it is the internet line alone, keep the hours of the losses and send them to the provider.",
+            "Se perde pacchetti tutto ciò che sta dietro un collegamento, controllare quel collegamento: cavo, "
+            "errori sulla porta, duplex, radio. Se riguarda solo la linea Internet, annotare gli orari delle "
+            "perdite e inviarli all'operatore.",
         ),
         merge="sums; longest run over the seam",
         source="RFC 6673 round trip [V]; thresholds: Y.1541 IPLR 10^-3 [K], Cisco voice 1 % [V]",
@@ -117,10 +118,10 @@ PATH_ENTRIES = (
         formula="PDV = q99.9(RTT) - min(RTT), q99 below 1000 answers; beside it mean |D| and J of RFC 3550; round "
         "trip, so that both directions add",
         says=Words(
-            "How unevenly answers arrive: the distance between the fastest and nearly the slowest one. Unevenness is "
-            "what makes voices break up.",
-            "Quanto le risposte arrivano in modo irregolare: la distanza tra la più rapida e quasi la più lenta. È "
-            "l'irregolarità a far andare a scatti le voci.",
+            "How unevenly answers arrive: the difference between the fastest answer and nearly the slowest one. "
+            "Unevenness is what makes voices break up.",
+            "Quanto è irregolare l'arrivo delle risposte: la differenza tra la più rapida e una delle più lente. "
+            "È l'irregolarità a far andare a scatti le voci.",
         ),
         do=Words(
             "Look for a link that fills up now and then (a backup, an update, a video), or for a busy radio channel. "
@@ -158,15 +159,18 @@ PATH_ENTRIES = (
         unit="%",
         formula="100 up_s / (up_s + down_s); bounds as if all that is unknown were down, or up",
         says=Words(
-            "For which part of the time the device could be reached, counting only the time in which this is known.",
-            "Per quale parte del tempo il dispositivo era raggiungibile, contando solo il tempo di cui si sa qualcosa.",
+            "For how much of the measured time the device could be reached. Time of which nothing is known does "
+            "not count.",
+            "Per quanta parte del tempo misurato il dispositivo è stato raggiungibile. Il tempo di cui non si sa "
+            "nulla non conta.",
         ),
         do=Words(
-            "Look at the list of outages: many short ones point to power, cabling or a loose plug, one long one to a "
-            "fault or to something switched off. Enter planned work as maintenance, so that it does not count.",
-            "Guardare l'elenco delle interruzioni: tante e brevi fanno pensare ad alimentazione, cavi o un connettore "
-            "allentato, una sola e lunga a un guasto o a qualcosa di spento. Registrare i lavori previsti come "
-            "manutenzione, così non vengono contati.",
+            "Look at the list of outages: many short ones point to power, cabling or a loose plug, one long one "
+            "to a fault or to something switched off. Enter planned work as maintenance, so that it does not "
+            "count.",
+            "Guardare l'elenco delle interruzioni: se sono tante e brevi fanno pensare ad alimentazione, cavi o "
+            "un connettore allentato, se è una sola e lunga a un guasto o a qualcosa di spento. Registrare i "
+            "lavori programmati come manutenzione, così non vengono contati.",
         ),
         merge="sums of seconds",
         source="IEC 60050-192, A = MUT / (MUT + MDT) [V]; thresholds [D, contract]",
@@ -182,10 +186,10 @@ PATH_ENTRIES = (
         parts=(*_SECONDS, *_OUTAGES, "worst_pct"),
         nulls={
             NullReason.NO_DATA: Words(
-                "In this whole period the probe could not have known whether the device was there, or it was under "
+                "In this whole period the probe could not tell whether the device was there, or it was under "
                 "maintenance.",
-                "Per tutto il periodo la sonda non poteva sapere se il dispositivo ci fosse, oppure era in "
-                "manutenzione.",
+                "Per tutto il periodo la sonda non ha potuto sapere se il dispositivo fosse raggiungibile, oppure il "
+                "dispositivo era in manutenzione.",
             ),
         },
     ),
@@ -196,8 +200,8 @@ PATH_ENTRIES = (
         formula="100 up_s / (up_s + down_s) of the site: up while the gateway and one of at least three internet "
         "targets answer, down while none does and the probe's own link is up, else unknown",
         says=Words(
-            "For which part of the time this site had a working network and internet.",
-            "Per quale parte del tempo in questa sede rete e Internet hanno funzionato.",
+            "For how much of the time this site had a working network and internet.",
+            "Per quanta parte del tempo rete e Internet hanno funzionato in questa sede.",
         ),
         do=Words(
             "See in the incidents whether the line, the router or the power was the cause. For a line that fails again "
@@ -217,13 +221,13 @@ PATH_ENTRIES = (
         nulls={
             NullReason.NO_DATA: Words(
                 "The probe was off, or its own link was down, for the whole period.",
-                "Per tutto il periodo la sonda era spenta o il suo stesso collegamento era interrotto.",
+                "Per tutto il periodo la sonda era spenta o il suo collegamento era interrotto.",
             ),
             NullReason.INSUFFICIENT: Words(
-                "Fewer than three internet targets are set up: a dead line cannot be told from a dead target. Add some "
-                "under [network] internet.",
-                "Sono impostate meno di tre destinazioni su Internet: non si può distinguere una linea caduta da una "
-                "destinazione spenta. Aggiungerne in [network] internet.",
+                "Fewer than three internet targets are set up: a dead line cannot be told from a dead target. Add "
+                "some under [network] internet.",
+                "Sono configurate meno di tre destinazioni su Internet: non si può distinguere una linea caduta da "
+                "una destinazione spenta. Aggiungerne in [network] internet.",
             ),
         },
     ),
@@ -239,10 +243,10 @@ PATH_ENTRIES = (
             "non si sa.",
         ),
         do=Words(
-            "Look for devices with no information and for the reason that stands beside them: the probe's power and "
-            "cable, the way to the device, a permission that is missing. `sonda doctor` names the mend.",
-            "Cercare i dispositivi senza informazioni e il motivo indicato accanto: alimentazione e cavo della sonda, "
-            "il percorso verso il dispositivo, un permesso mancante. `sonda doctor` dice come rimediare.",
+            "Look for devices with no information and for the reason that stands beside them: the probe's power "
+            "and cable, the path to the device, a missing permission. `sonda doctor` says how to fix it.",
+            "Cercare i dispositivi senza informazioni e il motivo indicato accanto: alimentazione e cavo della "
+            "sonda, percorso verso il dispositivo, permessi mancanti. `sonda doctor` dice come rimediare.",
         ),
         merge="sums of seconds",
         source="KPI.md R3; thresholds [D]",
@@ -264,7 +268,7 @@ PATH_ENTRIES = (
         nulls={
             NullReason.NO_DATA: Words(
                 "No device is set up yet, or all of them are under maintenance.",
-                "Non è ancora impostato nessun dispositivo, oppure sono tutti in manutenzione.",
+                "Non è ancora configurato nessun dispositivo, oppure sono tutti in manutenzione.",
             ),
         },
     ),
@@ -274,14 +278,14 @@ PATH_ENTRIES = (
         unit="1",
         formula="restarts of the device outside maintenance: sysUpTime began anew and hrSystemUptime did not run on",
         says=Words(
-            "How often the device started anew without anybody having planned it.",
-            "Quante volte il dispositivo si è riavviato senza che nessuno lo avesse previsto.",
+            "How often the device restarted without anybody having planned it.",
+            "Quante volte il dispositivo si è riavviato senza che fosse programmato.",
         ),
         do=Words(
-            "Check its power supply and socket, its temperature and its log. If they are fine, look for a newer "
+            "Check its power supply and socket, its temperature and its log. If they are fine, look for newer "
             "firmware.",
-            "Controllare alimentatore e presa, temperatura e registro del dispositivo. Se è tutto a posto, cercare un "
-            "firmware più recente.",
+            "Controllare alimentatore e presa, temperatura e registro del dispositivo. Se è tutto a posto, "
+            "cercare un firmware più recente.",
         ),
         merge="sums",
         source="RFC 3418 sysUpTime, RFC 2790 hrSystemUptime, RFC 3414 snmpEngineBoots; thresholds [D]",

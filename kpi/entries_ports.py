@@ -22,8 +22,8 @@ __all__ = ["PORT_ENTRIES"]
 _TRAFFIC_SOURCE = "RFC 2863 ifHCInOctets, ifHCOutOctets; 32-bit ifInOctets, ifOutOctets where those are absent"
 _UNSUPPORTED = Words("This device does not count that.", "Questo dispositivo non lo conta.")
 _NOT_CONTINUOUS = Words(
-    "The counters began anew, or were read too seldom, so that no difference can be trusted.",
-    "I contatori sono ripartiti o sono stati letti troppo di rado: nessuna differenza è affidabile.",
+    "The counters were reset, or read too rarely: no difference between readings can be trusted.",
+    "I contatori sono stati azzerati o letti troppo di rado: nessuna differenza tra le letture è affidabile.",
 )
 _NULLS = {
     NullReason.NO_DATA: NO_SNMP,
@@ -102,8 +102,8 @@ PORT_ENTRIES = (
         ),
         do=Words(
             "See which device fills it and when. Move backups and updates into the night, or give the link more speed.",
-            "Vedere quale dispositivo lo riempie e quando. Spostare di notte copie di sicurezza e aggiornamenti, "
-            "oppure aumentare la velocità del collegamento.",
+            "Vedere quale dispositivo lo riempie e quando. Spostare alla notte copie di sicurezza e "
+            "aggiornamenti, oppure aumentare la velocità del collegamento.",
         ),
         merge="octets and capacity over intervals of known speed; 5-min bins",
         source="RFC 2863 ifHighSpeed, ifSpeed; thresholds [D]",
@@ -130,8 +130,8 @@ PORT_ENTRIES = (
                 "Il dispositivo non dice quanto è veloce questa porta.",
             ),
             NullReason.INSUFFICIENT: Words(
-                "The port's speed changed meanwhile, or its counters began anew.",
-                "Nel frattempo è cambiata la velocità della porta, oppure i contatori sono ripartiti.",
+                "The port's speed changed meanwhile, or its counters were reset.",
+                "Nel frattempo è cambiata la velocità della porta, oppure i contatori sono stati azzerati.",
             ),
         },
     ),
@@ -162,12 +162,13 @@ PORT_ENTRIES = (
         title=Words("Damaged packets", "Pacchetti danneggiati"),
         says=Words(
             "How many packets arrived damaged at this port or could not be sent. On a good cable there are none.",
-            "Quanti pacchetti sono arrivati danneggiati a questa porta o non è stato possibile inviare. Con un buon "
-            "cavo non ce ne sono.",
+            "Quanti pacchetti sono arrivati danneggiati su questa porta o non si sono potuti inviare. Con un "
+            "buon cavo non ce ne sono.",
         ),
         do=Words(
             "Change the cable, clean or change the optic, and see that both ends agree on speed and duplex.",
-            "Cambiare il cavo, pulire o sostituire l'ottica e verificare che velocità e duplex coincidano ai due capi.",
+            "Cambiare il cavo, pulire o sostituire l'ottica e verificare che velocità e duplex coincidano alle "
+            "due estremità.",
         ),
         page=OnPage(
             says=Words(
@@ -182,14 +183,14 @@ PORT_ENTRIES = (
         "discards",
         title=Words("Dropped packets", "Pacchetti scartati"),
         says=Words(
-            "How many sound packets the device threw away because it had no room for them.",
-            "Quanti pacchetti integri il dispositivo ha buttato perché non aveva posto.",
+            "How many undamaged packets the device dropped because it had no room for them.",
+            "Quanti pacchetti integri il dispositivo ha scartato perché non aveva spazio.",
         ),
         do=Words(
             "The port is too full at times: see its use, and where a fast link runs into a slow one. Give the "
             "important traffic priority, or the port more speed.",
-            "La porta a tratti è troppo piena: guardarne l'uso e dove un collegamento veloce sbocca in uno lento. Dare "
-            "la precedenza al traffico importante o più velocità alla porta.",
+            "A tratti la porta è troppo piena: verificarne l'uso e dove un collegamento veloce sbocca in uno "
+            "lento. Dare la precedenza al traffico importante o più velocità alla porta.",
         ),
         page=OnPage(
             says=Words(
@@ -208,13 +209,13 @@ PORT_ENTRIES = (
         "restart, not on ports switched off, not on access ports",
         says=Words(
             "How often a link between network devices went down or came back.",
-            "Quante volte un collegamento tra apparati di rete è caduto o tornato.",
+            "Quante volte un collegamento tra apparati di rete è caduto o si è ripristinato.",
         ),
         do=Words(
-            "Reseat or change the cable and the optic, then the port. If all links of one device change at once, it is "
-            "that device or its power.",
-            "Reinserire o cambiare cavo e ottica, poi la porta. Se cambiano insieme tutti i collegamenti di un "
-            "dispositivo, la causa è quello o la sua alimentazione.",
+            "Reseat or change the cable and the optic, then the port. If all links of one device change at once, "
+            "it is that device or its power.",
+            "Ricollegare o cambiare cavo e ottica, poi provare un'altra porta. Se cambiano insieme tutti i "
+            "collegamenti di un dispositivo, la causa è il dispositivo stesso o la sua alimentazione.",
         ),
         merge="sums; figures of merit at equal time add",
         source="RFC 2863 ifOperStatus, ifLastChange; RFC 2439 figure of merit [V]; thresholds [D]",

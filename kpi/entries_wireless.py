@@ -8,7 +8,7 @@ __all__ = ["WIRELESS_ENTRIES"]
 _NULLS = {
     NullReason.NO_DATA: NO_SNMP,
     NullReason.AUTH: AUTH,
-    NullReason.UNSUPPORTED: Words("This device does not tell it.", "Questo dispositivo non lo comunica."),
+    NullReason.UNSUPPORTED: Words("This device does not report it.", "Questo dispositivo non lo comunica."),
 }
 
 WIRELESS_ENTRIES = (
@@ -24,10 +24,10 @@ WIRELESS_ENTRIES = (
             "Quanti telefoni, computer e altri apparecchi hanno usato la rete senza fili, in media e al massimo.",
         ),
         do=Words(
-            "More than 50 on one radio slow each other down: add an access point there, or move part of them to the "
-            "other band.",
-            "Più di 50 sulla stessa radio si rallentano a vicenda: aggiungere lì un access point o spostarne una parte "
-            "sull'altra banda.",
+            "More than 50 on one radio slow each other down: add an access point there, or move part of them to "
+            "the other band.",
+            "Più di 50 sulla stessa radio si rallentano a vicenda: aggiungere un access point in quel punto o "
+            "spostarne una parte sull'altra banda.",
         ),
         merge="sum of count times time, time, max",
         source="vendor MIBs; thresholds a radio [D]",
@@ -56,10 +56,10 @@ WIRELESS_ENTRIES = (
         unit="dBm",
         formula="median of what access points hear of their clients; 0, positive and below -110 dBm is no reading",
         says=Words(
-            "How well the access points hear the devices: half of them were at least this strong. -50 is excellent, "
-            "-75 is weak.",
-            "Quanto bene gli access point sentono gli apparecchi: metà aveva almeno questo segnale. -50 è ottimo, -75 "
-            "è debole.",
+            "How well the access points hear the devices: half of them were at least this strong. -50 is "
+            "excellent, -75 is weak.",
+            "Quanto bene gli access point ricevono gli apparecchi: metà ha avuto almeno questo segnale. -50 è "
+            "ottimo, -75 è debole.",
         ),
         do=Words(
             "Move the access point closer to where people are, or add one; thick walls and metal take most of it.",
@@ -82,12 +82,12 @@ WIRELESS_ENTRIES = (
     ),
     Kpi(
         id="wifi_snr_db",
-        title=Words("Signal above noise", "Segnale sopra il rumore"),
+        title=Words("Signal above noise", "Rapporto segnale/rumore"),
         unit="dB",
         formula="median of signal - noise, as the device tells it or out of both",
         says=Words(
             "How far the wireless signal stands out from the noise: half of the devices had at least this much.",
-            "Di quanto il segnale senza fili supera il rumore: metà degli apparecchi aveva almeno questo valore.",
+            "Di quanto il segnale senza fili supera il rumore: metà degli apparecchi ha avuto almeno questo valore.",
         ),
         do=Words(
             "Look for what makes noise (microwave ovens, cameras, other networks), change the channel, or bring the "
@@ -112,7 +112,7 @@ WIRELESS_ENTRIES = (
     ),
     Kpi(
         id="wifi_link_drop_db",
-        title=Words("Loss of a radio link", "Calo di un ponte radio"),
+        title=Words("Weakening of a radio link", "Calo di un ponte radio"),
         unit="dB",
         formula="median of 14 days - signal, each link on its own, the worst one; from 3 days on",
         says=Words(
@@ -153,10 +153,10 @@ WIRELESS_ENTRIES = (
         formula="max(0, total - own sending - own receiving) of each radio, mean over radios; all zero with clients: "
         "not measured",
         says=Words(
-            "How much of the time the wireless channel is taken by others. They and your own devices have to wait for "
-            "each other.",
-            "Per quanta parte del tempo il canale senza fili è occupato da altri. Loro e i propri apparecchi devono "
-            "aspettarsi a vicenda.",
+            "How much of the time other networks occupy the wireless channel. They and your own devices have to "
+            "wait for each other.",
+            "Per quanta parte del tempo il canale senza fili è occupato da altre reti. Queste e i propri "
+            "apparecchi devono aspettarsi a vicenda.",
         ),
         do=Words(
             "Choose a channel that the neighbours do not use, a narrower one, or the 5 GHz band.",
@@ -186,12 +186,12 @@ WIRELESS_ENTRIES = (
         formula="mean of the radios' noise floors over the time known",
         says=Words(
             "How loud the background is on the wireless channels: the lower the better, -95 is quiet.",
-            "Quanto è forte il rumore di fondo sui canali senza fili: più è basso meglio è, -95 è silenzioso.",
+            "Quanto è forte il rumore di fondo sui canali senza fili: più è basso, meglio è; -95 è silenzioso.",
         ),
         do=Words(
             "Something near sends on these frequencies without being Wi-Fi: find it, or change channel or band.",
-            "Qualcosa vicino trasmette su queste frequenze senza essere Wi-Fi: trovarlo, oppure cambiare canale o "
-            "banda.",
+            "Qualcosa nelle vicinanze trasmette su queste frequenze senza essere Wi-Fi: individuarlo, oppure "
+            "cambiare canale o banda.",
         ),
         merge="sum of dBm times time, time",
         source="vendor MIBs; thresholds on the noisiest radio: Cisco -92 dBm [V], -85 [D]",
@@ -218,7 +218,7 @@ WIRELESS_ENTRIES = (
         "/ (damaged + received)",
         says=Words(
             "How often something had to be sent again over the air before it arrived.",
-            "Quante volte è stato necessario ripetere una trasmissione nell'aria prima che arrivasse.",
+            "Quante volte è stato necessario ripetere una trasmissione radio prima che arrivasse.",
         ),
         do=Words(
             "Weak signal, noise or too many devices on one channel: see those figures first, then change the channel "
@@ -246,8 +246,8 @@ WIRELESS_ENTRIES = (
         nulls={
             **_NULLS,
             NullReason.INSUFFICIENT: Words(
-                "Fewer than 100 frames were sent, or the counters began anew.",
-                "Sono state trasmesse meno di 100 trame, oppure i contatori sono ripartiti.",
+                "Fewer than 100 frames were sent, or the counters were reset.",
+                "Sono state trasmesse meno di 100 trame, oppure i contatori sono stati azzerati.",
             ),
         },
     ),
@@ -262,7 +262,7 @@ WIRELESS_ENTRIES = (
         ),
         do=Words(
             "See in the controller which one is missing; then its cable, and the switch port that gives it power.",
-            "Vedere nel controller quale manca; poi il suo cavo e la porta dello switch che lo alimenta.",
+            "Vedere nel controller quale manca; poi controllare il suo cavo e la porta dello switch che lo alimenta.",
         ),
         merge="sums of count times time, time, min",
         source="vendor MIBs; thresholds [D]",
@@ -281,8 +281,8 @@ WIRELESS_ENTRIES = (
         nulls={
             **_NULLS,
             NullReason.UNSUPPORTED: Words(
-                "The controller does not tell how many access points it knows.",
-                "Il controller non dice quanti access point conosce.",
+                "The controller does not report how many access points it knows.",
+                "Il controller non comunica quanti access point conosce.",
             ),
             NullReason.INSUFFICIENT: Words(
                 "The controller knows no access points.", "Il controller non conosce alcun access point."

@@ -70,12 +70,15 @@ def _nothing_yet(known: Known) -> Sentence | None:
     if not known.devices:
         return Sentence(
             Tone.NONE,
-            Words("Nothing is watched yet: no device is set up.", "Non c'è ancora nessun dispositivo da controllare."),
+            Words("Nothing is watched yet: no device is set up.", "Non è ancora configurato nessun dispositivo."),
         )
     if all(d.state is State.UNKNOWN and d.reason == STARTING for d in known.devices):
         return Sentence(
             Tone.NONE,
-            Words("No information yet: measuring has just begun.", "Ancora nessun dato: la misura comincia ora."),
+            Words(
+                "No information yet: measuring has just begun.",
+                "Ancora nessun dato: le misurazioni sono appena iniziate.",
+            ),
         )
     return None
 
@@ -88,7 +91,7 @@ def _own_link(known: Known) -> Sentence | None:
         Tone.PROBLEM,
         Words(
             f"The probe itself has had no network {trouble.since.en}: check its cable.",
-            f"La sonda stessa è senza rete {trouble.since.it}: controllare il suo cavo.",
+            f"La sonda è senza rete {trouble.since.it}: controllare il suo cavo.",
         ),
     )
 
@@ -149,8 +152,8 @@ def _internet_down(known: Known) -> Sentence | None:
             Words(
                 f"Internet has been down{_then(since.en)}. Whatever needs it, such as card payments and calls, is "
                 "affected.",
-                f"Internet non funziona{_then(since.it)}. Ne risente tutto ciò che lo usa, come pagamenti con carta e "
-                "telefonate.",
+                f"Internet non funziona{_then(since.it)}. Ne risente tutto ciò che ne ha bisogno, come pagamenti con "
+                "carta e telefonate.",
             ),
             others,
         ),
@@ -177,9 +180,8 @@ def _devices_down(known: Known) -> Sentence | None:
         en = f"{len(names)} devices are not reachable{_the_first(since).en}."
         it = f"{len(names)} dispositivi non sono raggiungibili{_the_first(since).it}."
     if hidden:
-        one = len(hidden) == 1
         en += f" {_devices(hidden).en} behind {'it' if len(names) == 1 else 'them'} cannot be seen."
-        it += f" {_devices(hidden).it} che {'sta' if one else 'stanno'} dietro non si {'vede' if one else 'vedono'}."
+        it += f" Non si sa nulla di {_devices(hidden).it} a valle."
     return Sentence(tone, _also(Words(en, it), len(down) - len(worst)))
 
 
@@ -190,7 +192,7 @@ def _flaps(known: Known) -> Sentence | None:
     device, name = plain_name(port.device), plain_name(port.port)
     says = Words(
         f"Port {name} of {device} keeps going on and off: check its cable.",
-        f"La porta {name} di {device} continua a cadere e tornare: controllare il cavo.",
+        f"La porta {name} di {device} si scollega e si ricollega di continuo: controllare il cavo.",
     )
     if more:
         says = Words(
@@ -236,7 +238,8 @@ def _not_known(known: Known) -> Sentence | None:
     n, of = len(unknown), len(known.devices)
     if n == of:
         return Sentence(
-            Tone.NONE, Words("There is no information about any device.", "Non si sa nulla dei dispositivi.")
+            Tone.NONE,
+            Words("There is no information about any device.", "Non ci sono informazioni su nessun dispositivo."),
         )
     if all(d.reason == STARTING for d in known.devices if d.state is State.UNKNOWN):
         has, is_ = ("has", "è stato ancora misurato") if n == 1 else ("have", "sono stati ancora misurati")
@@ -244,9 +247,9 @@ def _not_known(known: Known) -> Sentence | None:
             Tone.NONE,
             Words(
                 f"Measuring has just begun: {n} of {of} devices {has} not been measured yet.",
-                f"La misura è appena iniziata: {n} dispositivi su {of} non {is_}."
+                f"Le misurazioni sono appena iniziate: {n} dispositivi su {of} non {is_}."
                 if n > 1
-                else f"La misura è appena iniziata: 1 dispositivo su {of} non {is_}.",
+                else f"Le misurazioni sono appena iniziate: 1 dispositivo su {of} non {is_}.",
             ),
         )
     if planned:
@@ -329,11 +332,11 @@ def _also(says: Words, others: int) -> Words:
     if others == 1:
         return Words(
             f"{says.en} 1 other device is not reachable either.",
-            f"{says.it} Anche un altro dispositivo non è raggiungibile.",
+            f"{says.it} Un altro dispositivo non è raggiungibile.",
         )
     return Words(
         f"{says.en} {others} other devices are not reachable either.",
-        f"{says.it} Anche altri {others} dispositivi non sono raggiungibili.",
+        f"{says.it} Altri {others} dispositivi non sono raggiungibili.",
     )
 
 

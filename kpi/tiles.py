@@ -17,7 +17,7 @@ PART_NAMES = {
     Part.WIFI: Words("Wi-Fi", "Wi-Fi"),
     Part.NETWORK: Words("Network", "Rete"),
     Part.SERVERS: Words("Servers and services", "Server e servizi"),
-    Part.POWER: Words("Power", "Corrente"),
+    Part.POWER: Words("Power", "Alimentazione"),
 }
 
 TONE_WORDS = {

@@ -39,9 +39,9 @@ CONFIG = Path(__file__).resolve().parents[2] / "config" / "demo.toml"
 HOST = "127.0.0.1"
 NOTICE = {
     "en": "This is a demonstration. The devices are simulated on this machine: their SNMP, web pages and MQTT broker "
-    "are real, their echoes pass over a simulated wire.",
+    "are real, while pings pass over a simulated wire.",
     "it": "Questa è una dimostrazione. I dispositivi sono simulati su questa macchina: SNMP, pagine web e broker MQTT "
-    "sono veri, gli echi passano su un cavo simulato.",
+    "sono reali, mentre i ping passano su un cavo simulato.",
 }
 PARTS = ("amqtt", "pysnmp")
 LOOK_S = 0.1

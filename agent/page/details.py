@@ -103,7 +103,8 @@ def facts(detail: DeviceDetail, names: Mapping[str, str], say: Say) -> list[tupl
     if device.snmp is not None:
         if device.snmp.uptime_s is not None:
             found.append((say("uptime"), say.lasting(device.snmp.uptime_s)))
-        state = say(f"snmp_{device.snmp.state}", reason=device.snmp.reason or DASH)
+        why = reason_says(device.snmp.reason, say) or device.snmp.reason or DASH
+        state = say(f"snmp_{device.snmp.state}", reason=why)
         found.append((say("snmp"), state))
     return found
 

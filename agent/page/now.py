@@ -212,7 +212,7 @@ def _item(
 
 def _blank_item(entity: str, say: Say) -> dict[str, Any]:
     """What stands for something wrong that cannot be put into words."""
-    return _item(f"unshown:{entity}", Tone.ATTENTION, says=say("other_now"), device=entity, more=say("unshown"))
+    return _item(f"unshown:{entity}", Tone.ATTENTION, says=say("some_trouble"), device=entity, more=say("unshown"))
 
 
 def _shown_incident(

@@ -13,7 +13,7 @@ MOST_NETWORKS = 20
 Group = tuple[str, list[tuple[str, str]]]
 
 TEXT: Mapping[str, Words] = {
-    "radio": Words("Its own Wi-Fi, {name}", "Il suo Wi-Fi, {name}"),
+    "radio": Words("The probe's own Wi-Fi, {name}", "Wi-Fi della sonda, {name}"),
     "network": Words("Connected to", "Collegata a"),
     "not_connected": Words("not connected", "non collegata"),
     "hidden": Words("a network without a name", "una rete senza nome"),
@@ -23,18 +23,18 @@ TEXT: Mapping[str, Words] = {
     "band": Words("{channel} ({band}\u00a0GHz)", "{channel} ({band}\u00a0GHz)"),
     "speed": Words("Speed", "Velocità"),
     "both_ways": Words("{rx} in, {tx} out", "{rx} in entrata, {tx} in uscita"),
-    "busy": Words("Channel taken", "Canale occupato"),
+    "busy": Words("Channel busy", "Canale occupato"),
     "noise": Words("Noise", "Rumore"),
     "clients": Words("Devices connected to it", "Apparecchi collegati"),
-    "repeated": Words("Sent again", "Trasmesso di nuovo"),
-    "in_a_hundred": Words("{n} times for 100 packets", "{n} volte ogni 100 pacchetti"),
+    "repeated": Words("Repeated transmissions", "Trasmissioni ripetute"),
+    "in_a_hundred": Words("{n} for 100 packets", "{n} ogni 100 pacchetti"),
     "foreign": Words("Other networks on this channel", "Altre reti su questo canale"),
-    "strongest": Words("{n}, the strongest with {signal}", "{n}, la più forte con {signal}"),
-    "trouble": Words("Not everything is known", "Non tutto è noto"),
-    "networks": Words("Networks heard in the last hour: {n}", "Reti ricevute nell'ultima ora: {n}"),
+    "strongest": Words("{n}, the strongest with {signal}", "{n}, la più forte a {signal}"),
+    "trouble": Words("Incomplete", "Dati incompleti"),
+    "networks": Words("Networks heard in the last hour: {n}", "Reti rilevate nell'ultima ora: {n}"),
     "heard_at": Words("channel {channel}, {signal}", "canale {channel}, {signal}"),
     "its_own": Words("{name} (this one)", "{name} (questa)"),
-    "more": Words("Weaker ones", "Più deboli"),
+    "more": Words("Weaker ones", "Altre più deboli"),
 }
 TROUBLES: Mapping[str, Words] = {
     Trouble.NOT_INSTALLED: Words(
@@ -43,7 +43,7 @@ TROUBLES: Mapping[str, Words] = {
     ),
     Trouble.NOT_STARTED: Words("the program iw cannot be started", "il programma iw non si avvia"),
     Trouble.TIMEOUT: Words("the program iw gave no answer", "il programma iw non ha risposto"),
-    Trouble.TOO_MUCH: Words("the program iw said too much", "il programma iw ha detto troppo"),
+    Trouble.TOO_MUCH: Words("the program iw printed too much", "il programma iw ha prodotto troppi dati"),
     Trouble.NO_NL80211: Words("the system has no nl80211", "il sistema non ha nl80211"),
     Trouble.NOT_PERMITTED: Words(
         "a scan is not permitted (CAP_NET_ADMIN)", "la scansione non è permessa (CAP_NET_ADMIN)"
@@ -52,7 +52,7 @@ TROUBLES: Mapping[str, Words] = {
     Trouble.NO_INTERFACE: Words("the interface has gone", "l'interfaccia non c'è più"),
     Trouble.UNSUPPORTED: Words("this driver does not tell it", "questo driver non lo comunica"),
     Trouble.SWITCHED_OFF: Words("the radio is switched off", "la radio è spenta"),
-    Trouble.FAILED: Words("the program iw failed", "il programma iw non è riuscito"),
+    Trouble.FAILED: Words("the program iw failed", "il programma iw ha dato un errore"),
 }
 
 

@@ -184,10 +184,10 @@ def groups(language: str, found: Seen) -> list[tuple[str, list[tuple[str, str]]]
 
 def test_the_page_tells_of_it_in_english() -> None:
     assert groups("en", seen(0.0)) == [
-        ("Its own Wi-Fi, wlan0", [
+        ("The probe's own Wi-Fi, wlan0", [
             ("Connected to", "Shop"), ("Signal", "−52\u00a0dBm, 43\u00a0dB above the noise"),
             ("Channel", "36 (5\u00a0GHz)"), ("Speed", "433\u00a0Mbit/s in, 390\u00a0Mbit/s out"),
-            ("Channel taken", "50.0\u00a0%"), ("Noise", "−95\u00a0dBm"), ("Sent again", "7 times for 100 packets"),
+            ("Channel busy", "50.0\u00a0%"), ("Noise", "−95\u00a0dBm"), ("Repeated transmissions", "7 for 100 packets"),
             ("Other networks on this channel", "1, the strongest with −48\u00a0dBm"),
         ]),
         ("Networks heard in the last hour: 3", [
@@ -200,7 +200,7 @@ def test_the_page_tells_of_it_in_english() -> None:
 
 def test_the_page_tells_of_it_in_italian() -> None:
     (own, rows), (around, networks) = groups("it", seen(0.0))
-    assert (own, around) == ("Il suo Wi-Fi, wlan0", "Reti ricevute nell'ultima ora: 3")
+    assert (own, around) == ("Wi-Fi della sonda, wlan0", "Reti rilevate nell'ultima ora: 3")
     assert dict(rows)["Segnale"] == "−52\u00a0dBm, 43\u00a0dB sopra il rumore"
     assert networks[2] == ("una rete senza nome", "canale 1 (2,4\u00a0GHz), −80\u00a0dBm")
 
@@ -208,9 +208,9 @@ def test_the_page_tells_of_it_in_italian() -> None:
 def test_a_radio_that_is_not_connected_and_one_that_cannot_be_read_say_so() -> None:
     ((_, rows), _) = groups("en", seen(0.0, connected=False))
     assert rows[0] == ("Connected to", "not connected")
-    assert not {"Signal", "Speed", "Sent again"} & dict(rows).keys()
+    assert not {"Signal", "Speed", "Repeated transmissions"} & dict(rows).keys()
     poor = Seen((Radio(Interface("wlan0"), 0.0, trouble=Trouble.NOT_INSTALLED),))
-    assert dict(groups("it", poor)[0][1])["Non tutto è noto"] == (
+    assert dict(groups("it", poor)[0][1])["Dati incompleti"] == (
         "il programma iw non è installato: si legge solo il segnale"
     )
 
@@ -223,7 +223,7 @@ async def test_hostile_names_are_text_on_the_page() -> None:
     async with client(WithRadio()) as http:
         page = (await http.get("/agent?lang=it")).text
         told = (await http.get("/api/v1/agent")).json()["radio"]
-    assert "Reti ricevute nell&#39;ultima ora: 3" in page
+    assert "Reti rilevate nell&#39;ultima ora: 3" in page
     assert "gnp.exe &lt;b&gt;" in page
     assert "<b>" not in page
     assert told["interfaces"][0]["bssid"] == PRIVACY.client(OWN_AP)

@@ -190,7 +190,7 @@ def test_six_seconds_after_the_start() -> None:
     found = sentence(Known(site))
     assert found.tone is Tone.NONE
     assert found.says.en == "Measuring has just begun: 5 of 7 devices have not been measured yet."
-    assert found.says.it == "La misura è appena iniziata: 5 dispositivi su 7 non sono stati ancora misurati."
+    assert found.says.it == "Le misurazioni sono appena iniziate: 5 dispositivi su 7 non sono stati ancora misurati."
     assert sentence(Known([SWITCH, quiet[0]])).says.en.endswith("1 of 2 devices has not been measured yet.")
     assert tile(Part.SERVERS, devices=[SWITCH, Seen("s", "s", Role.SERVER, State.UP), *quiet]).tone is Tone.NONE
 

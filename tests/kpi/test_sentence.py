@@ -49,19 +49,23 @@ SCENES: dict[str, tuple[tuple[Tone, str, str], tuple[Tone, str, str]]] = {
         (
             Tone.NONE,
             "Nothing is watched yet: no device is set up.",
-            "Non c'è ancora nessun dispositivo da controllare.",
+            "Non è ancora configurato nessun dispositivo.",
         ),
     ),
     "just begun": (
         said([device(Role.SERVER, State.UNKNOWN, reason="starting")]),
-        (Tone.NONE, "No information yet: measuring has just begun.", "Ancora nessun dato: la misura comincia ora."),
+        (
+            Tone.NONE,
+            "No information yet: measuring has just begun.",
+            "Ancora nessun dato: le misurazioni sono appena iniziate.",
+        ),
     ),
     "own cable": (
         said(site(), Trouble("probe.link", PROBE, SINCE)),
         (
             Tone.PROBLEM,
             "The probe itself has had no network since 10:42 (14 min): check its cable.",
-            "La sonda stessa è senza rete dalle 10:42 (14 min): controllare il suo cavo.",
+            "La sonda è senza rete dalle 10:42 (14 min): controllare il suo cavo.",
         ),
     ),
     "router gone": (
@@ -81,7 +85,7 @@ SCENES: dict[str, tuple[tuple[Tone, str, str], tuple[Tone, str, str]]] = {
             Tone.PROBLEM,
             "Internet has been down since 10:42 (14 min). Whatever needs it, such as card payments and calls, is affected.",
             (
-                "Internet non funziona dalle 10:42 (14 min). Ne risente tutto ciò che lo usa, come pagamenti con carta e "
+                "Internet non funziona dalle 10:42 (14 min). Ne risente tutto ciò che ne ha bisogno, come pagamenti con carta e "
                 "telefonate."
             ),
         ),
@@ -91,7 +95,7 @@ SCENES: dict[str, tuple[tuple[Tone, str, str], tuple[Tone, str, str]]] = {
         (
             Tone.PROBLEM,
             "Switch hall has not been reachable since 10:42 (14 min). 2 devices behind it cannot be seen.",
-            "Switch hall non è raggiungibile dalle 10:42 (14 min). 2 dispositivi che stanno dietro non si vedono.",
+            "Switch hall non è raggiungibile dalle 10:42 (14 min). Non si sa nulla di 2 dispositivi a valle.",
         ),
     ),
     "switch and printer gone": (
@@ -99,7 +103,7 @@ SCENES: dict[str, tuple[tuple[Tone, str, str], tuple[Tone, str, str]]] = {
         (
             Tone.PROBLEM,
             "Switch hall has not been reachable since 10:42 (14 min). 1 other device is not reachable either.",
-            "Switch hall non è raggiungibile dalle 10:42 (14 min). Anche un altro dispositivo non è raggiungibile.",
+            "Switch hall non è raggiungibile dalle 10:42 (14 min). Un altro dispositivo non è raggiungibile.",
         ),
     ),
     "printer switched off": (
@@ -127,7 +131,7 @@ SCENES: dict[str, tuple[tuple[Tone, str, str], tuple[Tone, str, str]]] = {
         (
             Tone.ATTENTION,
             "Port ge7 of Switch hall keeps going on and off: check its cable. 1 more does the same.",
-            "La porta ge7 di Switch hall continua a cadere e tornare: controllare il cavo. Lo stesso vale per un'altra.",
+            "La porta ge7 di Switch hall si scollega e si ricollega di continuo: controllare il cavo. Lo stesso vale per un'altra.",
         ),
     ),
     "losses on the line": (

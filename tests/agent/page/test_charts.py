@@ -47,4 +47,4 @@ def test_a_young_site_is_drawn_by_the_minute() -> None:
     drawn = tile_lines(past, Say("en", ROME), Boundary())["network"]
     assert len(xs(drawn["line"].line)) == 5
     assert drawn["caption"].replace("\u00a0", " ") == "Response time, last 10 min: mostly 2.0 ms"
-    assert tile_lines(Overview(), Say("it", ROME), Boundary())["network"]["caption"].startswith("Ancora nessuna linea")
+    assert tile_lines(Overview(), Say("it", ROME), Boundary())["network"]["caption"].startswith("Ancora nessun grafico")

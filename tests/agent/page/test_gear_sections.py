@@ -144,7 +144,7 @@ def test_a_supply_says_first_what_matters() -> None:
         reading(Kind.ON_BATTERY_SECONDS, 0, "Battery"),
     )
     section = made("power", *supply, gear=gear)
-    assert shown(section.lead) == "On mains. If mains fails, the battery lasts about 38 min."
+    assert shown(section.lead) == "On mains power. If the mains power fails, the battery lasts about 38 min."
     assert [(g["name"], len(g["values"])) for g in section.shown] == [("Battery", 2), ("Output", 2), ("Input", 1)]
     away = made("power", *supply, gear=replace(gear, on_battery=True), say=IT)
     assert shown(away.lead) == "Funziona a batteria: manca la corrente. Dura ancora circa 38 min."
@@ -173,7 +173,7 @@ def test_sensors_and_resources_are_cells() -> None:
         ("Air inlet", "limit 32 °C", "Warm", "attention"), ("Fan", "", "", ""),
     ]  # fmt: skip
     toner = made("resources", reading(Kind.SUPPLY_LEVEL, 62, "Black toner", "good"), say=IT).shown[0]
-    assert (toner["beside"], toner["word"]) == ("rimanente", "Bene")
+    assert (toner["beside"], toner["word"]) == ("residuo", "Bene")
 
 
 def test_of_many_the_worst_stand_first_and_the_rest_behind_a_tap() -> None:

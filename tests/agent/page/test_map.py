@@ -85,4 +85,4 @@ def test_states_are_said_in_words_of_the_language() -> None:
     assert [row.word for row in english["rows"]] == ["Reachable", "Not reachable"]
     assert [row.tone for row in english["rows"]] == ["good", "problem"]
     assert english["rows"][1].says == "b: Not reachable. Reached through: a."
-    assert italian["rows"][0].says == "a: Raggiungibile. Raggiunto attraverso: Questa sonda."
+    assert italian["rows"][0].says == "a: Raggiungibile. Raggiunto tramite: Questa sonda."

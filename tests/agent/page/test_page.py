@@ -114,7 +114,7 @@ def test_a_figure_that_is_bad_is_said_in_the_sentence_the_tile_and_the_list(brow
         served.change(lambda site: site.bad.append(TroubledNow("switch", "", hot)))
         expect(page.locator("h1")).to_contain_text("Switch hall is too hot, or one of its fans stands still")
         expect(page.locator("[data-tile=network] .word")).to_have_text("Problem")
-        expect(page.locator("#wrong-list .caption")).to_contain_text("the room is cooled")
+        expect(page.locator("#wrong-list .caption")).to_contain_text("the room is cool enough")
         assert page.locator("#sentence use").get_attribute("href") == "#shape-problem"
         page.click("#wrong-list a")
         expect(page.locator("h1")).to_have_text("Switch hall")
@@ -137,7 +137,7 @@ def test_search_as_one_types(browser: Browser) -> None:
         assert page.locator("#devices tr:visible").count() == 1
         page.fill("#search", "nobody")
         assert page.locator("#devices tr:visible").count() == 0
-        expect(page.locator("#search-says")).to_have_text("No device fits.")
+        expect(page.locator("#search-says")).to_have_text("No device matches.")
         page.fill("#search", "")
         assert page.locator("#devices tr:visible").count() == len(served.site.known)
 
@@ -200,7 +200,7 @@ def test_a_device_page_lives_too(browser: Browser) -> None:
         page.wait_for_timeout(300)
         served.change(lambda site: site.fail("switch", 70))
         expect(page.locator("#device-state")).to_have_text("Not reachable")
-        expect(page.locator("#device-detail")).to_contain_text("It gives no answer.")
+        expect(page.locator("#device-detail")).to_contain_text("It does not answer.")
         expect(page.locator("#device-rtt")).to_be_hidden()
 
 
@@ -256,7 +256,7 @@ def test_without_scripts_everything_is_there(browser: Browser) -> None:
             assert page.locator(".spark .line").first.get_attribute("d")
         with opened(browser, served, "/device/switch", java_script_enabled=False) as page:
             assert page.locator(".plot .line").get_attribute("d")
-            page.click("text=The same as a table")
+            page.click("text=Show as a table")
             assert page.locator(".readings tbody tr").count() > 100
 
 

@@ -77,7 +77,7 @@ def test_durations(seconds: float, english: str, italian: str) -> None:
         (20, "since 11:59 (less than a minute)", "dalle 11:59 (meno di un minuto)"),
         (840, "since 11:46 (14 min)", "dalle 11:46 (14 min)"),
         (86_400, "since yesterday, 12:00 (1 d)", "da ieri alle 12:00 (1 g)"),
-        (4 * 86_400, "since 4 Jan, 12:00 (4 d)", "dal 4 gen alle 12:00 (4 g)"),
+        (4 * 86_400, "since 4 Jan, 12:00 (4 d)", "dal 4 gen, ore 12:00 (4 g)"),
     ],
 )
 def test_since_when(ago: float, english: str, italian: str) -> None:
@@ -106,7 +106,11 @@ def test_rows_say_what_is_known_and_for_how_long() -> None:
     }  # fmt: skip
     hidden = replace(device, state="unknown", reason="parent", rtt_ms=None)
     row = device_rows([hidden], past, NOON, EN, Boundary())[0]
-    assert (row["rtt"], row["seen"], row["why"]) == ("–", "11:59", "What it is reached through does not answer.")
+    assert (row["rtt"], row["seen"], row["why"]) == (
+        "–",
+        "11:59",
+        "The device that it is reached through does not answer.",
+    )
     assert device_rows([hidden], Overview(), NOON, EN, Boundary())[0]["seen"] == "not yet"
 
 
@@ -140,7 +144,7 @@ def test_a_share_names_what_it_is_of_and_is_not_said_of_minutes() -> None:
     (row,) = ribbons(young, EN, Boundary())["rows"]
     assert (row["good"], row["measured"].replace("\u00a0", " ")) == ("–", "measured 0.20 %")
     assert measured_says(young, EN).replace("\u00a0", " ") == (
-        "The last 24 h were measured 1.4 % of the time. Measuring began 11:40."
+        "Measured 1.4 % of the last 24 hours. Measuring began: 11:40."
     )
     device = DeviceNow("d", "d", "server", "192.0.2.1", (), "up", "answered", None, 1.25, 0.0, None)
     past = replace(young, devices={"d": DevicePast(1000, 0, 100.0, 1200.0, None)})
@@ -157,7 +161,7 @@ def test_a_week_is_measured_as_a_whole_and_maintenance_is_left_out_of_it() -> No
     (row,) = ribbons(past, IT, Boundary())["rows"]
     assert row["good"].replace("\u00a0", " ") == "99,96 %"
     assert row["measured"].replace("\u00a0", " ") == "misurato 50,0 %"
-    assert measured_says(past, IT).replace("\u00a0", " ") == "Delle ultime 24 ore è stato misurato il 100 % del tempo."
+    assert measured_says(past, IT).replace("\u00a0", " ") == "Tempo misurato nelle ultime 24 ore: 100 %."
 
 
 def test_a_figure_without_a_value_has_no_status() -> None:
