@@ -178,7 +178,7 @@ GEAR_ENTRIES = (
             ),
             rank=10,
             problem=Words(
-                "{who} is too hot, or one of its fans stands still: it may switch off or be damaged.",
+                "{who} is too hot, or one of its fans has stopped: it may switch off or be damaged.",
                 "{who}: temperatura troppo alta o ventola ferma. Rischia di spegnersi o di guastarsi.",
             ),
             word=Words("Too warm", "Troppo caldo"),

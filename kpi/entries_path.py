@@ -253,7 +253,7 @@ PATH_ENTRIES = (
         page=OnPage(
             says=Words(
                 "Only part of the last hour was measured: nothing is known of the rest.",
-                "Nell'ultima ora è stata misurata solo una parte del tempo: del resto non si sa nulla.",
+                "Nell'ultima ora le misurazioni sono state incomplete: del tempo restante non si sa nulla.",
             ),
             rank=90,
             no_tile="It is no part of the site that was measured too little, but the probe that measured it.",

@@ -24,10 +24,10 @@ WIRELESS_ENTRIES = (
             "Quanti telefoni, computer e altri apparecchi hanno usato la rete senza fili, in media e al massimo.",
         ),
         do=Words(
-            "More than 50 on one radio slow each other down: add an access point there, or move part of them to "
+            "Many devices on one radio slow each other down: add an access point there, or move some of them to "
             "the other band.",
-            "Più di 50 sulla stessa radio si rallentano a vicenda: aggiungere un access point in quel punto o "
-            "spostarne una parte sull'altra banda.",
+            "Molti dispositivi sulla stessa radio si rallentano a vicenda: aggiungere un access point in quel "
+            "punto o spostarne una parte sull'altra banda.",
         ),
         merge="sum of count times time, time, max",
         source="vendor MIBs; thresholds a radio [D]",

@@ -235,14 +235,14 @@ def _not_known(known: Known) -> Sentence | None:
     if not unknown:
         return None
     planned = [d.id for d in known.devices if d.state is State.MAINTENANCE]
-    n, of = len(unknown), len(known.devices)
+    n, of, who = len(unknown), len(known.devices), _named(known, unknown)
     if n == of:
         return Sentence(
             Tone.NONE,
             Words("There is no information about any device.", "Non ci sono informazioni su nessun dispositivo."),
         )
     if all(d.reason == STARTING for d in known.devices if d.state is State.UNKNOWN):
-        has, is_ = ("has", "è stato ancora misurato") if n == 1 else ("have", "sono stati ancora misurati")
+        has, is_ = ("has", "è ancora stato misurato") if n == 1 else ("have", "sono ancora stati misurati")
         return Sentence(
             Tone.NONE,
             Words(
@@ -256,17 +256,16 @@ def _not_known(known: Known) -> Sentence | None:
         return Sentence(
             Tone.NONE,
             Words(
-                f"There is no information about {_devices(unknown).en}; planned work is going on with "
-                f"{_devices(planned).en}.",
-                f"Non ci sono informazioni su {_devices(unknown).it}; sono in corso lavori programmati su "
-                f"{_devices(planned).it}.",
+                f"There is no information about {who.en}; planned work is going on with {_named(known, planned).en}.",
+                f"Non ci sono informazioni su {who.it}; sono in corso lavori programmati su "
+                f"{_named(known, planned).it}.",
             ),
         )
     return Sentence(
         Tone.NONE,
         Words(
-            f"There is no information about {_devices(unknown).en}; the others work.",
-            f"Non ci sono informazioni su {_devices(unknown).it}; gli altri funzionano.",
+            f"There is no information about {who.en}; the others work.",
+            f"Non ci sono informazioni su {who.it}; gli altri funzionano.",
         ),
     )
 
@@ -275,10 +274,13 @@ def _maintained(known: Known) -> Sentence | None:
     planned = [d.id for d in known.devices if d.state is State.MAINTENANCE]
     if not planned:
         return None
-    n = _devices(planned)
+    who, alone = _named(known, planned), len(planned) == len(known.devices)
     return Sentence(
         Tone.MAINTENANCE,
-        Words(f"Planned work is going on with {n.en}.", f"Sono in corso lavori programmati su {n.it}."),
+        Words(
+            f"Planned work is going on with {who.en}{'' if alone else '; everything else works'}.",
+            f"Sono in corso lavori programmati su {who.it}{'' if alone else '; tutto il resto funziona'}.",
+        ),
     )
 
 
@@ -318,6 +320,14 @@ def _since(known: Known, entities: set[str]) -> Words:
 def _behind(known: Known, gateway: Seen, trouble: Trouble | None) -> list[str]:
     outside = {d.id for d in known.devices if d.role is Role.INTERNET}
     return [d for d in (trouble.hides if trouble else ()) if d not in outside and d != gateway.id]
+
+
+def _named(known: Known, ids: Sequence[str]) -> Words:
+    """One device by its name, several by their number."""
+    if len(ids) != 1:
+        return _devices(ids)
+    name = next(plain_name(d.name) for d in known.devices if d.id == ids[0])
+    return Words(name, name)
 
 
 def _devices(ids: Sequence[str]) -> Words:

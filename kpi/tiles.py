@@ -28,6 +28,7 @@ TONE_WORDS = {
     Tone.MAINTENANCE: Words("Maintenance", "Manutenzione"),
 }
 ALL_GONE = Words("Not reachable", "Non raggiungibile")
+PARTLY_KNOWN = Words("Partly known", "Informazioni parziali")
 ON_BATTERY = Words("On battery", "A batteria")
 BATTERY_LOW = Words("Battery low", "Batteria scarica")
 
@@ -101,7 +102,11 @@ def _inside(part: Part, members: Sequence[Seen]) -> Tile:
         tone = Tone.MAINTENANCE
     elif any(d.state is State.UNKNOWN for d in members):
         tone = Tone.NONE
-    word = ALL_GONE if down and len(down) == len(members) else TONE_WORDS[tone]
+    word = TONE_WORDS[tone]
+    if down and len(down) == len(members):
+        word = ALL_GONE
+    elif tone is Tone.NONE and up:
+        word = PARTLY_KNOWN
     return Tile(part, tone, word, up, len(members))
 
 

@@ -250,7 +250,9 @@ def _blank_tile(tile: Tile, say: Say) -> dict[str, Any]:
 
 def _tile(tile: Tile, devices: Sequence[DeviceNow], say: Say) -> dict[str, Any]:
     figure, unit = say("of", up=tile.up, total=tile.total), say("reachable")
-    if tile.part is Part.INTERNET:
+    if tile.tone in {Tone.NONE, Tone.MAINTENANCE} and not tile.up:
+        figure, unit = DASH, ""  # "0 of 3 reachable" would say that they are not
+    elif tile.part is Part.INTERNET:
         outside = [d for d in devices if d.role == Role.INTERNET]
         times = [d.rtt_ms for d in outside if d.rtt_ms is not None and d.state == "up"]
         if times and tile.tone is not Tone.PROBLEM:

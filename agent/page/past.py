@@ -49,7 +49,7 @@ def _tile_line(past: Overview, part: Part, say: Say) -> dict[str, Any]:
     text = {"span": say(f"span_{span}"), "usual": say.ms(medians[len(medians) // 2]) if medians else DASH}
     return {
         "line": line,
-        "caption": say("line_of", **text) if line.line else say("line_none"),
+        "caption": say("line_of", **text) if line.line else say("line_none" if age < HOUR else "line_empty", **text),
         "says": say("line_says", most=say.ms(medians[-1]), **text) if line.line else "",
     }
 
@@ -90,7 +90,7 @@ def _ribbon(past: Overview, part: Part, say: Say) -> dict[str, Any] | None:
         "name": name,
         "bars": bars(stretches, start, past.end_utc),
         "good": good_pct,
-        "measured": say("measured_short", pct=measured),
+        "measured": measured,
         "says": say("ribbon_says", name=name, good=good_pct, known=measured)
         if good_pct != DASH
         else say("ribbon_none", name=name),

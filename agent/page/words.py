@@ -118,6 +118,7 @@ TEXT: Mapping[str, Words] = {
     "line_none": Words(
         "No chart yet: measuring has just begun", "Ancora nessun grafico: le misurazioni sono appena iniziate"
     ),
+    "line_empty": Words("Nothing was measured, {span}", "Nessuna misurazione, {span}"),
     "line_says": Words(
         "Response time, {span}: mostly {usual}, at most {most}.",
         "Tempo di risposta, {span}: di solito {usual}, al massimo {most}.",
@@ -169,12 +170,12 @@ TEXT: Mapping[str, Words] = {
     "available": Words("Available, 30 days", "Disponibilità, 30 giorni"),
     "seen": Words("Last seen", "Ultima risposta"),
     "seen_now": Words("now", "adesso"),
-    "seen_never": Words("not yet", "ancora nessuna"),
+    "seen_never": Words("not yet", "nessuna"),
     "known_for": Words("of {lasting}", "su {lasting}"),
     "worst_first": Words("Worst first.", "I problemi per primi."),
     "measured": Words("Measured {pct} of the last 24 hours.", "Tempo misurato nelle ultime 24 ore: {pct}."),
     "measured_since": Words("Measuring began: {moment}.", "Inizio delle misurazioni: {moment}."),
-    "measured_short": Words("measured {pct}", "misurato {pct}"),
+    "measured_word": Words("measured", "misurato"),
     "map": Words("Map", "Mappa"),
     "map_probe": Words("This probe", "Questa sonda"),
     "map_port": Words("port {port}", "porta {port}"),

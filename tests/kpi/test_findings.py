@@ -113,18 +113,20 @@ def test_what_is_worked_on_says_nothing(kpi: Kpi) -> None:
     planned = [Seen("sw", "Switch hall", Role.SWITCH, State.MAINTENANCE), *SITE[1:]]
     for device in ("sw", ""):
         figure = read(kpi, Status.BAD, worst="sw", device=device)
-        assert said(figure, devices=planned).says.en == "Planned work is going on with 1 device."
+        assert said(figure, devices=planned).says.en == (
+            "Planned work is going on with Switch hall; everything else works."
+        )
 
 
 @pytest.mark.parametrize(
     ("figure", "tone", "english"),
     [
         (Read("cooling_margin_c", -5.0, Status.BAD, {}, "sw"), Tone.PROBLEM,
-         "Switch hall is too hot, or one of its fans stands still: it may switch off or be damaged."),
+         "Switch hall is too hot, or one of its fans has stopped: it may switch off or be damaged."),
         (Read("cooling_margin_c", 3.0, Status.WARN, {}, "sw"), Tone.ATTENTION,
          "Switch hall is getting too warm: see that its fans turn and that air gets in and out."),
         (Read("cooling_margin_c", 30.0, Status.BAD, {}, "sw", flags=("fan_stopped",)), Tone.PROBLEM,
-         "Switch hall is too hot, or one of its fans stands still: it may switch off or be damaged."),
+         "Switch hall is too hot, or one of its fans has stopped: it may switch off or be damaged."),
         (Read("duplex_mismatch", 1.0, Status.BAD, {"grade": 2.0}, "sw"), Tone.ATTENTION,
          "A cable of Switch hall works only slowly: its two ends are set differently."),
         (Read("bgp_stability", 0.0, Status.BAD, {}, "sw"), Tone.PROBLEM,
@@ -190,7 +192,7 @@ def test_six_seconds_after_the_start() -> None:
     found = sentence(Known(site))
     assert found.tone is Tone.NONE
     assert found.says.en == "Measuring has just begun: 5 of 7 devices have not been measured yet."
-    assert found.says.it == "Le misurazioni sono appena iniziate: 5 dispositivi su 7 non sono stati ancora misurati."
+    assert found.says.it == "Le misurazioni sono appena iniziate: 5 dispositivi su 7 non sono ancora stati misurati."
     assert sentence(Known([SWITCH, quiet[0]])).says.en.endswith("1 of 2 devices has not been measured yet.")
     assert tile(Part.SERVERS, devices=[SWITCH, Seen("s", "s", Role.SERVER, State.UP), *quiet]).tone is Tone.NONE
 
@@ -203,4 +205,4 @@ def test_planned_work_does_not_hide_what_is_not_known() -> None:
     ]
     found = sentence(Known(site))
     assert found.tone is Tone.NONE
-    assert found.says.en == "There is no information about 1 device; planned work is going on with 1 device."
+    assert found.says.en == "There is no information about s; planned work is going on with Switch hall."

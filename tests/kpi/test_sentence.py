@@ -162,8 +162,8 @@ SCENES: dict[str, tuple[tuple[Tone, str, str], tuple[Tone, str, str]]] = {
         said(site(server=State.MAINTENANCE)),
         (
             Tone.MAINTENANCE,
-            "Planned work is going on with 1 device.",
-            "Sono in corso lavori programmati su 1 dispositivo.",
+            "Planned work is going on with File server; everything else works.",
+            "Sono in corso lavori programmati su File server; tutto il resto funziona.",
         ),
     ),
     "some not known": (

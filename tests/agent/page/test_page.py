@@ -112,7 +112,7 @@ def test_a_figure_that_is_bad_is_said_in_the_sentence_the_tile_and_the_list(brow
     with Served(site) as served, opened(browser, served) as page:
         expect(page.locator("html")).to_have_class("live")
         served.change(lambda site: site.bad.append(TroubledNow("switch", "", hot)))
-        expect(page.locator("h1")).to_contain_text("Switch hall is too hot, or one of its fans stands still")
+        expect(page.locator("h1")).to_contain_text("Switch hall is too hot, or one of its fans has stopped")
         expect(page.locator("[data-tile=network] .word")).to_have_text("Problem")
         expect(page.locator("#wrong-list .caption")).to_contain_text("the room is cool enough")
         assert page.locator("#sentence use").get_attribute("href") == "#shape-problem"
@@ -147,7 +147,7 @@ def test_planned_work_is_no_trouble(browser: Browser) -> None:
     site.fail("switch", 840)
     site.known[1] = replace(site.known[1], state="maintenance")
     with Served(site) as served, opened(browser, served) as page:
-        assert text(page, "h1") == "Planned work is going on with 1 device."
+        assert text(page, "h1") == "Planned work is going on with Switch hall; everything else works."
         assert page.locator("#wrong").is_hidden()
         assert page.locator("#devices tr[data-id=switch] td").first.inner_text().strip() == "Maintenance"
 
