@@ -328,8 +328,8 @@ def _names(names: Sequence[str], say: Say) -> str:
 
 
 def _row(device: DeviceNow, past: DevicePast, now: float, say: Say) -> dict[str, Any]:
-    short = 0 < past.known_s < WHOLE_MONTH_S
-    enough = past.known_s >= HOUR  # "100 %" is not for minutes
+    enough = past.known_s >= HOUR and past.available_pct is not None  # "100 %" is not for minutes
+    short = enough and past.known_s < WHOLE_MONTH_S
     return {
         "id": device.id,
         "name": bare_name(device.name),
@@ -341,7 +341,7 @@ def _row(device: DeviceNow, past: DevicePast, now: float, say: Say) -> dict[str,
         "rtt": say.ms(device.rtt_ms),
         "lost": say.pct(_lost_pct(past)),
         "available": say.pct(past.available_pct) if enough else DASH,
-        "of": say("known_for", lasting=say.lasting(past.known_s)) if short and past.available_pct is not None else "",
+        "of": say("known_for", lasting=say.lasting(past.known_s)) if short else "",
         "seen": _last_seen(device, past, now, say),
         "told": device.gear.at if device.gear is not None else "",
     }

@@ -167,7 +167,7 @@ TEXT: Mapping[str, Words] = {
     "role": Words("Type", "Tipo"),
     "rtt": Words("Response time", "Tempo di risposta"),
     "lost_today": Words("Lost today", "Persi oggi"),
-    "available": Words("Available, 30 days", "Disponibilità, 30 giorni"),
+    "available": Words("Available, 30\u00a0days", "Disponibilità, 30\u00a0giorni"),
     "seen": Words("Last seen", "Ultima risposta"),
     "seen_now": Words("now", "adesso"),
     "seen_never": Words("not yet", "nessuna"),

@@ -76,7 +76,7 @@ def test_the_first_screen_in_english_and_in_italian(browser: Browser) -> None:
                 ["Internet", "Works"],
                 ["Wi-Fi", "Works"],
                 ["Network", "Not reachable"],
-                ["Servers and services", "No information"],
+                ["Servers and services", "Partly known"],
             ]
             assert "12 ms response time" in " ".join(words[0].split())
             page.click("text=Italiano")
