@@ -1,13 +1,14 @@
 """The daemon's lifetime: everything is opened as a context manager and runs in one TaskGroup of named tasks.
 
-A failing target never comes here. A store that died does: it ends the process, and systemd starts it anew. Stop: no
-new ticks, what runs may end, everything is written, the broker hears goodbye (bounded), all is closed.
+A failing target never comes here, and a task that fails all the same begins anew (agent/boundary.py). A store that died
+ends the process, and systemd starts it anew. Stop: no new ticks, what runs may end, everything is written, the broker
+hears goodbye (bounded), all is closed.
 """
 
 import asyncio
 import logging
 import signal
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,11 @@ log = logging.getLogger("sonda")
 DRAIN_S = 3.0
 """How long polls under way may go on when the agent stops."""
 WRITE_S = 15.0
+TASK = "task"
+"""The boundary's name for what runs until the agent stops."""
+PAUSE_S, PAUSE_MOST_S = 1.0, 60.0
+"""Before a task that failed begins anew; longer each time."""
+STEADY_S = 600.0
 GOODBYE_S = 5.0
 """How long pages may take to close."""
 
@@ -78,38 +84,42 @@ class Agent:
             async with asyncio.TaskGroup() as group:
                 await self._live(group)
 
-    def _endless(self, group: asyncio.TaskGroup) -> dict[str, Coroutine[Any, Any, None]]:
-        """What runs until the agent has stopped, by the task's name. An error that leaves one of them ends the agent.
+    def _endless(self, group: asyncio.TaskGroup) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
+        """What runs until the agent has stopped, by the task's name, and begins anew where an error ends it.
 
         A further task is a line here: a coroutine that opens what it alone needs and takes from ``parts`` the rest.
         """
         parts, reloading = self._parts, self._make_reloading()
         return {
-            "store": parts.store.watch(),
-            "icmp": parts.engine.run(),
-            "watch": parts.core.watch.run(),
-            "windows": parts.core.windows.run(),
-            "folds": parts.folds.run(int(parts.clock.utc()) if parts.timeline.dated else None),
-            "resolver": parts.planning.resolver.run(),
-            "traps": parts.traps.run(),
-            "radio": parts.radio.run(),
-            "topology": parts.follow_topology(),
-            "routes": parts.planning.follow_routes(parts.publishing.network_changed),
-            "first date": parts.follow_first_date(),
-            "restate": reloading.restate(()),
-            "watchdog": self._notifier.watch(parts.clock, lambda: parts.scheduler.counters.progress_at),
-            "reload": reloading.run(self._reload, group),
+            "icmp": parts.engine.run,
+            "watch": parts.core.watch.run,
+            "windows": parts.core.windows.run,
+            "folds": lambda: parts.folds.run(int(parts.clock.utc()) if parts.timeline.dated else None),
+            "resolver": parts.planning.resolver.run,
+            "traps": parts.traps.run,
+            "radio": parts.radio.run,
+            "topology": parts.follow_topology,
+            "routes": lambda: parts.planning.follow_routes(parts.publishing.network_changed),
+            "first date": parts.follow_first_date,
+            "restate": lambda: reloading.restate(()),
+            "watchdog": lambda: self._notifier.watch(parts.clock, lambda: parts.scheduler.counters.progress_at),
+            "reload": lambda: reloading.run(self._reload, group),
         }
 
     async def _live(self, group: asyncio.TaskGroup) -> None:
-        """Start every task, wait for the end, stop them in order."""
+        """Start every task, wait for the end, stop them in order. The store's watch and its recorder alone may end the
+        agent: without them nothing is kept."""
         make, parts = group.create_task, self._parts
+        storing = make(parts.store.watch(), name="store")
         recording = make(parts.recorder.run(), name="recorder")
-        scheduling = make(parts.scheduler.run(), name="scheduler")
-        endless = [make(task, name=name) for name, task in self._endless(group).items()]
+        scheduling = make(self._keep("scheduler", parts.scheduler.run), name="scheduler")
+        endless = [make(self._keep(name, run), name=name) for name, run in self._endless(group).items()]
         serving = []
         if parts.server is not None:
-            serving = [make(parts.server.run(), name="http"), make(parts.events.run(), name="events")]
+            serving = [
+                make(self._keep(name, run), name=name)
+                for name, run in {"http": parts.server.run, "events": parts.events.run}.items()
+            ]
         parts.publishing.start(parts.planning.settings, group)
         self._say_started()
         settle()
@@ -128,9 +138,26 @@ class Agent:
         if parts.server is not None:
             parts.server.stop()
             await asyncio.wait(serving, timeout=GOODBYE_S)
-        for task in [recording, *serving, *endless]:
+        for task in [storing, recording, *serving, *endless]:
             task.cancel()
         log.info("Stopped.")
+
+    async def _keep(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run this until it returns. An error that leaves it is a fault of ours, and costs the time until it runs
+        again."""
+        clock, boundary, pause_s = self._parts.clock, self._parts.boundary, PAUSE_S
+        while True:
+            began = clock.monotonic()
+            with boundary.around(TASK, name) as attempt:
+                await run()
+            if not attempt.failed:
+                return
+            if clock.monotonic() - began > STEADY_S:
+                pause_s = PAUSE_S
+                boundary.forget(name)  # it went well for so long that the next failure is another one
+            log.error("The task %s begins anew in %d s.", name, pause_s)
+            await clock.sleep(pause_s)
+            pause_s = min(2 * pause_s, PAUSE_MOST_S)
 
     def _heed_signals(self) -> None:
         heed = asyncio.get_running_loop().add_signal_handler
@@ -149,6 +176,7 @@ class Agent:
             restating=parts.restating,
             timeline=parts.timeline,
             clock=parts.clock,
+            boundary=parts.boundary,
         )
 
     def _say_started(self) -> None:

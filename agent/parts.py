@@ -169,7 +169,8 @@ class Parts:
         while (windows := await self._relabel()) is None:
             await self.clock.sleep(AGAIN_S)
         log.info("The clock is set: %d windows got their dates.", windows)
-        await self.folds.dated(self.timeline.utc(self.timeline.began), self.clock.utc())
+        with self.boundary.around("first date"):
+            await self.folds.dated(self.timeline.utc(self.timeline.began), self.clock.utc())
 
     async def _relabel(self) -> int | None:
         try:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from agent.boundary import Boundary
 from agent.logs import set_up
 from agent.planning import Planning
 from agent.publishing import Publishing
@@ -16,6 +17,12 @@ from agent.timeline import Timeline
 from collectors.clock import Clock
 
 log = logging.getLogger("sonda")
+
+PLACE = "reload"
+"""The boundary's name for what is done here."""
+FAULTS_SAID = 50
+"""In the log and on the page: a file of something else has thousands."""
+UNEXPECTED = "The settings could not be taken over by a fault of the agent's own (the log has it); the old ones stay."
 
 
 class Reloading:
@@ -32,6 +39,7 @@ class Reloading:
         restating: Restating,
         timeline: Timeline,
         clock: Clock,
+        boundary: Boundary,
     ) -> None:
         """``plan()`` is the one in force."""
         self._paths, self._overrides = paths, overrides
@@ -41,24 +49,37 @@ class Reloading:
         self._restating = restating
         self._timeline = timeline
         self._clock = clock
+        self._boundary = boundary
 
     async def run(self, asked: asyncio.Event, group: asyncio.TaskGroup) -> None:
         """Read the files at each ``asked``, until cancelled. ``group`` runs what a reload starts."""
         while True:
             await asked.wait()
             asked.clear()
-            answer = await asyncio.to_thread(reload, self._planning.settings, self._paths, self._overrides)
-            if isinstance(answer, Reloaded):
-                await self._take_over(answer, group)
-            else:
-                faults = "\n".join(str(fault) for fault in answer.faults)
-                self._planning.rejected = faults
-                log.error("The settings are not taken over, the old ones stay in force:\n%s", faults)
+            before = self._planning.settings
+            with self._boundary.around(PLACE) as attempt:
+                await self._read(group)
+            if attempt.failed:
+                with self._boundary.around("going back to the old settings"):
+                    await self._planning.take(before)
+                self._planning.rejected = UNEXPECTED
+
+    async def _read(self, group: asyncio.TaskGroup) -> None:
+        answer = await asyncio.to_thread(reload, self._planning.settings, self._paths, self._overrides)
+        if isinstance(answer, Reloaded):
+            await self._take_over(answer, group)
+            return
+        lines = [str(fault) for fault in answer.faults[:FAULTS_SAID]]
+        if more := len(answer.faults) - len(lines):
+            lines.append(f"And {more} more; sonda check lists them all.")
+        self._planning.rejected = "\n".join(lines)
+        log.error("The settings are not taken over, the old ones stay in force:\n%s", self._planning.rejected)
 
     async def restate(self, planned: tuple[Planned, ...]) -> None:
         """What was planned until now is not what is planned: closed windows may come out differently (KPI.md R4)."""
         if self._timeline.dated:
-            await self._restating.planned(planned, self._plan(), self._clock.utc())
+            with self._boundary.around("recomputation"):
+                await self._restating.planned(planned, self._plan(), self._clock.utc())
 
     async def _take_over(self, answer: Reloaded, group: asyncio.TaskGroup) -> None:
         settings, planned = answer.settings, self._plan().maintenance
