@@ -55,6 +55,7 @@ class About:
         rejected: Callable[[], str | None],
         traps: Callable[[], Mapping[str, Any]],
         radio: Callable[[], RadioNow | None],
+        names: Callable[[], Mapping[str, Any]],
     ) -> None:
         """``publisher()`` is None where nothing is published; ``rejected()`` says why the settings read last are not
         in force."""
@@ -74,6 +75,7 @@ class About:
         self._rejected = rejected
         self._traps = traps
         self._radio = radio
+        self._names = names
 
     def lacking(self) -> str | None:
         """What keeps the agent from being ready, as a sentence; None while all is well."""
@@ -158,6 +160,7 @@ class About:
             vitals=asdict(self._vitals.read()),
             settings={"reload_faults": self._rejected()},
             faults=self._boundary.document(),
+            names=self._names(),
             traps=self._traps(),
             radio=self._radio(),
         )

@@ -5,6 +5,7 @@ parts.py gives it what touches the world, app.py keeps it running; tests give it
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from agent.boundary import Boundary
@@ -78,7 +79,7 @@ class Core:
             still_open, utc=timeline.utc, ancestors=self.watch.ancestors, write=self._incident_written
         )
         self.summaries = Summaries(boundary)
-        self.topology = Topology(self.monitor, clock, self._keep_topology, boundary)
+        self.topology = Topology(self.monitor, clock, partial(self.keep, TOPOLOGY), boundary)
         self.windows = Windows(
             clock=clock,
             timeline=timeline,
@@ -243,10 +244,11 @@ class Core:
             }
             self.event("power.battery", **told, noticed=rfc3339(self.timeline.utc(at)))
 
-    def _keep_topology(self, plain: Mapping[str, Any]) -> None:
+    def keep(self, entity: str, plain: Mapping[str, Any]) -> None:
+        """What is to be known again after a restart, in place of what was kept of this entity before."""
         at = self._clock.monotonic()
         utc = self.timeline.utc(at) if self.timeline.dated else None
-        self._recorder.put(Batch(counters=[CountersRow(TOPOLOGY, self._boot, at, utc, plain)]))
+        self._recorder.put(Batch(counters=[CountersRow(entity, self._boot, at, utc, plain)]))
 
     def _network(self, start: float, end: float, checks: int) -> StateSeconds | None:
         gateway = self.history.of(self.plan.gateway) if self.plan.gateway else None

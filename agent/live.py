@@ -199,6 +199,8 @@ class AgentNow:
     traps: Mapping[str, Any]
     faults: Mapping[str, Any] = field(default_factory=dict)
     """What went wrong by a fault of the agent's own, by place (agent/boundary.py)."""
+    names: Mapping[str, Any] = field(default_factory=dict)
+    """Names in the settings: how many, which do not resolve and why, which have an address of before the start."""
     radio: RadioNow | None = None
     """The probe's own radio; null where it has none."""
 

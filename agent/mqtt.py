@@ -124,7 +124,7 @@ class BrokerDialler:
                 sock.close()
 
     async def _resolve(self) -> list[tuple[int, tuple[object, ...]]]:
-        """One lookup at a time: a resolver that hangs keeps one thread of the executor, not one a dial."""
+        """One lookup at a time: a resolver that hangs keeps one thread, not one a dial."""
         if self._resolving is None or self._resolving.done():
             self._resolving = asyncio.create_task(
                 resolve(self._settings.host, self._settings.port), name="mqtt.resolve"

@@ -10,6 +10,7 @@ from typing import Any
 
 from agent.mqtt_connection import DialError, Fault
 from agent.mqtt_settings import BrokerSettings, TlsSettings
+from agent.threads import in_thread
 
 ADDRESS_S = 5.0
 """For one address of several, so that a dead IPv6 does not use up the dial."""
@@ -81,7 +82,7 @@ def _load(path: object, what: str, load: Callable[[], None]) -> None:
 async def resolve(host: str, port: int) -> list[tuple[int, tuple[object, ...]]]:
     """Families and socket addresses in the resolver's order. DialError where the name is not known."""
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await in_thread(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
         why = error.strerror if isinstance(error, socket.gaierror) else str(error)
         raise DialError(Fault.NAME, f"the name {host} does not resolve: {why}") from error

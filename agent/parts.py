@@ -47,7 +47,7 @@ from collectors.link import Links, read_surroundings
 from collectors.radio.radio import RadioCollector
 from collectors.snmp.client import SnmpClient
 from collectors.snmp.collector import SnmpCollector
-from kpi.entities import AGENT, TOPOLOGY
+from kpi.entities import AGENT, NAMES, TOPOLOGY
 
 log = logging.getLogger("sonda")
 
@@ -86,10 +86,17 @@ class Parts:
         self.timeline = await self._begin_timeline()
         self.recorder = recorder = Recorder(store, clock, self._committed, store.trouble)
         self.links = stack.enter_context(Links())
-        self.planning = Planning(settings, clock, self._apply, lambda: self.core.topology.parents)
+        self.boundary = Boundary()
+        self.planning = Planning(
+            settings,
+            clock,
+            self._apply,
+            lambda: self.core.topology.parents,
+            keep_names=lambda addresses: self.core.keep(NAMES, {"addresses": dict(addresses)}),
+            boundary=self.boundary,
+        )
         key = await asyncio.to_thread(load_key, settings.store.path.parent)
         self.privacy = Privacy(key, lambda: self.planning.settings.privacy.clients)
-        self.boundary = Boundary()
         self.scheduler = Scheduler(clock, self.boundary)
         self.client = await stack.enter_async_context(self._make_client(clock))
         self.collector = SnmpCollector(self.client, clock, {}, load_library())
@@ -138,8 +145,12 @@ class Parts:
     async def resume(self) -> None:
         """Plan the site, and go on where the run before has stopped."""
         self._say_opened()
-        if TOPOLOGY in self._counters:
-            self.core.topology.resume(self._counters[TOPOLOGY].plain)
+        with self.boundary.around("resume", TOPOLOGY):
+            if TOPOLOGY in self._counters:
+                self.core.topology.resume(self._counters[TOPOLOGY].plain)
+        with self.boundary.around("resume", NAMES):
+            if NAMES in self._counters:
+                self.planning.resolver.resume(self._counters[NAMES].plain["addresses"])
         await self.planning.take(self.planning.settings)
         if self.planning.has_routes:
             self.core.forget_strangers()
@@ -230,6 +241,7 @@ class Parts:
             rejected=lambda: self.planning.rejected,
             traps=self.traps.now,
             radio=self._radio_now,
+            names=self.planning.resolver.document,
         )
 
     def _radio_now(self) -> RadioNow | None:

@@ -7,6 +7,7 @@ Whatever of these moves, the plan is made anew and given on.
 import asyncio
 from collections.abc import Callable, Mapping
 
+from agent.boundary import Boundary
 from agent.resolve import Resolver
 from agent.settings import Settings
 from agent.site import SitePlan, host_names, plan_site
@@ -14,6 +15,8 @@ from collectors.clock import Clock
 from collectors.link import read_routes, remembering
 
 ROUTES_S = 10.0
+PLACE = "routes"
+"""The boundary's name for what follows from them."""
 
 
 class Planning:
@@ -25,14 +28,18 @@ class Planning:
         clock: Clock,
         apply: Callable[[SitePlan], None],
         parents: Callable[[], Mapping[str, str]],
+        *,
+        keep_names: Callable[[Mapping[str, str]], None],
+        boundary: Boundary,
     ) -> None:
         """``apply(plan)`` takes over every new plan; ``parents()`` tells what is in front of devices that declare
-        none."""
+        none; ``keep_names(addresses)`` persists what names have resolved to."""
         self.settings = settings
         """In force now."""
         self.rejected: str | None = None
         """Why the settings read last are not in force: their faults, a line each."""
-        self.resolver = Resolver(clock, self.replan)
+        self.resolver = Resolver(clock, self.replan, keep=keep_names, boundary=boundary)
+        self._boundary = boundary
         self._clock = clock
         self._apply = apply
         self._parents = parents
@@ -53,11 +60,12 @@ class Planning:
         """Until cancelled. ``moved()`` is called after a plan that other routes have made."""
         while True:
             await self._clock.sleep(ROUTES_S)
-            routes = remembering(self._routes, await asyncio.to_thread(read_routes))
-            if routes != self._routes:
-                self._routes = routes
-                self.replan()
-                moved()
+            with self._boundary.around(PLACE):
+                routes = remembering(self._routes, await asyncio.to_thread(read_routes))
+                if routes != self._routes:
+                    self._routes = routes
+                    self.replan()
+                    moved()
 
     def replan(self) -> None:
         """Make the plan anew, and give it on."""

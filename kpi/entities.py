@@ -18,6 +18,8 @@ AGENT = "@agent"
 """The running agent: when it was alive last."""
 TOPOLOGY = "@topology"
 """The links between the devices, as they are kept over a restart."""
+NAMES = "@names"
+"""The addresses of the names in the settings, as they are kept over a restart."""
 
 
 def is_internal(entity: str) -> bool:

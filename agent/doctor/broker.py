@@ -7,12 +7,12 @@ from agent.doctor import certificate
 from agent.doctor.certificate import SOON_DAYS, Certificate
 from agent.doctor.model import Case, Finding, Kind, as_the_service, attention, ok, problem, shown
 from agent.doctor.roundtrip import DIAL_S, Trip, travel
-from agent.doctor.threads import in_thread
 from agent.mqtt import BrokerDialler
 from agent.mqtt_connection import REFUSED_FROM, DialError, Fault
 from agent.mqtt_settings import BrokerSettings
 from agent.settings.convert import broker
 from agent.settings.models import SiteSettings
+from agent.threads import in_thread
 
 KEEPS = "Nothing is lost: what is measured waits in the store until the broker takes it."
 _CLOCK = "See the section Clock: a clock that is wrong makes good certificates look bad."

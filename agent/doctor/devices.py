@@ -14,9 +14,9 @@ from agent.doctor.echoes import Ends, Ledger, survey
 from agent.doctor.icmp import DISAGREES
 from agent.doctor.model import Case, Finding, as_the_service, attention, ok, problem
 from agent.doctor.runner import FAILED
-from agent.doctor.threads import in_thread
 from agent.settings.models import DeviceSettings, Settings
 from agent.site import plan_site
+from agent.threads import in_thread
 from collectors.icmp import IcmpEngine, Mode
 from collectors.link import read_routes
 from kpi.model import Role

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.doctor.model import Case, Finding, attention, ok, problem
-from agent.doctor.threads import in_thread
 from agent.settings.models import StoreSettings
 from agent.store.db import free_bytes
+from agent.threads import in_thread
 
 FULL_BYTES = 50_000_000
 """Below it the ballast (16 MB) is all that is left soon: a site of 200 devices writes 400 MB a day, most of it over

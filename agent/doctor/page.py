@@ -6,9 +6,9 @@ from agent.api.server import PortBusyError, listen
 from agent.doctor import certificate
 from agent.doctor.certificate import SOON_DAYS
 from agent.doctor.model import Case, Finding, attention, ok, problem, shown
-from agent.doctor.threads import in_thread
 from agent.settings.models import HttpSettings
 from agent.settings.rules import loopback
+from agent.threads import in_thread
 from agent.vitals import who_listens
 
 OFF = ok("page.off")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agent.cli.ask import Agent, Unreachable
-from agent.doctor.threads import in_thread
+from agent.threads import in_thread
 
 if TYPE_CHECKING:
     from agent.settings import HttpSettings

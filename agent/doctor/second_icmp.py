@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from agent.doctor.threads import ThreadFailed, in_thread
+from agent.threads import ThreadFailed, in_thread
 
 COUNT = 2
 GAP_S = 0.2

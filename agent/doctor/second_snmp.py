@@ -7,7 +7,7 @@ thread with a loop of its own, and never by the daemon.
 import asyncio
 from typing import Any
 
-from agent.doctor.threads import ThreadFailed, in_thread
+from agent.threads import ThreadFailed, in_thread
 from collectors.snmp.credentials import AuthProtocol, Community, Credential, PrivProtocol, UsmUser
 
 SYS_DESCR = "1.3.6.1.2.1.1.1.0"

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.doctor.model import Case, Finding, attention, ok, problem
-from agent.doctor.threads import in_thread
 from agent.settings.convert import store_limits
 from agent.settings.models import Settings
 from agent.store.db import open_reader, translated
 from agent.store.errors import StoreCorrupt, StoreError
 from agent.store.model import Report
 from agent.store.report import report
+from agent.threads import in_thread
 
 GOOD = ok("store.ok")
 NONE = ok("store.none", "The agent makes it at its first start.")

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from agent.doctor.model import Case, Finding, attention, ok, problem, shown
-from agent.doctor.threads import in_thread
 from agent.settings.models import TrapsSettings
+from agent.threads import in_thread
 from agent.traps.opening import SOCKET_UNIT
 from agent.vitals import who_listens
 

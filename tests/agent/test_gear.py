@@ -17,6 +17,7 @@ from agent.store import WindowRow
 from agent.store.model import DAY, FIVE_MINUTES, HOUR
 from agent.summaries import FoldedWindow, Summaries
 from agent.windows import GEAR, PORTS, STATE
+from collectors.clock import SystemClock
 from kpi.entities import SITE
 from kpi.gear import Kind, Reading
 from kpi.gear_counts import GearCounts, Level, Topic
@@ -182,7 +183,7 @@ def fold_into(summaries: Summaries, window: Window, plains: Mapping[str, Mapping
     async def fold() -> None:
         for entity in sorted({entity for kind in plains.values() for entity in kind}):
             of = {kind: rows[entity] for kind, rows in plains.items() if entity in rows}
-            await told.take(entity, of, Pace(ManualClock()))
+            await told.take(entity, of, Pace(SystemClock()))
 
     asyncio.run(fold())
     told.end()

@@ -18,6 +18,7 @@ from agent.site import SitePlan, Watchable
 from agent.store.packing import compact
 from agent.summaries import FoldedWindow, Polls, Summaries, why_unanswered
 from agent.windows import ECHO, PORTS, STATE, Five
+from collectors.clock import SystemClock
 from kpi.echo import EchoCounts
 from kpi.merge import DeviceWindow
 from kpi.model import (
@@ -38,7 +39,6 @@ from kpi.port_counts import PortCounts, ports_window_to_plain
 from kpi.reboots import Restart, Restarted
 from kpi.sessions import Change
 from kpi.states import StateSeconds
-from tests.doubles import ManualClock
 from tests.kpi.port_readings import reading
 from tests.kpi.port_readings import status as port_status
 
@@ -64,7 +64,7 @@ def judge(summaries: Summaries, window: Window, plains: Mapping[str, Mapping[str
 
     async def fold() -> None:
         for entity, of in plains.items():
-            await folded.take(entity, of, Pace(ManualClock()))
+            await folded.take(entity, of, Pace(SystemClock()))
 
     asyncio.run(fold())
     folded.end()

@@ -18,7 +18,7 @@ from agent.doctor.checks import CHECKS
 from agent.doctor.model import Case, Check, Finding, Severity, attention, ok
 from agent.doctor.runner import Report, Section, examine
 from agent.doctor.running import RunningAgent
-from agent.doctor.threads import ThreadFailed, in_thread
+from agent.threads import ThreadFailed, in_thread
 from collectors.clock import SystemClock
 from collectors.snmp.credentials import Community
 from tests.agent.cli.console import SONDA, sentence, sonda, widest
