@@ -30,8 +30,10 @@ interpreter lies it can be read."""
 _AHEAD = (
     "import sys, time\n"
     "from agent.cli import main\n"
+    "import agent.app\n"  # most of what takes time before the agent begins
     "from collectors.clock import SystemClock\n"
-    "ahead = float(sys.argv.pop(1))\n"
+    "ahead, left = float(sys.argv.pop(1)), float(sys.argv.pop(1))\n"
+    f"ahead = ahead if left < 0 else ({FIVE_S} - left - time.time()) % {FIVE_S}\n"
     "SystemClock.utc = staticmethod(lambda: time.time() + ahead)\n"
     "main()\n"
 )
@@ -94,7 +96,16 @@ def until_five_end(left_s: float) -> float:
 def sonda_ahead(ahead_s: float, config: Path) -> list[str]:
     """The command of `sonda run` with its wall clock ahead, so that no test waits for five minutes to end. Packet
     stamps and the monotonic clock are the machine's."""
-    return [sys.executable, "-P", "-c", _AHEAD, f"{ahead_s}", "run", "--config", str(config)]
+    return _command(ahead_s, -1, config)
+
+
+def sonda_before_five_end(left_s: float, config: Path) -> list[str]:
+    """The same, by so much that five minutes end ``left_s`` after the program was loaded, however long that takes."""
+    return _command(0, left_s, config)
+
+
+def _command(ahead_s: float, left_s: float, config: Path) -> list[str]:
+    return [sys.executable, "-P", "-c", _AHEAD, f"{ahead_s}", f"{left_s}", "run", "--config", str(config)]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ Collector, profiles, accumulators, events and topology are the agent's own; echo
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -183,8 +183,19 @@ class Polling:
 
     async def until(self, condition: Callable[[], object], what: str, timeout_s: float = 15) -> float:
         """Waits while polls go on. Gives the seconds it took; NotReadyError names ``what``."""
+
+        async def holds() -> object:
+            return condition()
+
+        return await self._until(holds, what, timeout_s)
+
+    async def until_outside(self, condition: Callable[[], object], what: str, timeout_s: float = 15) -> float:
+        """The same of something outside of the agent, which takes a program to find out: it runs beside the loop."""
+        return await self._until(lambda: asyncio.to_thread(condition), what, timeout_s)
+
+    async def _until(self, condition: Callable[[], Awaitable[object]], what: str, timeout_s: float) -> float:
         began = time.monotonic()
-        while not condition():
+        while not await condition():
             if self._going_on is not None and self._going_on.done():
                 self._going_on.result()  # what a poll has raised
             if time.monotonic() - began > timeout_s:

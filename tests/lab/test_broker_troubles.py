@@ -11,7 +11,7 @@ import pytest
 
 from tests.lab.agent import SondaRun
 from tests.lab.daemon import wait_until
-from tests.lab.hosts import ROOT, Hosts, bodies, numbers, settings, sonda_ahead, states, until_five_end
+from tests.lab.hosts import ROOT, Hosts, bodies, numbers, settings, sonda_before_five_end, states
 from tests.lab.mosquitto import Mosquitto, Recorder
 from tests.lab.network import Network
 from tests.lab.relay import Relay
@@ -107,7 +107,7 @@ def test_a_topic_that_is_denied_waits_alone(tmp_path: Path, hosts: Hosts, by_its
         recorder = stack.enter_context(broker.recorder(f"{ROOT}/#"))
         broker.deny(denied)
         config = tmp_path / "sonda.toml"
-        command = sonda_ahead(until_five_end(4), config)
+        command = sonda_before_five_end(4, config)
         sonda = stack.enter_context(
             SondaRun(tmp_path, settings([0, 1], mqtt(broker.port)), place=hosts.probe, command=command)
         )

@@ -18,7 +18,7 @@ from tests.lab import ber
 from tests.lab.agent import SondaRun
 from tests.lab.ber import Oid
 from tests.lab.daemon import wait_until
-from tests.lab.hosts import sonda_ahead, until_five_end
+from tests.lab.hosts import sonda_before_five_end
 from tests.lab.mosquitto import Mosquitto, Recorder
 from tests.lab.network import Namespace, Network
 from tests.lab.responder import Agent, Moving, Responder, healthy
@@ -138,7 +138,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
         )
         folder = tmp_path / "agent"
         folder.mkdir()
-        command = sonda_ahead(until_five_end(20), folder / "sonda.toml")
+        command = sonda_before_five_end(20, folder / "sonda.toml")
         sonda = stack.enter_context(SondaRun(folder, text, place=place, command=command, env={"C": "public"}))
         yield Site(place, sonda, recorder, text)
 

@@ -1,6 +1,7 @@
 """Two FRR routers as the agent sees them by SNMP: OSPF and BGP come up, are cut, come back (KPI.md ospf_stability,
 bgp_stability). What truly happened is in the routers' own logs."""
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -141,16 +142,16 @@ async def test_sessions_are_cut_and_come_back(routers: Routers) -> None:
         assert (peer.remote_as, peer.admin_up, peer.transitions) == (65002, True, 1)
         polling.close("r1")
         began = time.monotonic()
-        routers.cut()
+        await asyncio.to_thread(routers.cut)
         await polling.until(lambda: down(polling), "both are lost", DEAD_S + 3)
-        routers.mend()
+        await asyncio.to_thread(routers.mend)
         await polling.until(lambda: up(polling), "both are back", 20)
         fabric, _ = polling.close("r1")
         window_s = time.monotonic() - began
         figures = {figure.kpi: figure for figure in fabric_figures(fabric)}
         for name, sessions, changes in (
-            ("bgp", fabric.bgp, routers.first.bgp_changes()),
-            ("ospf", fabric.ospf, routers.first.ospf_changes()),
+            ("bgp", fabric.bgp, await asyncio.to_thread(routers.first.bgp_changes)),
+            ("ospf", fabric.ospf, await asyncio.to_thread(routers.first.ospf_changes)),
         ):
             (truly_s,) = outages(changes, PEER)
             session = sessions[PEER]
@@ -171,9 +172,9 @@ async def test_a_reset_between_two_polls_is_counted(routers: Routers) -> None:
         await polling.poll()
         assert up(polling)
         polling.close("r1")
-        routers.first.show(f"clear bgp {PEER}")
-        await polling.until(lambda: not established(routers, PEER), "it is lost")
-        await polling.until(lambda: established(routers, PEER), "it is back")
+        await asyncio.to_thread(routers.first.show, f"clear bgp {PEER}")
+        await polling.until_outside(lambda: not established(routers, PEER), "it is lost")
+        await polling.until_outside(lambda: established(routers, PEER), "it is back")
         await polling.poll()
         assert up(polling)
         session = polling.close("r1")[0].bgp[PEER]
@@ -184,8 +185,8 @@ async def test_a_reset_between_two_polls_is_counted(routers: Routers) -> None:
 
 async def test_an_ipv6_peer_is_known_where_the_router_tells_of_it(routers: Routers) -> None:
     """BGP4-MIB cannot hold it. FRR has it in BGP4V2-MIB, in the versions that tell that at all."""
-    assert established(routers, PEER6)
-    told = any(routers.snmpd.column(f"{BGP4V2_PEERS}.1.13"))
+    assert await asyncio.to_thread(established, routers, PEER6)
+    told = any(await asyncio.to_thread(routers.snmpd.column, f"{BGP4V2_PEERS}.1.13"))
     async with Polling(routers.probe, {"r1": ADDRESS}, role=Role.ROUTER) as polling:
         await polling.poll()
         peers = {peer.remote_address: peer.state for peer in polling.latest("r1").bgp_peers}

@@ -1,6 +1,7 @@
 """Two switches with lldpd tell of each other by SNMP, and a cable that is pulled and put back is counted (KPI.md
 neighbour_churn)."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -98,8 +99,8 @@ async def test_a_pulled_cable_is_one_removed_and_put_back_one_added(pair: Pair, 
         await both_hear(polling)
         churn(polling, "one")
         if way == "unplugged":
-            pair.switches["two"].down("trunk")
-            pair.middle.down("one")
+            await asyncio.to_thread(pair.switches["two"].down, "trunk")
+            await asyncio.to_thread(pair.middle.down, "one")
         else:
             pair.middle.ip("link", "set", "two", "nomaster")
         took_s = await polling.until(lambda: hears(polling, "one"), "two is gone", HOLD_S + 5)
@@ -109,8 +110,8 @@ async def test_a_pulled_cable_is_one_removed_and_put_back_one_added(pair: Pair, 
         assert (gone.added, gone.removed, gone.infrastructure, gone.partial) == (0, 1, 1, 0)
         assert (gone.kept, gone.either) == (0, 1)
         if way == "unplugged":
-            pair.switches["two"].up("trunk")
-            pair.middle.up("one")
+            await asyncio.to_thread(pair.switches["two"].up, "trunk")
+            await asyncio.to_thread(pair.middle.up, "one")
         else:
             pair.middle.ip("link", "set", "two", "master", "br0")
         await polling.until(lambda: hears(polling, "one", "two.lab"), "two is back")
@@ -138,8 +139,8 @@ async def test_with_lldpds_own_default_it_is_still_the_same_link(pair: Pair) -> 
         (link,) = polling.core.topology.links
         assert (link.a, link.b, link.confirmed) == (End("one", "trunk"), End("two", "trunk"), True)
         churn(polling, "one")
-        pair.switches["two"].down("trunk")
-        pair.middle.down("one")
+        await asyncio.to_thread(pair.switches["two"].down, "trunk")
+        await asyncio.to_thread(pair.middle.down, "one")
         await polling.until(lambda: hears(polling, "one"), "two is gone")
         gone = churn(polling, "one")
         assert (gone.removed, gone.infrastructure) == (1, 0)

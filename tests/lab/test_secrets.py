@@ -14,7 +14,7 @@ from agent.store import Store, StoreSettings
 from collectors.clock import SystemClock
 from tests.lab.agent import Answer, SondaRun
 from tests.lab.daemon import wait_until
-from tests.lab.hosts import HEAD, Hosts, bodies, sonda_ahead, until_five_end
+from tests.lab.hosts import HEAD, Hosts, bodies, sonda_before_five_end
 from tests.lab.mosquitto import Mosquitto
 from tests.lab.network import Network
 from tests.lab.snmpd import Snmpd, User
@@ -126,7 +126,7 @@ def test_no_secret_ever_shows(tmp_path: Path) -> None:
         }
         folder = tmp_path / "agent"
         folder.mkdir()
-        command = sonda_ahead(until_five_end(6), folder / "sonda.toml")
+        command = sonda_before_five_end(6, folder / "sonda.toml")
         sonda = SondaRun(folder, "", place=hosts.probe, command=command, env=env)
         page = f'[http]\nhost = "127.0.0.1"\nport = {sonda.port}\naccess_code = {{ env = "CODE" }}\n'
         sonda.write(text_of(snmpd.port, broker.port) + page)

@@ -3,6 +3,7 @@
 net-snmp has no BRIDGE-MIB of Linux bridges; bridge_mib.py tells it out of what the kernel says.
 """
 
+import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -129,8 +130,8 @@ async def test_changes_and_another_root_are_counted(tree: Tree) -> None:
             stp(polling, bridge)
 
         with logged(tree) as truly:  # the cable in use is pulled: the other one takes over, the root stays
-            tree.bridges["next"].down("port1")
-            await polling.until(lambda: tree.forwards("next", "port2"), "the other cable is in use", 10)
+            await asyncio.to_thread(tree.bridges["next"].down, "port1")
+            await polling.until_outside(lambda: tree.forwards("next", "port2"), "the other cable is in use", 10)
             await polling.poll()
         counted = {bridge: stp(polling, bridge) for bridge in ADDRESSES}
         assert truly["next"] >= 1
@@ -139,8 +140,10 @@ async def test_changes_and_another_root_are_counted(tree: Tree) -> None:
         assert await polling.events("stp.root_changed") == []
 
         with logged(tree) as truly:  # the root is cut off: the next one becomes it, and the last one hears of that
-            tree.bridges["next"].down("port2")
-            await polling.until(lambda: {tree.root_of("next"), tree.root_of("last")} == {second}, "another root", 15)
+            await asyncio.to_thread(tree.bridges["next"].down, "port2")
+            await polling.until_outside(
+                lambda: {tree.root_of("next"), tree.root_of("last")} == {second}, "another root", 15
+            )
             await polling.poll()
         counted = {bridge: stp(polling, bridge) for bridge in ADDRESSES}
         assert truly["next"] >= 1

@@ -24,9 +24,8 @@ from tests.lab.hosts import (
     numbers,
     settings,
     small_disk,
-    sonda_ahead,
+    sonda_before_five_end,
     states,
-    until_five_end,
 )
 from tests.lab.mosquitto import Mosquitto, Recorder
 from tests.lab.network import Network
@@ -286,7 +285,7 @@ def test_without_permission_nobody_is_down(tmp_path: Path, hosts: Hosts) -> None
         "  ip daddr 10.40.0.11 tcp flags syn drop\n }\n}\n"
     )
     config = tmp_path / "sonda.toml"
-    command = [*UNPRIVILEGED, *sonda_ahead(until_five_end(6), config)]
+    command = [*UNPRIVILEGED, *sonda_before_five_end(6, config)]
     with SondaRun(tmp_path, settings([0, 1]), place=hosts.probe, command=command) as sonda:
         assert 'sysctl -w net.ipv4.ping_group_range="0 0"' in sonda.log
         assert "AmbientCapabilities=CAP_NET_RAW" in sonda.log

@@ -16,7 +16,7 @@ from kpi.model import Role
 from tests.lab.agent import SondaRun
 from tests.lab.agentx import master
 from tests.lab.daemon import wait_until
-from tests.lab.hosts import HEAD, ROOT, bodies, sonda_ahead, until_five_end
+from tests.lab.hosts import HEAD, ROOT, bodies, sonda_before_five_end
 from tests.lab.mosquitto import Mosquitto
 from tests.lab.network import Namespace, Network
 from tests.lab.nut import DummyUps
@@ -126,7 +126,7 @@ def test_the_agent_tells_of_40_seconds_on_battery(lab: Lab, tmp_path: Path) -> N
             f'[[device]]\nname = "UPS"\nrole = "ups"\naddress = "{ADDRESS}"\nsnmp = "c"\n'
             f'[mqtt]\nhost = "127.0.0.1"\nport = {broker.port}\n'
         )
-        command = sonda_ahead(until_five_end(90), tmp_path / "sonda.toml")
+        command = sonda_before_five_end(90, tmp_path / "sonda.toml")
         sonda = stack.enter_context(SondaRun(tmp_path, text, place=lab.probe, command=command, env={"C": "public"}))
 
         def gear() -> Any:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab.agent import SondaRun
 from tests.lab.daemon import wait_until
-from tests.lab.hosts import HEAD, ROOT, bodies, sonda_ahead, states, until_five_end
+from tests.lab.hosts import HEAD, ROOT, bodies, sonda_before_five_end, states
 from tests.lab.mosquitto import Mosquitto
 from tests.lab.network import Network
 from tests.programs import need_lab
@@ -45,7 +45,7 @@ def test_cable_and_gateway(tmp_path: Path) -> None:
             for i, address in enumerate(BEHIND)
         )
         text += f'[mqtt]\nhost = "127.0.0.1"\nport = {broker.port}\n'
-        command = sonda_ahead(until_five_end(55), tmp_path / "sonda.toml")
+        command = sonda_before_five_end(55, tmp_path / "sonda.toml")
         sonda = stack.enter_context(SondaRun(tmp_path, text, place=probe, command=command))
         everybody = {"gateway", *(f"server-{i}" for i in range(5))}
         wait_until(lambda: states(sonda) == dict.fromkeys(everybody, "up"), "all up", 8)
