@@ -172,6 +172,7 @@ def _deeper(app: FastAPI, pages: _Pages) -> None:
             all_hours=HOURS,
             chart=part(lambda: past.device_chart(history, say, scope=details.scope(detail)), lambda: None),
             figures=details.figure_rows(detail.figures, say, device_id, boundary),
+            window=part(lambda: details.window_says(detail.window, say), str),
             ports=details.port_rows(detail.ports, say, device_id, boundary),
             facts=part(lambda: details.facts(detail, names, say), list),
             model=part(lambda: gear.model_says(detail.inventory, say), list),

@@ -6,7 +6,7 @@ from typing import Any
 
 from agent.boundary import Boundary
 from agent.history_view import Overview
-from agent.live import AgentNow, DeviceDetail, DeviceNow, FigureNow, PortNow
+from agent.live import AgentNow, DeviceDetail, DeviceNow, FigureNow, PortNow, WindowNow
 from agent.page.gear import model_facts
 from agent.page.now import TONES, detail_says, reason_says
 from agent.page.radio import Group, radio_groups
@@ -19,6 +19,8 @@ from kpi.entry import Scope, scope_of
 from kpi.model import NullReason, Role, Status
 from kpi.seen import bare_name
 
+TIME_SHARES = frozenset({"availability_pct", "network_uptime_pct"})
+"""Figures that are a share of the time of their window."""
 _STATUS_TONES = {"good": "good", "warn": "attention", "bad": "problem", "none": ""}
 
 
@@ -81,6 +83,11 @@ def _figure_row(figure: FigureNow, say: Say) -> dict[str, Any] | None:
     }
 
 
+def window_says(window: WindowNow | None, say: Say) -> str:
+    """How much of the figures' window was measured."""
+    return say("window_measured", pct=say.pct(100 * window.coverage)) if window is not None else ""
+
+
 def port_rows(ports: Sequence[PortNow], say: Say, device: str, boundary: Boundary) -> list[dict[str, Any]]:
     """Ports with their rates of the last counter interval, those that flap first. One that cannot be put into words is
     left out."""
@@ -127,6 +134,11 @@ def agent_groups(
 
 def _value(figure: FigureNow, say: Say) -> str:
     assert figure.value is not None
+    up_s, down_s = figure.parts.get("up_s"), figure.parts.get("down_s")
+    if figure.kpi in TIME_SHARES and up_s is not None and down_s is not None:
+        known = say.lasting(up_s + down_s)
+        share = say.pct(figure.value) if down_s else known  # "100 %" is not said of minutes
+        return f"{share} {say('known_for', lasting=known)}"
     if figure.unit == "ms":
         return say.ms(figure.value)
     if figure.unit == "%":

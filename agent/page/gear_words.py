@@ -133,7 +133,7 @@ TEXT: Mapping[str, Words] = {
     "limit": Words("limit {limit}", "limite {limit}"),
     "of": Words("of {whole}", "su {whole}"),
     "band": Words("{band} GHz", "{band} GHz"),
-    "more": Words("Show {n} more", "Mostra altri {n}"),
+    "more": Words("Show {n} more", "Mostra anche gli altri ({n})"),
     "model": Words("Model", "Modello"),
     "software": Words("Software", "Software"),
     "serial": Words("Serial number", "Numero di serie"),

@@ -249,7 +249,7 @@ def _blank_tile(tile: Tile, say: Say) -> dict[str, Any]:
 
 
 def _tile(tile: Tile, devices: Sequence[DeviceNow], say: Say) -> dict[str, Any]:
-    figure, unit = say("of", up=tile.up, total=tile.total), say("reachable")
+    figure, unit = say("of", up=tile.up, total=tile.total), say("reachable" if tile.total != 1 else "reachable_one")
     if tile.tone in {Tone.NONE, Tone.MAINTENANCE} and not tile.up:
         figure, unit = DASH, ""  # "0 of 3 reachable" would say that they are not
     elif tile.part is Part.INTERNET:
@@ -260,7 +260,7 @@ def _tile(tile: Tile, devices: Sequence[DeviceNow], say: Say) -> dict[str, Any]:
         else:
             unit = say("answer") if outside else say("router_only")
     elif tile.gear.clients is not None:
-        figure, unit = say.number(tile.gear.clients), say("clients_now")
+        figure, unit = say.number(tile.gear.clients), say("clients_now" if tile.gear.clients != 1 else "client_now")
     elif tile.gear.runtime_min is not None:
         figure = say.lasting(60 * tile.gear.runtime_min)
         unit = say("left_now" if tile.gear.on_battery else "left_then")

@@ -8,8 +8,8 @@ import pytest
 
 from agent.boundary import Boundary
 from agent.history_view import DevicePast, Overview, Stretch
-from agent.live import DeviceNow, FigureNow
-from agent.page.details import agent_groups, figure_rows
+from agent.live import DeviceNow, FigureNow, WindowNow
+from agent.page.details import agent_groups, figure_rows, window_says
 from agent.page.now import device_rows
 from agent.page.past import measured_says, ribbons
 from agent.page.say import Say, since_words
@@ -172,3 +172,16 @@ def test_a_figure_without_a_value_has_no_status() -> None:
     (row,) = figure_rows([replace(null, value=3.0, null_reason=None)], EN, "d", Boundary())
     assert row["tone"] == "problem"
     assert row["do"]
+
+
+def test_five_minutes_that_were_good_are_not_100_percent() -> None:
+    up = {"up_s": 300.0, "down_s": 0.0}
+    good = FigureNow("availability_pct", "%", 100.0, None, 300, "good", up, ())
+    half = replace(good, value=50.0, parts={"up_s": 90.0, "down_s": 90.0})
+    rows = figure_rows([good, half, replace(good, parts={})], IT, "d", Boundary())
+    shown = [row["value"].replace("\u00a0", " ") for row in rows]
+    assert shown == ["5 min su 5 min", "50,0 % su 3 min", "100 %"]
+    assert (
+        window_says(WindowNow("", "", 0, 0.62, final=True), EN).replace("\u00a0", " ") == "Measured 62.0 % of the time."
+    )
+    assert window_says(None, EN) == ""
