@@ -202,8 +202,8 @@ class OutboxTable:
 
     def begin_stream(self, predecessor: str | None, reason: str, lost: Sequence[tuple[int, int]] = ()) -> None:
         """Starts a stream, whose first message names its predecessor. What waits is said again in the new stream,
-        under new numbers: the old ones may have been given to other messages by the database's lost future. ``lost``:
-        numbers of the predecessor that will never be sent."""
+        under new numbers, and a gap names the old ones. ``lost``: numbers of the predecessor that will never be sent.
+        """
         unsent, of_stream, of_base = self.waiting.ranges(), self.stream.id, self.stream.base
         number = self._con.execute("SELECT coalesce(max(number), 0) FROM stream").fetchone()[0] + 1
         columns = (number, secrets.token_hex(8), self.last_id, predecessor, reason, int(self._identity.utc()))
@@ -214,6 +214,9 @@ class OutboxTable:
             first.append(MessageDraft(STREAM_TOPIC, STREAM_SCHEMA, {"predecessor": predecessor, "reason": reason}))
             if lost:
                 first.append(gap(predecessor, lost, reason))
+        if unsent:
+            named = [(low - of_base, high - of_base) for low, high in unsent]
+            first.append(gap(of_stream, named, SAID_AGAIN))
         self.append(first)
         unread: list[int] = []
         for low, high in unsent:

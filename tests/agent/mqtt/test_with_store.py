@@ -103,9 +103,9 @@ async def test_a_database_that_was_rolled_back_begins_a_new_stream(
                 await until(lambda: store.stream != old)
                 await emptied(store)
             new = store.stream
-        got = await asyncio.to_thread(recorder.wait_for, lambda m: len(numbered(m)) >= 11, "the new stream")
+        got = await asyncio.to_thread(recorder.wait_for, lambda m: len(numbered(m)) >= 12, "the new stream")
     arrived = numbered(got)
     assert {stream for stream, _ in arrived} == {new}
-    assert sorted(seq for _, seq in arrived) == list(range(1, 12))
+    assert sorted(seq for _, seq in arrived) == list(range(1, 13))
     first = next(m.json() for m in got if m.json().get("seq") == 1)
     assert (first["predecessor"], first["reason"]) == (old, "rolled back behind 30")

@@ -144,14 +144,16 @@ async def test_a_new_stream_says_again_what_waits(store: Store) -> None:
     payloads = [json.loads(message.payload) for message in await store.waiting(0, 10)]
     new = await store.new_stream(old, "rolled_back")
     assert new == store.stream != old
-    first, *again = [json.loads(message.payload) for message in await store.waiting(0, 10)]
+    first, gap, *again = [json.loads(message.payload) for message in await store.waiting(0, 10)]
     assert (first["seq"], first["schema"]) == (1, "sonda.stream.v1")
     assert (first["predecessor"], first["reason"]) == (old, "rolled_back")
-    assert [(said["seq"], said["stream"], said["n"]) for said in again] == [(2, new, 2), (3, new, 4)]
+    assert [(said["seq"], said["stream"], said["n"]) for said in again] == [(3, new, 2), (4, new, 4)]
+    assert (gap["schema"], gap["of_stream"], gap["ranges"]) == ("sonda.gap.v1", old, [[3, 3], [5, 5]])
+    assert gap["reason"] == "said_again"
     assert [said["made_first_at"] for said in again] == [said["made_at"] for said in payloads]
     backlog = await store.backlog()
-    assert (backlog.last_seq, backlog.acked_to, backlog.messages, backlog.unsent) == (3, 0, 3, ())
-    assert (await store.commit(drafts(1))).first_seq == 4
+    assert (backlog.last_seq, backlog.acked_to, backlog.messages, backlog.unsent) == (4, 0, 4, ())
+    assert (await store.commit(drafts(1))).first_seq == 5
     assert [message.payload is None for message in await store.messages(1, 99, stream=old)] == [
         False,
         False,
@@ -159,7 +161,7 @@ async def test_a_new_stream_says_again_what_waits(store: Store) -> None:
         False,
         True,
     ]
-    assert [message.seq for message in await store.messages(1, 99)] == [1, 2, 3, 4]
+    assert [message.seq for message in await store.messages(1, 99)] == [1, 2, 3, 4, 5]
 
 
 async def test_a_new_stream_lives_through_a_restart(opener: Opener) -> None:
