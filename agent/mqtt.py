@@ -10,10 +10,12 @@ What aiomqtt 2.5 drops or leaves open is taken up here, and pinned by tests/agen
 4. An end that comes in one breath with the CONNACK is forgotten: it fails the dial.
 5. A writer registered for a descriptor that was closed, and perhaps used again, in the same turn of the loop.
 6. paho's queue: every message is in the outbox, so a client lives for one connection and is thrown away.
+7. paho reads packets of up to 256 MB into memory: what exceeds our maximum ends the connection before it is read.
 """
 
 import asyncio
 import contextlib
+import errno
 import logging
 import socket
 from collections.abc import AsyncIterator
@@ -39,7 +41,8 @@ _AT_MOST = 1000
 """More than any window; a publish beyond it is an error of ours and raises, so that paho never queues."""
 _INBOUND_MAXIMUM = 20
 _INBOUND_OCTETS = 256 * 1024
-"""What the broker may send us at once (MQTT 5): bounds the memory that a stranger's retained message can take."""
+"""What the broker may send us at once: bounds the memory that a stranger's retained message can take. MQTT 5 brokers
+are told; whatever is larger all the same is refused by its fixed header, before it is read."""
 GOODBYE_S = 1.0
 DELIVERIES = ("live", "backlog")
 
@@ -133,6 +136,10 @@ class BrokerDialler:
         return await asyncio.shield(self._resolving)
 
 
+class _TooLargeError(OSError):
+    """A packet from the broker that is not read. paho takes it for a failed read, and ends the connection."""
+
+
 class _Notes(logging.Handler):
     """The last exception that paho speaks of: it logs what ended a connection and hands on a mere "lost"."""
 
@@ -195,6 +202,14 @@ class _Client(aiomqtt.Client):
         self.paho = self._client
         self.paho.connect_timeout = settings.dial_timeout_s
         self.paho._create_socket_connection = lambda: sock  # type: ignore[method-assign]  # noqa: SLF001 - see 3 above
+        self._receive = self.paho._sock_recv  # noqa: SLF001 - see 7 above
+        self.paho._sock_recv = self._receive_bounded  # type: ignore[method-assign]  # noqa: SLF001
+
+    def _receive_bounded(self, bufsize: int) -> bytes:
+        """paho asks for all that its packet's fixed header announces."""
+        if bufsize > _INBOUND_OCTETS:
+            raise _TooLargeError(errno.EMSGSIZE, f"the broker sends a packet of {bufsize} octets")
+        return self._receive(bufsize)
 
     @property
     def gone(self) -> asyncio.Future[None]:
@@ -267,8 +282,7 @@ class _Client(aiomqtt.Client):
             fault = {0x8E: Fault.TAKEN_OVER, 0x87: Fault.NOT_AUTHORISED}.get(reason.value, Fault.BROKER)
             return LostError(fault, f"the broker at {self.place} ended the connection: {reason}")
         if self._notes.cause is not None:
-            why = explain(self._notes.cause, self.place)
-            return LostError(why.fault, f"the connection was lost: {why}")
+            return self._by_cause(self._notes.cause)
         if reason is not None and reason.getName() == "Keep alive timeout":
             return LostError(Fault.TIMEOUT, f"the connection was lost: {self.place} did not answer a ping")
         if reason is not None and reason.getName() == "Protocol error":
@@ -276,6 +290,13 @@ class _Client(aiomqtt.Client):
         if error is not None and reason is None:
             return LostError(Fault.PROTOCOL, f"the connection was lost: {explain(error, self.place)}")
         return LostError(Fault.CLOSED, f"the broker at {self.place} closed the connection")
+
+    def _by_cause(self, cause: BaseException) -> LostError:
+        if isinstance(cause, _TooLargeError):
+            most = f"more than {_INBOUND_OCTETS // 1024} KiB are not read"
+            return LostError(Fault.TOO_LARGE, f"the connection was ended: {cause.strerror}; {most}")
+        why = explain(cause, self.place)
+        return LostError(why.fault, f"the connection was lost: {why}")
 
     # aiomqtt's callbacks, called by paho; they carry what aiomqtt drops.
 

@@ -41,6 +41,7 @@ class Fault(StrEnum):
     PROTOCOL = "protocol_error"
     TAKEN_OVER = "session_taken_over"
     SILENT = "no_puback"
+    TOO_LARGE = "packet_too_large"
     STOPPED = "stopped"
 
 

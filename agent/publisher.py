@@ -86,6 +86,9 @@ class Publisher:
         self._clashed: set[str | None] = set()
         self._announced = False
         self._subscription_ends_it = 0
+        """Connections in a row that ended by our subscription."""
+        self._unsubscribed = False
+        """The present connection goes without one, therefore."""
         self._base = PublisherState(place=dialler.place, since_utc=clock.utc(), warnings=dialler.warnings)
 
     @property
@@ -261,8 +264,10 @@ class Publisher:
 
     async def _read_own_info(self, connection: Connection, session: Session) -> None:
         """Before anything is published: does the broker know of more than the database holds?"""
-        if self._subscription_ends_it >= 2:
+        if self._subscription_ends_it >= 2 and not self._unsubscribed:
+            self._unsubscribed = True  # messages must go all the same; the next connection asks again
             return
+        self._unsubscribed = False
         try:
             codes = await connection.subscribe(session.topics)
         except LostError:
@@ -272,12 +277,13 @@ class Publisher:
                 if session.gone.done()
                 else LostError(Fault.CLOSED, "the broker closed the connection at our subscription")
             ) from None
-        self._subscription_ends_it = 0
         if not connection.retains or codes[-1] >= REFUSED_FROM:
             return
         await self._within(self._pace.own_info_s, asyncio.shield(session.info), asyncio.shield(session.gone))
         if session.gone.done():
+            self._subscription_ends_it += 1
             raise session.gone.result()
+        self._subscription_ends_it = 0
         retained = session.info.result() if session.info.done() else None
         if retained is None or retained.stream != self._outbox.stream:
             return
@@ -339,6 +345,9 @@ class Publisher:
         log.info("connected to %s, MQTT %s, %s", self._dialler.place, connection.version, connection.tls or "no TLS")
 
     def _failed(self, error: BrokerError) -> None:
+        if error.fault is Fault.TOO_LARGE:  # what comes by our subscription ends it: the next connection goes without
+            self._subscription_ends_it = max(2, self._subscription_ends_it)
+            self._unsubscribed = False
         sentence = str(error)
         if sentence != self._said:
             self._said = sentence

@@ -5,12 +5,21 @@ Commands (``cmd``), manifest and replay will be further entries of the table in 
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from agent.mqtt_connection import Inbound, LostError
 from agent.publisher_drain import Drain
+
+_IDENTIFIER = re.compile(r"[0-9A-Za-z_-]{1,64}")
+"""What a boot id or the id of a stream of ours may look like; whoever may publish on our topics may send anything."""
+_MOST = 1 << 63
+
+
+def _identifier(value: object) -> str | None:
+    return value if isinstance(value, str) and _IDENTIFIER.fullmatch(value) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +28,6 @@ class Retained:
 
     stream: str
     last_seq: int
-    boot: str
 
 
 class Session:
@@ -73,7 +81,7 @@ class Session:
         boot, state = body.get("boot"), body.get("state")
         if state == "online":
             if boot != self._boot and isinstance(boot, str) and (not message.retained or self._announced_before):
-                self._clash(boot, "it says that it is online")
+                self._clash(_identifier(boot), "it says that it is online")
         elif state == "offline" and self.announced:
             self._say_online()  # a last will that came late, of ourselves or of the run before
 
@@ -81,7 +89,15 @@ class Session:
         boot, stream, last_seq = body.get("boot"), body.get("stream"), body.get("last_seq")
         strange = isinstance(boot, str) and boot != self._boot
         if strange and (not message.retained or self._announced_before):
-            self._clash(str(boot), "it publishes its info")
+            self._clash(_identifier(boot), "it publishes its info")
         if message.retained and not self.info.done():
-            sane = isinstance(stream, str) and isinstance(last_seq, int) and not isinstance(last_seq, bool)
-            self.info.set_result(Retained(str(stream), int(last_seq or 0), str(boot)) if sane else None)
+            known = _identifier(stream)
+            if (
+                known is None
+                or not isinstance(last_seq, int)
+                or isinstance(last_seq, bool)
+                or not 0 <= last_seq < _MOST
+            ):
+                self.info.set_result(None)
+            else:
+                self.info.set_result(Retained(known, last_seq))

@@ -13,7 +13,7 @@ from agent.mqtt_connection import DialError, Fault, LostError
 from agent.mqtt_settings import Pace
 from agent.publisher import BLIND
 from agent.publisher_dialling import Backoff, VersionChoice
-from tests.agent.mqtt.parts import REFUSED, MemoryOutbox, ScriptedBroker, publisher, running, stop
+from tests.agent.mqtt.parts import REFUSED, MemoryOutbox, ScriptedBroker, ScriptedConnection, publisher, running, stop
 from tests.doubles import ManualClock
 
 PACE = Pace(own_info_s=2.0)
@@ -320,7 +320,7 @@ async def test_no_broker_for_a_day_costs_nothing_but_dials(clock: ManualClock, o
         await stop(clock, made)
 
 
-async def test_a_broker_that_closes_at_the_subscription_is_not_asked_a_third_time(
+async def test_a_broker_that_closes_at_the_subscription_gets_messages_without_one_and_is_asked_again_later(
     clock: ManualClock, outbox: MemoryOutbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
@@ -334,9 +334,47 @@ async def test_a_broker_that_closes_at_the_subscription_is_not_asked_a_third_tim
     monkeypatch.setattr("tests.agent.mqtt.parts.ScriptedConnection.subscribe", subscribe)
     broker = ScriptedBroker(clock=clock)
     outbox.add(3)
-    made = publisher(outbox, broker, clock=clock, pace=PACE)
+    rolled_back: list[int] = []
+
+    async def roll(last_seq: int) -> None:
+        rolled_back.append(last_seq)
+        await asyncio.sleep(0)
+        outbox.begin_stream("stream-2")
+
+    made = publisher(outbox, broker, clock=clock, pace=PACE, on_rolled_back=roll)
     async with running(made):
         await clock.advance(10)
         assert len(asked) == 2
         assert outbox.waits() == []
+        outbox.add(3)
+        broker.last.drop()
+        await clock.advance(10)
+        assert len(asked) == 3, "the next connection asks; the one after it delivers"
+        assert outbox.waits() == []
+        monkeypatch.undo()
+        broker.last.drop()
+        broker.retained["info"] = b'{"stream": "stream-1", "last_seq": 4711, "boot": "boot-0"}'
+        await clock.advance(70)
+        assert rolled_back == [4711], "its own info is read as soon as it can be"
+        await stop(clock, made)
+
+
+async def test_what_is_too_large_on_our_own_topics_holds_nothing_back(
+    clock: ManualClock, outbox: MemoryOutbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = ScriptedBroker(clock=clock)
+    subscribe = ScriptedConnection.subscribe
+
+    async def flooded(self: ScriptedConnection, topics: tuple[str, ...]) -> tuple[int, ...]:
+        codes = await subscribe(self, topics)
+        asyncio.get_running_loop().call_soon(self.drop, Fault.TOO_LARGE)
+        return codes
+
+    monkeypatch.setattr(ScriptedConnection, "subscribe", flooded)
+    outbox.add(30)
+    made = publisher(outbox, broker, clock=clock, pace=PACE)
+    async with running(made):
+        await clock.advance(20)
+        assert outbox.waits() == []
+        assert len(broker.connections) == 2
         await stop(clock, made)

@@ -61,6 +61,9 @@ async def test_a_rolled_back_database_begins_a_new_stream_first(clock: ManualClo
         b'{"stream": "stream-1", "last_seq": true}',
         b'{"stream": 5, "last_seq": 4711}',
         b"[1, 2]",
+        b'{"stream": "stream-1", "last_seq": -5}',
+        b'{"stream": "stream-1", "last_seq": 1e999}',
+        b'{"stream": "stream-1\\ud800", "last_seq": 4711}',
         b"\xff\xfe",
         b"",
         b"[" * 100_000,
@@ -144,4 +147,18 @@ async def test_a_last_will_that_comes_late_is_corrected(clock: ManualClock, outb
         broker.last.deliver("status", {"state": "offline", "boot": "boot-before"})
         await clock.advance(0)
         assert [said.json()["state"] for said in broker.last.of("status")] == ["online", "online"]
+        await stop(clock, made)
+
+
+@pytest.mark.parametrize("boot", ["\ud800", "x" * 200_000, "", "a b", "a\nb", "<img src=x>"])
+async def test_a_boot_id_that_none_of_ours_has_is_not_kept(clock: ManualClock, outbox: MemoryOutbox, boot: str) -> None:
+    told = Told()
+    broker = ScriptedBroker(clock=clock)
+    made = publisher(outbox, broker, clock=clock, pace=PACE, told=told)
+    async with running(made):
+        await clock.advance(3)
+        broker.last.deliver("status", {"state": "online", "boot": boot})
+        broker.last.deliver("info", {"stream": boot, "last_seq": 1, "boot": boot})
+        assert [clash.boot for clash in told.clashes] == [None], "somebody speaks as us; who, is not to be known"
+        assert made.state.clash is not None and made.state.clash.boot is None
         await stop(clock, made)

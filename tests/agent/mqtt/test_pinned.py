@@ -267,3 +267,53 @@ async def test_an_end_after_a_dial_that_was_given_up_asks_nothing_of_it() -> Non
     client._connected.cancel()
     client._on_disconnect(None, None, SimpleNamespace(is_disconnect_packet_from_server=False), cast("Any", 0))
     assert not client._disconnected.done()
+
+
+def remaining(octets: int) -> bytes:
+    """A remaining length (MQTT 5.0, 1.5.5)."""
+    coded = bytearray()
+    while True:
+        octets, low = divmod(octets, 128)
+        coded.append(low | (128 if octets else 0))
+        if not octets:
+            return bytes(coded)
+
+
+@pytest.mark.parametrize(("version", "connack"), [("5", CONNACK), ("3.1.1", CONNACK_3)])
+@pytest.mark.parametrize("octets", [262_145, 100_000_000, 268_435_455])
+async def test_a_packet_that_is_too_large_is_refused_by_its_fixed_header(
+    version: Version, connack: bytes, octets: int
+) -> None:
+    taken = 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal taken
+        await reader.read(65536)
+        writer.write(connack)
+        await reader.read(65536)
+        writer.write(b"\x31" + remaining(octets) + b"\x00\x03r/a")
+        try:
+            while taken < octets:
+                writer.write(bytes(65536))
+                await writer.drain()
+                taken += 65536
+        except ConnectionError:
+            pass
+
+    events = Watching()
+    async with listening(talk) as port, dialler(port).connect(version, WILL, events) as connection:
+        connection.publish("r/a", b"1", retain=False, delivery=None)
+        await until(lambda: events.ends)
+    assert [end.fault for end in events.ends] == [Fault.TOO_LARGE]
+    assert f"a packet of {octets} octets; more than 256 KiB are not read" in str(events.ends[0])
+    assert taken < 16_000_000, "what the kernel's buffers hold"
+
+
+async def test_a_packet_of_the_maximum_is_read() -> None:
+    topic = b"\x00\x03r/a\x00"
+    payload = bytes(262_144 - len(topic))
+    events = Watching()
+    answer = CONNACK + b"\x31" + remaining(262_144) + topic + payload
+    async with listening(says(answer)) as port, dialler(port).connect("5", WILL, events):
+        await until(lambda: events.inbound)
+    assert events.inbound[0].payload == payload
