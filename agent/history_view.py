@@ -15,11 +15,12 @@ from itertools import pairwise
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from agent.boundary import Boundary
 from agent.gear_past import Amount, GearPast
 from agent.live import HistoryNow, PointNow, SpanNow
 from agent.site import SitePlan
 from agent.store.errors import StoreError
-from agent.store.model import FIVE_MINUTES, HOUR, MINUTE, StateRow, WindowRow
+from agent.store.model import FIVE_MINUTES, HOUR, MINUTE, Report, StateRow, WindowRow
 from agent.windows import ECHO
 from collectors.clock import Clock
 from kpi.echo import EchoCounts, merge_echo
@@ -32,6 +33,10 @@ from kpi.tiles import tiles
 log = logging.getLogger("sonda.page")
 
 DEVICE = "device"
+UNSENT = "unsent"
+"""What the store calls messages that were never sent (agent/store/retention.py)."""
+PAST = "history"
+"""The boundary's name for what is read here."""
 DAY_S = 86_400
 LINE_S, RIBBON_S, AVAILABLE_S = DAY_S, 7 * DAY_S, 30 * DAY_S
 STALE_S = 20.0
@@ -53,6 +58,9 @@ class Past(Protocol):
 
     async def state_changes(self, entity: str | None, from_utc: float, to_utc: float) -> Sequence[StateRow]:
         """Changes within, preceded by those in force at the beginning."""
+
+    async def report(self) -> Report:
+        """How full it is, and what had to go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +115,8 @@ class Overview:
     devices: Mapping[str, DevicePast] = field(default_factory=dict)
     coverage: float | None = None
     """Of all devices over the whole of the last day, 0 to 1: what was before the first start was not measured."""
+    dropped_messages: int = 0
+    """Messages for the central servers that had to be given up for lack of space, since the database began."""
 
 
 def step_of(hours: float) -> int:
@@ -177,11 +187,27 @@ def _history(
     )
 
 
-class OverviewKeeper:
-    """Reads the site's past when somebody looks, and of the windows only what came since."""
+def no_history(device: str, hours: float, now_utc: float) -> HistoryNow:
+    """Of a device whose past cannot be shown."""
+    step = step_of(hours)
+    start = int(now_utc - hours * 3600) // step * step
+    return HistoryNow(device, hours, start, round(now_utc, 3), step, 0.0, None, (), ())
 
-    def __init__(self, store: Past, clock: Clock, plan: Callable[[], SitePlan], zone: Callable[[], ZoneInfo]) -> None:
+
+class OverviewKeeper:
+    """Reads the site's past when somebody looks, and of the windows only what came since. What fails of one device
+    costs that device its past."""
+
+    def __init__(
+        self,
+        store: Past,
+        clock: Clock,
+        plan: Callable[[], SitePlan],
+        zone: Callable[[], ZoneInfo],
+        boundary: Boundary,
+    ) -> None:
         self._store, self._clock, self._plan, self._zone = store, clock, plan, zone
+        self._boundary = boundary
         self._reading: asyncio.Task[None] | None = None
         self._lines: dict[Part, dict[int, Point]] = {}
         self._today: tuple[int, dict[str, tuple[int, int]]] = (0, {})
@@ -200,10 +226,11 @@ class OverviewKeeper:
         return self.latest
 
     async def _read(self) -> None:
-        try:
-            await self._read_all()
-        except StoreError as error:
-            log.warning("The page's history cannot be read: %s", error)
+        with self._boundary.around(PAST):
+            try:
+                await self._read_all()
+            except StoreError as error:
+                log.warning("The page's history cannot be read: %s", error)
 
     async def _read_all(self) -> None:
         now = self._clock.utc()
@@ -234,7 +261,8 @@ class OverviewKeeper:
             rows = await self._store.windows(None, ECHO, MINUTE, int(now) - HOUR, int(now) + 1)
             await asyncio.to_thread(self._take, rows, fine, {}, MINUTE)
             done = replace(done, minutes=_in_order(fine))
-        self.latest = replace(done, amounts=await self._gear.read(roles, complete))
+        dropped = sum(d.for_space for d in (await self._store.report()).dropped if d.kind == UNSENT)
+        self.latest = replace(done, amounts=await self._gear.read(roles, complete), dropped_messages=dropped)
 
     def _take(
         self,
@@ -249,7 +277,9 @@ class OverviewKeeper:
             part = self._line_of(row.entity)
             if row.start_utc is None or row.entity not in self._roles:
                 continue
-            counts = EchoCounts.from_plain(row.plain)
+            counts = EchoCounts()
+            with self._boundary.around(PAST, row.entity):
+                counts = EchoCounts.from_plain(row.plain)
             if part is not None:
                 parts[part, row.start_utc // step * step].append(counts)
             if row.start_utc >= self._today[0]:
@@ -279,14 +309,11 @@ class OverviewKeeper:
         maintenance = {d: [(a, b) for ids, a, b in plan.maintenance if d in ids] for d in self._roles}
         devices, day = {}, []
         for device in self._roles:
-            own = turns.get(device, [])
-            seconds = state_seconds(own, now - AVAILABLE_S, now, maintenance=maintenance[device])
-            sent, lost = today.get(device, (0, 0))
-            ups = [b for _, b, state in _spans(own, now - AVAILABLE_S, now, ()) if state is State.UP]
-            devices[device] = DevicePast(
-                sent, lost, availability_pct(seconds), seconds.known_ms / 1000, ups[-1] if ups else None
-            )
-            day.append(state_seconds(own, now - DAY_S, now, maintenance=maintenance[device]))
+            with self._boundary.around(PAST, device):
+                own = turns.get(device, [])
+                past = _device_past(own, today.get(device, (0, 0)), now, maintenance[device])
+                day.append(state_seconds(own, now - DAY_S, now, maintenance=maintenance[device]))
+                devices[device] = past
         return Overview(
             end_utc=now,
             since_utc=since,
@@ -295,6 +322,15 @@ class OverviewKeeper:
             devices=devices,
             coverage=_coverage(day) if since is not None else None,
         )
+
+
+def _device_past(
+    turns: Sequence[Turn], echoes: tuple[int, int], now: float, maintenance: Sequence[tuple[float, float]]
+) -> DevicePast:
+    seconds = state_seconds(turns, now - AVAILABLE_S, now, maintenance=maintenance)
+    ups = [b for _, b, state in _spans(turns, now - AVAILABLE_S, now, ()) if state is State.UP]
+    known_s = seconds.known_ms / 1000
+    return DevicePast(*echoes, availability_pct(seconds), known_s, ups[-1] if ups else None)
 
 
 def _in_order(lines: Mapping[Part, Mapping[int, Point]]) -> dict[Part, list[Point]]:

@@ -152,7 +152,10 @@ class SiteNow:
     window: WindowNow | None
     figures: Sequence[FigureNow]
     notice: Mapping[str, str] | None = None
-    """What whoever looks must know of this site, a sentence by language ("en", "it"): that it is a simulation."""
+    """What whoever looks must know of this site, a sentence by language ("en", "it"): that it is a simulation, or that
+    its database was damaged."""
+    trouble: Mapping[str, str] | None = None
+    """What keeps the probe itself from its work now, in the same form: that the disk takes nothing."""
 
 
 @dataclass(frozen=True, slots=True)

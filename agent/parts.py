@@ -31,7 +31,7 @@ from agent.scheduler import Scheduler
 from agent.settings import Settings
 from agent.settings.convert import store_limits
 from agent.site import SitePlan
-from agent.storage_notice import storage_notice
+from agent.storage_notice import storage_notice, storage_trouble
 from agent.store.errors import StoreUnwritable
 from agent.store.model import NOT_OPENED, Opened
 from agent.store.store import Store
@@ -249,7 +249,10 @@ class Parts:
 
     def _site_notice(self) -> Mapping[str, str] | None:
         """Trouble with the database goes before what a demo says of itself."""
-        return storage_notice(self.recorder.trouble, self.store.opened, self.store.rows_damaged) or self._notice
+        return storage_notice(self.store.opened, self.store.rows_damaged) or self._notice
+
+    def _site_trouble(self) -> Mapping[str, str] | None:
+        return storage_trouble(self.recorder.trouble)
 
     def _make_view(self) -> View:
         return View(
@@ -264,6 +267,7 @@ class Parts:
             agent=self.about.document,
             lacking=self.about.lacking,
             notice=self._site_notice,
+            trouble=self._site_trouble,
             in_maintenance=self.core.in_maintenance,
             topology=self.core.topology,
             privacy=self.privacy,

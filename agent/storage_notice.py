@@ -6,31 +6,38 @@ from collections.abc import Mapping
 from agent.store.model import Opened
 
 UNWRITABLE = {
-    "en": "The disk does not take what is measured: it is kept in memory for about an hour, and lost with a restart.",
-    "it": "Il disco non accetta le misure: restano in memoria per circa un'ora e si perdono con un riavvio.",
+    "en": "The probe cannot write to its disk: what it measures is kept in memory for about an hour, and lost with a "
+    "restart.",
+    "it": "La sonda non riesce a scrivere sul disco: le misurazioni restano in memoria per circa un'ora e si perdono "
+    "con un riavvio.",
 }
 DAMAGED = {
     "en": "The database was damaged. A new one goes on with what could be read; some of the history may be missing.",
-    "it": "Il database era danneggiato. Uno nuovo continua con quanto era leggibile; può mancare parte dello storico.",
+    "it": "Il database era danneggiato. Ne è stato creato uno nuovo con i dati ancora leggibili: può mancare parte "
+    "dello storico.",
 }
 LOST = {
     "en": "The database was gone. A new one was begun: the history before this start is missing.",
-    "it": "Il database non c'era più. Ne è stato iniziato uno nuovo: manca lo storico prima di questo avvio.",
+    "it": "Il database non c'era più. Ne è stato creato uno nuovo: manca lo storico precedente a questo avvio.",
 }
 ROLLED_BACK = {
-    "en": "The database is older than what was sent of it: the history between is missing.",
-    "it": "Il database è più vecchio di quanto ne è stato inviato: manca lo storico intermedio.",
+    "en": "The database is an older copy: the history between that copy and this start is missing.",
+    "it": "Il database è una copia meno recente: manca lo storico tra quella copia e questo avvio.",
 }
 ROWS = {
-    "en": "Damaged rows of the database are left out: some of the history is missing.",
-    "it": "Alcune righe danneggiate del database sono tralasciate: manca parte dello storico.",
+    "en": "Parts of the database are damaged and left out: some of the history is missing.",
+    "it": "Alcune parti del database sono danneggiate e non vengono usate: manca parte dello storico.",
 }
 
 
-def storage_notice(trouble: str | None, opened: Opened, rows_damaged: int) -> Mapping[str, str] | None:
-    """One sentence by language, of what matters most; None where all is well."""
-    if trouble is not None:
-        return UNWRITABLE
+def storage_trouble(trouble: str | None) -> Mapping[str, str] | None:
+    """What is wrong with the disk now: one sentence by language; None where all is well."""
+    return UNWRITABLE if trouble is not None else None
+
+
+def storage_notice(opened: Opened, rows_damaged: int) -> Mapping[str, str] | None:
+    """What was wrong with the database, of that what matters most: one sentence by language; None where nothing
+    was."""
     if opened.set_aside is not None:
         return DAMAGED
     if opened.predecessor is not None:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from agent.boundary import Boundary
 from agent.gear_view import Beyond, beyond_ports, gear_now, model_of
-from agent.history_view import Overview, OverviewKeeper, Past, device_history
+from agent.history_view import Overview, OverviewKeeper, Past, device_history, no_history
 from agent.incidents import Incidents
 from agent.live import (
     AgentNow,
@@ -99,9 +99,11 @@ class View:
         privacy: Privacy,
         boundary: Boundary,
         notice: Callable[[], Mapping[str, str] | None] = lambda: None,
+        trouble: Callable[[], Mapping[str, str] | None] = lambda: None,
     ) -> None:
         """``agent()`` awaits the agent's own document; ``lacking()`` says what keeps it from being ready;
-        ``in_maintenance(device)`` whether what it does now does not count; ``notice()`` is SiteNow's."""
+        ``in_maintenance(device)`` whether what it does now does not count; ``notice()`` and
+        ``trouble()`` are SiteNow's."""
         self._clock = clock
         self._timeline = timeline
         self._monitor = monitor
@@ -110,10 +112,10 @@ class View:
         self._history = history
         self._settings = settings
         self._plan = plan
-        self._overview = OverviewKeeper(history, clock, plan, lambda: settings().site.zone)
+        self._overview = OverviewKeeper(history, clock, plan, lambda: settings().site.zone, boundary)
         self._agent = agent
         self._lacking = lacking
-        self._notice = notice
+        self._notice, self._trouble = notice, trouble
         self._in_maintenance = in_maintenance
         self._topology = topology
         self._privacy = privacy
@@ -124,7 +126,7 @@ class View:
         counts = dict.fromkeys(State, 0)
         for track in self._monitor:
             counts[self._state(track)] += 1
-        incidents = [self._incident(i) for i in list(self._incidents)]
+        incidents = self._shown(self._incidents)
         troubled = any(not self._in_maintenance(i.entity) for i in self._incidents)
         summary = self._figures.latest.get(SITE)
         return SiteNow(
@@ -141,6 +143,7 @@ class View:
             window=_window(summary),
             figures=_figures(summary.figures if summary else ()),
             notice=self._notice(),
+            trouble=self._trouble(),
         )
 
     def devices(self) -> Sequence[DeviceNow]:
@@ -226,17 +229,20 @@ class View:
         ]
 
     async def incidents(self, since_utc: float) -> Sequence[IncidentNow]:
-        found = {i.id: i for i in await self._history.incidents(since_utc, self._clock.utc() + 1)}
+        found: dict[str, Incident] = {}
+        with self._boundary.around(PLACE, "incidents"):  # those in memory are there whatever the store does
+            found = {i.id: i for i in await self._history.incidents(since_utc, self._clock.utc() + 1)}
         found |= {i.id: i for i in self._incidents.written if i.closed_utc is None or i.closed_utc >= since_utc}
         found |= {i.id: i for i in self._incidents}
-        newest_first = sorted(found.values(), key=lambda i: i.opened_utc, reverse=True)
-        return [self._incident(i) for i in newest_first]
+        return self._shown(sorted(found.values(), key=lambda i: i.opened_utc, reverse=True))
 
     async def history(self, device_id: str, hours: float) -> HistoryNow | None:
         if device_id not in self._monitor.tracks:
             return None
         planned = [(a, b) for devices, a, b in self._plan().maintenance if device_id in devices]
-        return await device_history(self._history, device_id, hours, self._clock.utc(), planned)
+        with self._boundary.around(PLACE, device_id):
+            return await device_history(self._history, device_id, hours, self._clock.utc(), planned)
+        return no_history(device_id, hours, self._clock.utc())
 
     async def overview(self) -> Overview:
         """The site's past, for the page; read anew where it is too old."""
@@ -340,6 +346,11 @@ class View:
                 )
             )
         return ports
+
+    def _shown(self, incidents: Iterable[Incident]) -> list[IncidentNow]:
+        """One that cannot be shown is left out."""
+        shown = [self._boundary.value(PLACE, i.entity, partial(self._incident, i), lambda: None) for i in incidents]
+        return [incident for incident in shown if incident is not None]
 
     def _incident(self, incident: Incident) -> IncidentNow:
         track = self._monitor.tracks.get(incident.entity)

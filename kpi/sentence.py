@@ -49,6 +49,8 @@ class Known:
     troubles: Sequence[Trouble] = ()
     figures: Sequence[Read] = ()
     flapping: Sequence[Flapping] = ()
+    own_trouble: Words | None = None
+    """What keeps the probe itself from its work, such as a disk that takes nothing, as a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +286,15 @@ def _maintained(known: Known) -> Sentence | None:
     )
 
 
+def _own_trouble(known: Known) -> Sentence | None:
+    """Last: the site works, and the probe does not keep what it measures."""
+    if known.own_trouble is None:
+        return None
+    return Sentence(
+        Tone.ATTENTION, Words(f"Everything works. {known.own_trouble.en}", f"Funziona tutto. {known.own_trouble.it}")
+    )
+
+
 _RULES: tuple[Callable[[Known], Sentence | None], ...] = (
     _nothing_yet,
     _own_link,
@@ -298,6 +309,7 @@ _RULES: tuple[Callable[[Known], Sentence | None], ...] = (
     _not_known,
     _little_measured,
     _maintained,
+    _own_trouble,
 )
 
 

@@ -19,7 +19,7 @@ from agent.live import Live
 from agent.page import details, gear, past
 from agent.page.gear_words import TEXT as GEAR_TEXT
 from agent.page.map import site_map
-from agent.page.now import SiteSeen, ended, page_now, seconds
+from agent.page.now import SiteSeen, ended, notice_says, page_now, seconds
 from agent.page.say import LANGUAGES, Say
 from agent.view import PLACE
 
@@ -99,7 +99,6 @@ class _Pages:
     def render(self, request: Request, name: str, say: Say, status: int = 200, **context: Any) -> Response:
         site = self.live.site()
         other = next(language for language in LANGUAGES if language != say.language)
-        notice = site.notice or {}
         chosen = request.query_params.get("lang") in LANGUAGES
         shared = {
             "say": say,
@@ -108,7 +107,7 @@ class _Pages:
             "other_lang": other,
             "other_name": say("other_language"),
             "query": f"?lang={say.language}" if chosen else "",
-            "notice": notice.get(say.language) or notice.get("en"),
+            "notice": notice_says(site, say),
             "clock": say.clock(seconds(site.time), seconds=True),
         }
         answer = self._templates.TemplateResponse(request, name, {**shared, **context}, status_code=status)

@@ -70,6 +70,7 @@ def known(seen: SiteSeen, say: Say, boundary: Boundary) -> Known:
         ],
         figures=[_read(f) for f in seen.site.figures] + [_read(t.figure, t) for t in seen.troubled],
         flapping=[Flapping(f.name, f.port) for f in seen.flapping],
+        own_trouble=_own_trouble(seen.site),
     )
 
 
@@ -86,6 +87,7 @@ def page_now(seen: SiteSeen, past: Overview, say: Say, boundary: Boundary) -> di
         "sentence": say.of(said.says),
         "time": seen.site.time,
         "clock": say.clock(now, seconds=True),
+        "notice": notice_says(seen.site, say),
         "tiles": [
             boundary.value(PLACE, f"tile {t.part}", partial(_tile, t, seen.devices, say), partial(_blank_tile, t, say))
             for t in found
@@ -154,6 +156,17 @@ def _seen(device: DeviceNow, now: float, say: Say) -> Seen:
     return Seen(device.id, device.name, Role(device.role), State(device.state), device.reason, gear)
 
 
+def notice_says(site: SiteNow, say: Say) -> str:
+    """What whoever looks must know of this site; "" for nothing."""
+    notice = site.notice or {}
+    return notice.get(say.language) or notice.get("en") or ""
+
+
+def _own_trouble(site: SiteNow) -> Words | None:
+    trouble = site.trouble or {}
+    return Words(trouble["en"], trouble.get("it", trouble["en"])) if "en" in trouble else None
+
+
 def _nobody(device: DeviceNow) -> Seen:
     """A device that cannot be put into words: nothing is known of it."""
     role = Role(device.role) if device.role in set(Role) else Role.ENDPOINT
@@ -180,7 +193,10 @@ def _wrong(seen: SiteSeen, what: Known, now: float, say: Say, boundary: Boundary
     names = {d.id: d.name for d in seen.devices}
     planned = {d.id for d in what.devices if d.state is State.MAINTENANCE}
     running = on_battery(what.devices)
-    found = [boundary.value(PLACE, d.id, partial(_battery, d, say), partial(_blank_item, d.id, say)) for d in running]
+    own = [_item("trouble", Tone.ATTENTION, says=say.of(what.own_trouble))] if what.own_trouble is not None else []
+    found = own + [
+        boundary.value(PLACE, d.id, partial(_battery, d, say), partial(_blank_item, d.id, say)) for d in running
+    ]
     found += [_shown_incident(i, names, now, say, boundary) for i in seen.site.incidents if i.entity not in planned]
     found += [
         boundary.value(PLACE, f.device, partial(_flap, f, say), partial(_blank_item, f.device, say))

@@ -98,14 +98,16 @@ def _ribbon(past: Overview, part: Part, say: Say) -> dict[str, Any] | None:
 
 
 def measured_says(past: Overview, say: Say) -> str:
-    """How much of the last day was measured, and since when it is where that is less than a day; "" before anything
-    was."""
-    if past.coverage is None or past.since_utc is None:
-        return ""
-    said = say("measured", pct=say.pct(100 * past.coverage))
-    if past.end_utc - past.since_utc < DAY_S:
-        said += " " + say("measured_since", moment=say.moment(past.since_utc, past.end_utc))
-    return said
+    """How much of the last day was measured, since when it is where that is less than a day, and what of it could not
+    be sent; "" where there is nothing to say."""
+    said = []
+    if past.coverage is not None and past.since_utc is not None:
+        said.append(say("measured", pct=say.pct(100 * past.coverage)))
+        if past.end_utc - past.since_utc < DAY_S:
+            said.append(say("measured_since", moment=say.moment(past.since_utc, past.end_utc)))
+    if past.dropped_messages:
+        said.append(say("dropped_messages", n=say.number(past.dropped_messages)))
+    return " ".join(said)
 
 
 def device_chart(history: HistoryNow, say: Say, *, scope: Scope) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -30,7 +30,7 @@ def clock() -> ManualClock:
     return ManualClock(monotonic=1000.0, utc=MIDNIGHT + 0.5)
 
 
-def view_of(world: World, folder: Path, links: Sequence[Link] = ()) -> View:
+def view_of(world: World, folder: Path, links: Sequence[Link] = (), history: Any = None) -> View:
     path = folder / "sonda.toml"
     path.write_text('[site]\ntenant = "t"\nsite = "s"\nprobe = "p"\n')
     settings = load([path])
@@ -43,7 +43,7 @@ def view_of(world: World, folder: Path, links: Sequence[Link] = ()) -> View:
         figures=world.core.summaries,
         topology=world.core.topology,
         privacy=Privacy(bytes(32), lambda: settings.privacy.clients),
-        history=cast("Any", None),
+        history=history,
         settings=lambda: settings,
         plan=lambda: world.core.plan,
         agent=lambda: None,

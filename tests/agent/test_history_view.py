@@ -1,19 +1,22 @@
 """What was: a device's last hours and the site's past, out of windows and changes as the store gives them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from agent import history_view
+from agent.boundary import Boundary
 from agent.history_view import OverviewKeeper, device_history, step_of
 from agent.settings.models import PortsSettings
 from agent.site import SitePlan, Watchable
-from agent.store.model import StateRow, WindowRow
+from agent.store.model import Dropped, Report, StateRow, WindowRow
 from agent.windows import ECHO
 from kpi.echo import EchoAccumulator
 from kpi.entry import Part
-from kpi.model import Device, Metric, Outcome, Role, Sample
+from kpi.model import Device, Metric, Outcome, Role, Sample, State
 from kpi.seen import Tone
 from tests.doubles import ManualClock
 
@@ -36,6 +39,12 @@ class Kept:
     rows: list[WindowRow] = field(default_factory=list)
     changes: list[StateRow] = field(default_factory=list)
     asked: list[tuple[int, int, int]] = field(default_factory=list)
+    dropped: int = 0
+
+    async def report(self) -> Report:
+        return Report(
+            0, 0, 0, 0, 0, (), (Dropped("unsent", 3, self.dropped), Dropped("windows 60 s", 0, 9)), None, 0, 0
+        )
 
     def put(
         self, entity: str, length_s: int, start: int, rtt_ms: float | None, *, lost: int = 0, mono: float = 0
@@ -67,7 +76,7 @@ def watchable(device_id: str, role: Role) -> Watchable:
 
 def keeper(store: Kept, clock: ManualClock, *roles: Role) -> OverviewKeeper:
     plan = SitePlan(tuple(watchable(str(role), role) for role in roles), None, (), ())
-    return OverviewKeeper(store, clock, lambda: plan, lambda: ZoneInfo("Europe/Rome"))
+    return OverviewKeeper(store, clock, lambda: plan, lambda: ZoneInfo("Europe/Rome"), Boundary())
 
 
 @pytest.mark.parametrize(("hours", "step"), [(1, 60), (3, 60), (24, 300), (48, 300), (168, 3600)])
@@ -196,3 +205,42 @@ async def test_a_ribbon_follows_the_rules_of_its_tile() -> None:
     assert [(s.start_utc - T, s.end_utc - T, s.tone) for s in past.ribbons[Part.NETWORK]] == [
         (0, 300, Tone.GOOD), (300, 400, Tone.PROBLEM), (400, 600, Tone.GOOD),
     ]  # fmt: skip
+
+
+async def test_messages_that_had_to_go_for_lack_of_space_are_told_of() -> None:
+    store = Kept(dropped=12)
+    assert (await keeper(store, ManualClock(utc=T + 3000.0), Role.SWITCH).fresh()).dropped_messages == 12
+
+
+async def test_a_row_that_cannot_be_read_costs_itself_alone() -> None:
+    store, clock, boundary = Kept(), ManualClock(utc=T + 3000.0), Boundary()
+    store.put("switch", 300, T, 1.0)
+    store.put("router", 300, T, 3.0)
+    store.rows.append(replace(store.rows[0], start_utc=T + 300, plain=["odd"]))
+    for device in ("switch", "router"):
+        store.turn(device, T, "up")
+    plan = SitePlan(tuple(watchable(str(role), role) for role in (Role.SWITCH, Role.ROUTER)), None, (), ())
+    past = await OverviewKeeper(store, clock, lambda: plan, lambda: ZoneInfo("Europe/Rome"), boundary).fresh()
+    assert past.devices["router"].known_s == 3000.0
+    assert past.devices["switch"].known_s == 3000.0
+    assert next(p.start_utc for p in past.lines[Part.NETWORK]) == T
+    assert boundary.faults["history"] == 1
+
+
+async def test_a_device_whose_past_cannot_be_told_costs_no_other_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, clock, boundary = Kept(), ManualClock(utc=T + 3000.0), Boundary()
+    store.turn("switch", T, "up")
+    store.turn("router", T, "down")
+    whole = history_view._device_past
+
+    def odd(turns: Any, *more: Any) -> Any:
+        if turns[0].state is State.DOWN:
+            raise ZeroDivisionError
+        return whole(turns, *more)
+
+    monkeypatch.setattr(history_view, "_device_past", odd)
+    plan = SitePlan(tuple(watchable(str(role), role) for role in (Role.SWITCH, Role.ROUTER)), None, (), ())
+    past = await OverviewKeeper(store, clock, lambda: plan, lambda: ZoneInfo("Europe/Rome"), boundary).fresh()
+    assert list(past.devices) == ["switch"]
+    assert past.end_utc == T + 3000.0
+    assert boundary.faults["history"] >= 1

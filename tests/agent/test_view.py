@@ -8,6 +8,7 @@ import pytest
 
 from agent.api.metrics import exposition
 from agent.live import AgentNow
+from agent.store.errors import StoreCorrupt
 from agent.view import View
 from kpi.entities import SITE
 from kpi.entry import HOUR_S
@@ -124,3 +125,34 @@ def agent_now() -> AgentNow:
         scheduler={"runs": 0, "overlaps": 0, "deadlines": 0, "missed": 0}, store={}, broker={}, vitals={}, settings={},
         traps={}, faults={"by_place": {}},
     )  # fmt: skip
+
+
+class Gone:
+    """A store of which nothing can be read."""
+
+    async def incidents(self, from_utc: float, to_utc: float) -> Any:
+        raise StoreCorrupt(f"{from_utc} to {to_utc}")
+
+    async def windows(self, *_: Any) -> Any:
+        raise StoreCorrupt
+
+    async def state_changes(self, *_: Any) -> Any:
+        raise OSError
+
+    async def report(self) -> Any:
+        raise OSError
+
+
+async def test_a_store_that_fails_leaves_the_present_on_the_page(clock: ManualClock, tmp_path: Path) -> None:
+    async with running(clock) as world:
+        watch(world, sw=Role.SWITCH)
+        await clock.advance(5.0)
+        world.silent.add("sw")
+        await clock.advance(30.0)
+        view = view_of(world, tmp_path, history=Gone())
+        assert [i.entity for i in await view.incidents(0.0)] == ["sw"]
+        history = await view.history("sw", 24)
+        assert history is not None
+        assert (history.response, history.coverage) == ((), 0.0)
+        assert (await view.overview()).end_utc == 0.0
+        assert [d.state for d in view.devices()] == ["down"]

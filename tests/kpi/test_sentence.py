@@ -227,3 +227,12 @@ def test_a_tile_counts_who_answers() -> None:
     network = next(t for t in tiles([*site(switch=DOWN), device(Role.ROUTER)]) if t.part is Part.NETWORK)
     assert (network.up, network.total, network.word.en) == (1, 2, "Problem")
     assert tiles([device(Role.SWITCH, DOWN)])[0].word.it == "Non raggiungibile"
+
+
+def test_a_probe_that_cannot_keep_what_it_measures_is_said_after_everything_works() -> None:
+    full = Words("The disk is full.", "Il disco è pieno.")
+    assert said(site(), own_trouble=full) == (
+        Tone.ATTENTION, "Everything works. The disk is full.", "Funziona tutto. Il disco è pieno.",
+    )  # fmt: skip
+    tone, en, _ = said(site(server=DOWN), trouble(Role.SERVER), own_trouble=full)
+    assert (tone, en) == (Tone.PROBLEM, "File server has not been reachable since 10:42 (14 min).")

@@ -148,6 +148,8 @@
     }
     byId("time").dateTime = now.time;
     put(byId("time"), now.clock);
+    put(byId("notice"), now.notice);
+    byId("notice").hidden = !now.notice;
   }
   function lostContact() {
     if (lost) return;

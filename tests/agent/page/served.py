@@ -6,7 +6,7 @@ with Served(Site()) as served:
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import TracebackType
@@ -86,6 +86,7 @@ class Site:
     bad: list[TroubledNow] = field(default_factory=list)
     figures: list[FigureNow] = field(default_factory=list)
     """The site's."""
+    notice: Mapping[str, str] | None = None
 
     def utc(self) -> float:
         return SystemClock().utc()
@@ -117,6 +118,7 @@ class Site:
             language=self.language, time=rfc3339(self.utc()), state="up",
             devices={s: states.count(s) for s in ("up", "down", "unknown", "maintenance")},
             incidents=tuple(self.troubles), window=None, figures=tuple(self.figures),
+            notice=self.notice,
         )  # fmt: skip
 
     def devices(self) -> Sequence[DeviceNow]:

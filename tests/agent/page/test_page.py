@@ -345,3 +345,14 @@ def test_first_paint_with_the_cpu_slowed_four_times(browser: Browser, path: str)
         paints = first_paints_ms(browser, served.url + path)
     print(f"first contentful paint of {path}, four times slowed: {paints} ms")
     assert paints[0] < PAINT_MS
+
+
+def test_a_notice_comes_and_goes_with_the_events(browser: Browser) -> None:
+    site = Site()
+    with Served(site) as served, opened(browser, served) as page:
+        expect(page.locator("html")).to_have_class("live")
+        expect(page.locator("#notice")).to_be_hidden()
+        served.change(lambda site: setattr(site, "notice", {"en": "The database was damaged.", "it": "Danneggiato."}))
+        expect(page.locator("#notice")).to_have_text("The database was damaged.")
+        served.change(lambda site: setattr(site, "notice", None))
+        expect(page.locator("#notice")).to_be_hidden()
