@@ -11,7 +11,7 @@ from pathlib import Path
 from agent.boundary import Boundary
 from agent.doctor import second_icmp, snmp
 from agent.doctor.echoes import Ends, Ledger, survey
-from agent.doctor.icmp import DISAGREES
+from agent.doctor.icmp import DISAGREES, larger_table, neighbours_at_most
 from agent.doctor.model import Case, Finding, as_the_service, attention, ok, problem
 from agent.doctor.runner import FAILED
 from agent.settings.models import DeviceSettings, Settings
@@ -107,7 +107,7 @@ async def check(case: Case) -> list[Finding]:
             continue
         if device.id in ends:
             alive = answer is not None and answer.id == snmp.ANSWERS.id
-            found.append(_of_echoes(device, address, ends[device.id], snmp_alive=alive))
+            found.append(_of_echoes(case, device, address, ends[device.id], snmp_alive=alive))
             found += seconds.get(device.id, ())
         if answer is not None:
             found.append(answer)
@@ -203,10 +203,10 @@ async def _second_opinions(
     return dict(await asyncio.gather(*(one(device) for device in (*good, *bad))))
 
 
-def _of_echoes(device: DeviceSettings, address: str, end: Ends, *, snmp_alive: bool) -> Finding:
+def _of_echoes(case: Case, device: DeviceSettings, address: str, end: Ends, *, snmp_alive: bool) -> Finding:
     name, total = device.name, end.total
     if end.faults and not end.answered:
-        return _own_fault(device, address, end)
+        return _own_fault(case, device, address, end)
     if end.tcp:
         return BY_TCP.found(f"{end.answered} of {total} TCP connects to {address} were answered.", subject=name)
     if not end.answered:
@@ -250,11 +250,17 @@ def _spoken(reason: str) -> str:
     return os.strerror(number) if isinstance(number, int) else reason.replace("_", " ")
 
 
-def _own_fault(device: DeviceSettings, address: str, end: Ends) -> Finding:
+def _own_fault(case: Case, device: DeviceSettings, address: str, end: Ends) -> Finding:
     reason = next(iter(end.faults))
     seen = f"No echo to {address} could be sent ({_spoken(reason)})."
     if reason == "icmp_permission":
         return BY_TCP.found(f"{address} cannot be asked by ICMP, and answers no TCP connect.", subject=device.name)
+    if reason == "send_enobufs":
+        most = neighbours_at_most(case) or 1024
+        mend = (
+            f"The kernel remembers {most} neighbours (net.ipv4.neigh.default.gc_thresh3), and more are asked: raise it."
+        )
+        return OWN_FAULT.found(seen, subject=device.name, mend=mend, commands=larger_table(most))
     mends = {
         "send_enetunreach": "This machine has no route there: check its address, gateway and cable.",
         "send_eperm": "This machine's own firewall forbids it: allow ICMP to go out.",

@@ -32,6 +32,11 @@ SELF_SILENT = problem(
 BUFFER = attention(
     "icmp.buffer", "In a busy second answers may be dropped; those seconds are told apart and lower the coverage."
 )
+NEIGHBOURS = problem(
+    "icmp.neighbours_full",
+    "An echo to a neighbour without a place in it is not sent: that device is unknown, and nothing is wrong with it.",
+    "Make it larger, and keep that in a file of your own below /etc/sysctl.d.",
+)
 AGREES = ok("icmp.second_opinion")
 DISAGREES = attention(
     "icmp.second_differs",
@@ -79,7 +84,53 @@ async def check(case: Case) -> list[Finding]:
         found.append(
             BUFFER.found(seen, mend=enlarge, commands=_typed(enlarge), facts={"buffer_octets": octets} | limits)
         )
-    return found + await _second(modes[4], ends["ipv4"])
+    return found + _neighbours(case) + await _second(modes[4], ends["ipv4"])
+
+
+def larger_table(most: int) -> list[str]:
+    """What to type so that the kernel remembers four times as many neighbours, of IPv4 and IPv6."""
+    third = max(4 * most, 4096)
+    return [
+        f"sysctl -w net.{family}.neigh.default.gc_thresh{step}={value}"
+        for family in ("ipv4", "ipv6")
+        for step, value in ((3, third), (2, third // 2), (1, third // 4))
+    ]
+
+
+def neighbours_at_most(case: Case) -> int | None:
+    """How many neighbours the kernel remembers (net.ipv4.neigh.default.gc_thresh3)."""
+    text = case.read("proc/sys/net/ipv4/neigh/default/gc_thresh3") or ""
+    return int(text) if text.isdigit() else None
+
+
+def _neighbours(case: Case) -> list[Finding]:
+    """Of the tables that Linux has for all its network namespaces together, one for IPv4 and one for IPv6."""
+    most = neighbours_at_most(case)
+    tables = {name: _counts(case, f"{name}_cache") for name in ("arp", "ndisc")}
+    full = {name: counts["table_fulls"] for name, counts in tables.items() if counts.get("table_fulls")}
+    if most is None or not full:
+        return []
+    entries = max(tables[name].get("entries", 0) for name in full)
+    seen = (
+        f"The kernel's table of neighbours was full {sum(full.values())} times since this machine was started; it "
+        f"holds {most} (net.ipv4.neigh.default.gc_thresh3), and now {entries} are in it."
+    )
+    facts = {"gc_thresh3": most, "entries": entries, "table_fulls": sum(full.values())}
+    return [NEIGHBOURS.found(seen, commands=larger_table(most), facts=facts)]
+
+
+def _counts(case: Case, name: str) -> dict[str, int]:
+    """A file of /proc/net/stat: hexadecimal, a line a processor. ``entries`` is that of the table, in every line."""
+    header, *lines = (case.read(f"proc/net/stat/{name}") or "").splitlines() or [""]
+    counts: dict[str, int] = {}
+    for line in lines:
+        try:
+            values = dict(zip(header.split(), (int(word, 16) for word in line.split()), strict=False))
+        except ValueError:
+            continue
+        for column, value in values.items():
+            counts[column] = value if column == "entries" else counts.get(column, 0) + value
+    return counts
 
 
 def _typed(mend: str) -> list[str]:

@@ -190,7 +190,7 @@ class IcmpEngine:
         sends. Returns the clocks at the send, or why not."""
         retried = False
         for _ in range(SEND_ATTEMPTS):
-            if error.errno == (errno.EAGAIN if channel.mode is Mode.DATAGRAM else errno.ENOBUFS):  # the buffer is full
+            if _buffer_is_full(channel, error):
                 spare = self._spare(channel)
                 if spare is None:
                     break
@@ -332,14 +332,15 @@ class IcmpEngine:
                 self._ledger.error(error)
 
     def _drain(self, channel: Channel) -> int:
-        """Empty the error queue of a datagram socket; how many errors it held."""
-        if channel.mode is not Mode.DATAGRAM:
-            return 0
+        """Empty the error queue; how many errors it held. A raw socket is handed each ICMP error as a message as well,
+        and its queue also has those of other programs' echoes: what stands in it is thrown away."""
         for n in range(READ_ALL):
             try:
                 quote, ancillary, _, about = channel.sock.recvmsg(MESSAGE_OCTETS, ERROR_ANCILLARY_OCTETS, MSG_ERRQUEUE)
             except OSError:
                 return n
+            if channel.mode is Mode.RAW:
+                continue
             error = read_error(quote, ancillary, about[0]) if about else None
             if error is None:
                 self.counters.malformed += 1
@@ -379,3 +380,10 @@ class IcmpEngine:
         for version, channel in list(self._channels.items()):
             if isinstance(channel, Closed):
                 self._open(version)
+
+
+def _buffer_is_full(channel: Channel, error: OSError) -> bool:
+    """Whether a send failed because the socket's own send buffer is full."""
+    if channel.mode is Mode.DATAGRAM:
+        return error.errno == errno.EAGAIN
+    return error.errno == errno.ENOBUFS and channel.send_buffer_full()

@@ -30,7 +30,8 @@ HOP_LIMIT = 64
 _PROTOCOL = {4: socket.IPPROTO_ICMP, 6: socket.IPPROTO_ICMPV6}
 _SO_ATTACH_FILTER, _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 26, 32, 33
 _SO_TIMESTAMPNS_OLD, _SO_TIMESTAMPNS_NEW = 35, 64
-_SO_MEMINFO, _MEMINFO_WORDS, _MEMINFO_DROPS = 55, 9, 8
+_SO_MEMINFO, _MEMINFO_WORDS = 55, 9
+_MEMINFO_SEND, _MEMINFO_SEND_MOST, _MEMINFO_DROPS = 2, 3, 8
 _SOL_RAW, _ICMP_FILTER, _ICMP6_FILTER = 255, 1, 1
 _ERRORS = {4: (3, 11, 12), 6: (1, 2, 3, 4)}
 _REFUSED = {errno.EPERM, errno.EACCES}
@@ -82,15 +83,26 @@ class Channel:
 
     def read_drops(self) -> int:
         """Replies that the kernel dropped since the last call (SK_MEMINFO_DROPS, a 32-bit counter)."""
+        words = self._memory()
+        if words is None:
+            return 0
+        now = words[_MEMINFO_DROPS]
+        rose, self.drops = (now - self.drops) & 0xFFFFFFFF, now
+        return rose
+
+    def send_buffer_full(self) -> bool:
+        """Whether a send that failed for want of a buffer (ENOBUFS) found this socket's own full. A raw socket's may
+        hold twice its size (sock_wmalloc). If there is room, the kernel's table of neighbours is what is full; of that
+        a raw socket hears only with IP_RECVERR (raw_sendmsg swallows ENOBUFS without it)."""
+        words = self._memory()
+        return words is None or words[_MEMINFO_SEND] >= words[_MEMINFO_SEND_MOST]
+
+    def _memory(self) -> tuple[int, ...] | None:
         try:
             words = self.sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO_WORDS * 4)
         except OSError:
-            return 0
-        if len(words) < _MEMINFO_WORDS * 4:
-            return 0
-        now: int = struct.unpack_from("=I", words, _MEMINFO_DROPS * 4)[0]
-        rose, self.drops = (now - self.drops) & 0xFFFFFFFF, now
-        return rose
+            return None
+        return struct.unpack(f"={_MEMINFO_WORDS}I", words) if len(words) == _MEMINFO_WORDS * 4 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +159,8 @@ def _configure(
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, hop_limit)
     _enlarge(sock, _SO_RCVBUFFORCE, socket.SO_RCVBUF)
     _enlarge(sock, _SO_SNDBUFFORCE, socket.SO_SNDBUF)
-    if mode is Mode.DATAGRAM:
-        sock.setsockopt(*RECVERR[version], 1)
-    else:
+    sock.setsockopt(*RECVERR[version], 1)  # on a raw one for the errors of its own sends: see Channel.send_buffer_full
+    if mode is Mode.RAW:
         identifier = secrets.randbits(16) if sender_only is None else sender_only
         _filter_types(version, sock, () if sender_only is not None else (packet.ECHO_REPLY[version], *_ERRORS[version]))
         _filter_identifier(version, identifier, sock)

@@ -13,6 +13,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "configuration.open_secret": ("Everybody on this machine may read", "community", "chmod o= "),
     # ICMP
     "icmp.ok": ("Echoes go out and come back", "IPv4 by", "socket", "ms to itself"),
+    "icmp.neighbours_full": ("was full 93 times", "holds 1024 (net.ipv4.neigh.default.gc_thresh3)", "nothing is wrong with it", "Make it larger", "gc_thresh3=4096"),
     "icmp.second_opinion": ("icmplib agrees about 127.0.0.1", "ms"),
     "icmp.second_differs": ("are not answered to Sonda, and answered to icmplib", "Look for rules on ICMP"),
     "icmp.permission": (

@@ -2,14 +2,19 @@
 
 import os
 import resource
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from agent.doctor import icmp
+from agent.doctor import devices, icmp
+from agent.doctor.echoes import Ends
+from agent.settings.models import DeviceSettings
 from collectors.icmp.packet import PADDING
 from collectors.icmp.sockets import Channel, Closed, open_channel
+from kpi.model import Role
 from tests.agent.doctor.seeing import NOBODY, case, doctor, ids, sees, site
 from tests.lab.network import Namespace, Network
 from tests.programs import need, need_lab
@@ -60,6 +65,38 @@ async def test_a_small_buffer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(icmp, "open_channel", small)
     sees(await icmp.check(case(site(tmp_path))), "icmp.buffer")
+
+
+NEIGHBOURS = """entries  allocs   destroys hash_grows table_fulls
+00000400 00000433 0000029f 00000005 00000053
+00000400 00000266 000003f1 00000001 0000000a
+"""
+
+
+async def test_a_table_of_neighbours_that_was_full(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    for name, text in {
+        "proc/sys/net/ipv4/neigh/default/gc_thresh3": "1024\n",
+        "proc/net/stat/arp_cache": NEIGHBOURS,
+        "proc/net/stat/ndisc_cache": NEIGHBOURS.replace("00000053", "00000000").replace("0000000a", "00000000"),
+    }.items():
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    found = await icmp.check(replace(case(site(tmp_path)), root=root))
+    said = sees(found, "icmp.neighbours_full")
+    assert said["facts"] == {"gc_thresh3": 1024, "entries": 1024, "table_fulls": 0x53 + 0xA}
+    (root / "proc/net/stat/arp_cache").write_text("garbage\nmore garbage\n")
+    assert "icmp.neighbours_full" not in ids(await icmp.check(replace(case(site(tmp_path)), root=root)))
+
+
+async def test_a_device_that_finds_no_place_in_the_table_of_neighbours(tmp_path: Path) -> None:
+    device = DeviceSettings(name="Camera", id="camera", role=Role.CAMERA, address="198.51.100.9")
+    end = Ends(faults=Counter({"send_enobufs": 5}))
+    said = devices._of_echoes(case(site(tmp_path)), device, "198.51.100.9", end, snmp_alive=False)
+    assert said.id == "device.own_fault"
+    assert "net.ipv4.neigh.default.gc_thresh3" in said.mend
+    assert any("net.ipv4.neigh.default.gc_thresh3=" in line for line in said.commands)
 
 
 def test_a_machine_that_ignores_echoes(place: Namespace, tmp_path: Path) -> None:

@@ -57,6 +57,8 @@ class FakeSocket:
         self.failures: deque[int] = deque()
         """errno of the next sends; 0 is a success."""
         self.drops = 0
+        self.queued = 0
+        """Octets in the send buffer, of 4 MiB."""
         self.reads = 0
         self.closed = False
         self._watched = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)  # for the loop to watch; never readable
@@ -78,7 +80,7 @@ class FakeSocket:
         return first
 
     def getsockopt(self, level: int, option: int, octets: int, /) -> bytes:
-        return struct.pack("=9I", *[0] * 8, self.drops)
+        return struct.pack("=9I", 0, 0, self.queued, 4 << 20, 0, 0, 0, 0, self.drops)
 
     def fileno(self) -> int:
         return self._watched.fileno()

@@ -1,14 +1,17 @@
 """The error queue and sends that fail: whose fault it is, and what is sent again."""
 
 import errno
+import socket
 
 import pytest
 
 from collectors.icmp import EchoTarget, Mode
 from collectors.icmp.engine import MAX_SPARES
-from collectors.icmp.errqueue import MSG_ERRQUEUE
+from collectors.icmp.errqueue import MSG_ERRQUEUE, RECVERR
+from collectors.icmp.sockets import Channel, open_channel, open_spare
 from kpi.model import Metric, Sample
 from tests.collectors.icmp.fakes import FAULT, NO_REPLY, OK, Bench, Sink, count_of
+from tests.programs import need_lab
 
 
 async def test_error_queue_ends_the_echo_it_quotes_and_a_late_answer_still_proves_life() -> None:
@@ -112,6 +115,54 @@ async def test_a_full_send_buffer_with_no_more_sockets_to_be_had_is_our_own_faul
             b.send()
         assert len(b.spares) == MAX_SPARES
         assert b.sink.ends() == [(FAULT, "send_eagain")] * (1 + 20 - MAX_SPARES)
+
+
+async def test_a_full_table_of_neighbours_is_our_own_fault_on_a_raw_socket_too() -> None:
+    with Bench(Mode.RAW) as b:
+        b.spares_left = 5
+        for number in range(95):
+            b.sock.failures.extend([errno.ENOBUFS] * 2)
+            b.engine.send(EchoTarget(f"n{number}", f"192.0.2.{number + 1}"))
+        assert b.sink.ends() == [(FAULT, "send_enobufs")] * 95
+        assert b.spares == [], "a further socket would find the same table"
+        b.sock.queued = 4 << 20
+        b.sock.failures.append(errno.ENOBUFS)
+        b.send()
+        assert len(b.spares[0].sent) == 1, "its own buffer is full, and a further socket has another"
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_raw_socket_hears_why_its_sends_fail(version: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    need_lab()
+    plain = socket.socket
+
+    def raw_only(family: int, kind: int, protocol: int) -> socket.socket:
+        if kind & 0xF == socket.SOCK_DGRAM:
+            raise PermissionError(errno.EACCES, "ping_group_range")
+        return plain(family, kind, protocol)
+
+    monkeypatch.setattr("collectors.icmp.sockets.socket.socket", raw_only)
+    channel = open_channel(version)
+    assert isinstance(channel, Channel) and channel.mode is Mode.RAW
+    spare = open_spare(channel)
+    assert spare is not None
+    for one in (channel, spare):
+        assert isinstance(one.sock, plain)
+        assert one.sock.getsockopt(*RECVERR[version]) == 1
+        assert not one.send_buffer_full()
+        one.sock.close()
+
+
+async def test_what_the_error_queue_of_a_raw_socket_says_is_heard_once() -> None:
+    with Bench(Mode.RAW) as b:
+        b.send()
+        b.sock.complain(0, 3, 1)
+        b.sock.inbox.append(OSError(errno.EHOSTUNREACH, "pending"))
+        b.engine.sweep()
+        assert not b.sock.errors
+        assert b.sink.ends() == [], "the error itself comes as a message"
+        assert b.engine.counters.unmatched_errors == b.engine.counters.malformed == 0
 
 
 async def test_a_pending_error_on_reading_does_not_hide_the_answers_behind_it() -> None:
