@@ -9,7 +9,7 @@ import typer
 from agent.cli import targets as wanted
 from agent.cli.exits import Exit
 from agent.cli.targets import Given, settings_of, target_of
-from agent.cli.terminal import ConfigOption, JsonOption, aside, complain, out, print_json, progress
+from agent.cli.terminal import ConfigOption, JsonOption, aside, complain, out, print_json, progress, say
 
 if TYPE_CHECKING:
     from collectors.snmp.document import PollTarget, Remarks
@@ -26,6 +26,7 @@ def poll(
         typer.Argument(metavar="TARGET", help="HOST[:PORT] (IPv6 as [::1]:161), or a device of the configuration."),
     ],
     community: wanted.Community = None,
+    community_file: wanted.CommunityFile = None,
     snmp_version: wanted.SnmpVersion = None,
     user: wanted.User = None,
     auth: wanted.Auth = None,
@@ -57,12 +58,25 @@ def poll(
     """
     import asyncio
 
-    given = Given(community, snmp_version, user, auth, auth_secret_file, priv, priv_secret_file, context, credential)
+    given = Given(
+        community,
+        community_file,
+        snmp_version,
+        user,
+        auth,
+        auth_secret_file,
+        priv,
+        priv_secret_file,
+        context,
+        credential,
+    )
     settings = settings_of(config, needed=credential is not None)
     asked = [target_of(label, given, settings, port) for label in dict.fromkeys(targets)]
     waiting = {"timeout_s": timeout, "retries": retries, "deadline_s": deadline}
     library, remarks = _library(profile)
     missed = asyncio.run(_poll(asked, library, {**waiting, "remarks": remarks, "cost": cost}, json=json))
+    if missed and not json:
+        say("Why a device does not answer is what `sonda doctor` finds out, for those of the configuration.")
     raise typer.Exit(Exit.WRONG if missed else Exit.OK)
 
 

@@ -23,6 +23,7 @@ def record(
     target: Annotated[str, typer.Argument(metavar="HOST", help="HOST[:PORT], or a device of the configuration.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where it is written.")],
     community: wanted.Community = None,
+    community_file: wanted.CommunityFile = None,
     snmp_version: wanted.SnmpVersion = None,
     user: wanted.User = None,
     auth: wanted.Auth = None,
@@ -45,7 +46,18 @@ def record(
     """
     import asyncio
 
-    given = Given(community, snmp_version, user, auth, auth_secret_file, priv, priv_secret_file, context, credential)
+    given = Given(
+        community,
+        community_file,
+        snmp_version,
+        user,
+        auth,
+        auth_secret_file,
+        priv,
+        priv_secret_file,
+        context,
+        credential,
+    )
     asked = target_of(target, given, settings_of(config, needed=credential is not None), None)
     if out.exists():
         raise typer.BadParameter(f"{out} is there already; name another file.", param_hint="--out")

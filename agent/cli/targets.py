@@ -1,8 +1,11 @@
 """Whom a command asks by SNMP: a target as it is written, and its credentials from options or the configuration."""
 
+import difflib
 import ipaddress
+import os
 import re
-from dataclasses import dataclass
+import socket
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=StrEnum)
 
+COMMUNITY_VARIABLE = "SONDA_COMMUNITY"
+"""The community of targets for which neither an option nor the configuration has a credential."""
+
 
 class Version(StrEnum):
     V1 = "1"
@@ -32,6 +38,7 @@ class Given:
     """The credentials as the command line has them."""
 
     community: str | None
+    community_file: Path | None
     version: Version | None
     user: str | None
     auth: str | None
@@ -47,8 +54,17 @@ def _option(text: str, metavar: str = "TEXT", *names: str, default: str | bool =
 
 
 Community = Annotated[
-    str | None, _option("Community of SNMP 1 and 2c. There is no default.", "TEXT", "--community", "-c")
+    str | None,
+    _option(
+        "Community of SNMP 1 and 2c, readable for every user of this machine (`ps`); better is --community-file. "
+        "There is no default.",
+        "TEXT",
+        "--community",
+        "-c",
+        default=f"${COMMUNITY_VARIABLE}",
+    ),
 ]
+CommunityFile = Annotated[Path | None, _option("File with the community in one line.", "PATH")]
 SnmpVersion = Annotated[Version | None, _option("SNMP version.", "1|2c|3", default="3 with --user, else 2c")]
 User = Annotated[str | None, _option("SNMPv3 user.")]
 Auth = Annotated[str | None, _option("md5, sha1, sha224, sha256, sha384 or sha512.", "NAME")]
@@ -87,7 +103,25 @@ def target_of(label: str, given: Given, settings: "Settings | None", port: int |
                 label, device.address, port or device.snmp_port, _credential(label, given, settings, name)
             )
     host, own_port = parse(label)
+    if settings is not None and (meant := _meant(host, settings)):
+        raise typer.BadParameter(
+            f'"{host}" is no device of the configuration, and no name that resolves. Did you mean "{meant}"? '
+            "`sonda doctor` examines them all."
+        )
     return PollTarget(label, host, own_port or port or 161, _credential(label, given, settings, given.name))
+
+
+def _meant(host: str, settings: "Settings") -> str:
+    """The device whose name was probably meant, "" where the host is an address, or a name that has one."""
+    by_word = {word.casefold(): device.name for device in settings.devices for word in (device.name, device.id)}
+    near = difflib.get_close_matches(host.casefold(), by_word, n=1, cutoff=0.7)
+    if not near:
+        return ""
+    try:
+        socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError):
+        return by_word[near[0]]
+    return ""
 
 
 def parse(label: str) -> tuple[str, int | None]:
@@ -107,7 +141,7 @@ def parse(label: str) -> tuple[str, int | None]:
 
 def _credential(label: str, given: Given, settings: "Settings | None", name: str | None) -> "Credential":
     """From the options, else the named credential of the configuration. Raises BadParameter where there is none."""
-    if given.community is not None or given.user is not None:
+    if given.community is not None or given.community_file is not None or given.user is not None:
         return _given(given)
     if settings is not None and name is not None:
         from agent.settings.convert import snmp_credential
@@ -117,8 +151,10 @@ def _credential(label: str, given: Given, settings: "Settings | None", name: str
         except KeyError:
             known = ", ".join(credential.name for credential in settings.credentials) or "none"
             raise typer.BadParameter(f'there is no credential "{name}" in the configuration; known: {known}') from None
+    if community := os.environ.get(COMMUNITY_VARIABLE):
+        return _given(replace(given, community=community))
     raise typer.BadParameter(
-        f'no credentials for "{label}", and there are no default ones. Give --community, or --user for SNMPv3, '
+        f'no credentials for "{label}", and there are no default ones. Give --community-file, or --user for SNMPv3, '
         "or --credential NAME of the configuration, or name one of its devices that has `snmp` set."
     )
 
@@ -127,13 +163,18 @@ def _given(given: Given) -> "Credential":
     from collectors.snmp.credentials import AuthProtocol, Community, PrivProtocol, UsmUser
 
     version = given.version or (Version.V3 if given.user is not None else Version.V2C)
-    if given.community is not None and given.user is not None:
-        raise typer.BadParameter("give either --community or --user, not both.")
+    community = given.community
+    if given.community_file is not None:
+        if community is not None:
+            raise typer.BadParameter("give either --community or --community-file, not both.")
+        community = _secret(given.community_file)
+    if community is not None and given.user is not None:
+        raise typer.BadParameter("give either a community or --user, not both.")
     if (version is Version.V3) != (given.user is not None):
-        need = "--user" if version is Version.V3 else "--community"
+        need = "--user" if version is Version.V3 else "--community-file or --community"
         raise typer.BadParameter(f"SNMP version {version} needs {need}.")
-    if given.community is not None:
-        return Community(version, given.community.encode())
+    if community is not None:
+        return Community(version, community.encode())
     assert given.user is not None
     try:
         return UsmUser(

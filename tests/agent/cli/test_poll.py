@@ -14,7 +14,9 @@ from typing import Self
 import pytest
 import typer
 
-from agent.cli.targets import parse
+from agent.cli.targets import COMMUNITY_VARIABLE, Given, parse, target_of
+from agent.settings import load
+from collectors.snmp.credentials import Community
 from tests.agent.cli.console import SONDA, Json, sentence, sonda, widest
 from tests.agent.settings.writing import write
 from tests.lab.daemon import free_port
@@ -135,11 +137,62 @@ snmp_port = {agent.port}
     assert 'no credential "sito" in the configuration; known: site' in sentence(ended)
 
 
+@pytest.mark.lab
+def test_a_community_that_nobody_else_reads_by_ps(agent: Snmpd, tmp_path: Path) -> None:
+    there, secret = f"127.0.0.1:{agent.port}", tmp_path / "community"
+    secret.write_text(COMMUNITY + "\n")
+    secret.chmod(0o600)
+    for options, env in (
+        (["--community-file", secret], {}),
+        ([], {"SONDA_COMMUNITY": COMMUNITY}),
+        (["--community-file", secret], {"SONDA_COMMUNITY": "an option counts more"}),
+    ):
+        ended = sonda("poll", "--json", *options, there, env=env)
+        assert ended.code == 0
+        assert json.loads(ended.out)["system"]["sys_name"] == "core"
+        out = tmp_path / f"{len(list(tmp_path.iterdir()))}.snmprec"
+        assert sonda("profile", "record", *options, "--out", out, there, env=env).code == 0
+    shown = sonda("poll", "--help").out
+    assert "--community-file" in shown and "$SONDA_COMMUNITY" in shown
+
+
+def test_the_community_of_the_environment_is_for_what_has_no_other(tmp_path: Path) -> None:
+    file = write(
+        tmp_path,
+        '[[credential]]\nname = "site"\nversion = "2c"\ncommunity = { env = "OWN" }\n'
+        '[[device]]\nname = "Core"\nrole = "switch"\naddress = "127.0.0.1"\nsnmp = "site"\n',
+    )
+    env = {"OWN": "of-the-configuration", COMMUNITY_VARIABLE: "of-the-environment"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in env.items():
+            patch.setenv(name, value)
+        settings, nothing = load([file]), Given(None, None, None, None, None, None, None, None, "", None)
+        assert target_of("Core", nothing, settings, None).credential == Community("2c", b"of-the-configuration")
+        assert target_of("127.0.0.9", nothing, settings, None).credential == Community("2c", b"of-the-environment")
+
+
+def test_a_mistyped_name_of_a_device_is_told(tmp_path: Path) -> None:
+    file = write(tmp_path, '[[device]]\nname = "Core switch"\nrole = "switch"\naddress = "127.0.0.1"\n')
+    for name in ("Core swich", "core-swith"):
+        ended = sonda("poll", "-c", "x", "--config", file, name)
+        assert ended.code == 2
+        assert 'Did you mean "Core switch"?' in sentence(ended)
+        assert "sonda doctor" in sentence(ended)
+
+
+def test_a_device_that_does_not_answer_is_the_doctors(tmp_path: Path) -> None:
+    ended = sonda("poll", "-c", "x", "--retries", "0", "--timeout", "0.1", f"127.0.0.1:{free_port()}")
+    assert ended.code == 1
+    assert "sonda doctor" in ended.err
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         ([], "there are no default ones"),
         (["-c", "x", "--user", "y"], "not both"),
+        (["-c", "x", "--community-file", "/nonexistent"], "not both"),
+        (["--community-file", "/nonexistent"], "there is no file /nonexistent"),
         (["-c", "x", "--snmp-version", "3"], "version 3 needs --user"),
         (["--user", "x", "--snmp-version", "2c"], "version 2c needs --community"),
         (["--user", "x", "--auth", "sha265"], '"sha265" is none of md5, sha1'),
