@@ -73,7 +73,9 @@ class Reloading:
         if more := len(answer.faults) - len(lines):
             lines.append(f"And {more} more; sonda check lists them all.")
         self._planning.rejected = "\n".join(lines)
-        log.error("The settings are not taken over, the old ones stay in force:\n%s", self._planning.rejected)
+        log.error("The settings are not taken over, the old ones stay in force.")
+        for line in lines:
+            log.error("%s", line)
 
     async def restate(self, planned: tuple[Planned, ...]) -> None:
         """What was planned until now is not what is planned: closed windows may come out differently (KPI.md R4)."""

@@ -91,8 +91,12 @@ def _console(*, stderr: bool) -> "Console":
 
 
 def flow(console: "Console", text: object) -> None:
-    """A sentence of any length: wrapped between words on a terminal, one line where a script reads it."""
-    console.print(printable(text), soft_wrap=not console.is_terminal)
+    """A sentence of any length: wrapped between words on a terminal, one line where a script reads it. A line break in
+    one of its values is shown, and begins no line."""
+    console.print(
+        re.sub(r"[\n\r\u2028\u2029]", lambda at: f"\\x{ord(at[0]):02x}", printable(text)),
+        soft_wrap=not console.is_terminal,
+    )
 
 
 def say(text: object) -> None:
