@@ -140,7 +140,7 @@ class Parts:
             code = web.access_code.reveal() if web.access_code else None
             access = Access(frozenset(host.lower() for host in web.hosts), code)
             app = create_app(self.view, self.events, clock, agent_version(), access, boundary=self.boundary)
-            self.server = Server(app, listening, web.cert, web.key)
+            self.server = Server(app, listening, clock, cert=web.cert, key=web.key)
 
     async def resume(self) -> None:
         """Plan the site, and go on where the run before has stopped."""

@@ -34,7 +34,7 @@ def create_app(
     _api(app, live, clock)
     _health(app, live)
     add_pages(app, live, events, boundary)
-    return Guard(app, access)
+    return Guard(app, access, clock)
 
 
 def _api(app: FastAPI, live: Live, clock: Clock) -> None:

@@ -21,6 +21,8 @@ QUEUE = 8
 
 Document = Callable[[], dict[str, Any]]
 """The present state as JSON types; asked only while a page that shows it is open."""
+Page = asyncio.Queue[str | None]
+"""What is to be sent to one open page; None ends it."""
 
 
 class Broadcaster:
@@ -32,14 +34,21 @@ class Broadcaster:
         self._boundary = boundary
         self._clock = clock
         self._document = document
-        self._pages: dict[asyncio.Queue[str | None], Document] = {}
+        self._pages: dict[Page, Document] = {}
         self._changed = asyncio.Event()
         self._closing = asyncio.Event()
 
-    @property
-    def full(self) -> bool:
-        """No further page may open."""
-        return len(self._pages) >= MAX_PAGES
+    def enter(self, document: Document | None = None) -> Page | None:
+        """Counts one more open page, from now until ``leave``; None where there are as many as may be."""
+        if len(self._pages) >= MAX_PAGES or self._closing.is_set():
+            return None
+        page: Page = asyncio.Queue(QUEUE)
+        self._pages[page] = document or self._document
+        return page
+
+    def leave(self, page: Page) -> None:
+        """That page is closed."""
+        self._pages.pop(page, None)
 
     def changed(self) -> None:
         """Something a person would notice has changed: tell the pages now."""
@@ -72,16 +81,14 @@ class Broadcaster:
             for task in tasks:
                 task.cancel()
 
-    async def stream(self, document: Document | None = None) -> AsyncGenerator[str, None]:
-        """The events of one page."""
-        page: asyncio.Queue[str | None] = asyncio.Queue(QUEUE)
-        self._pages[page] = document or self._document
-        try:
-            yield "retry: 2000\n\n" + (self._message(self._pages[page]) or "")
-            while (message := await page.get()) is not None:
-                yield message
-        finally:
-            self._pages.pop(page, None)
+    async def messages(self, page: Page) -> AsyncGenerator[str, None]:
+        """The events of one page that has entered."""
+        document = self._pages.get(page)
+        if document is None:  # closed meanwhile
+            return
+        yield "retry: 2000\n\n" + (self._message(document) or "")
+        while (message := await page.get()) is not None:
+            yield message
 
     def _send(self) -> None:
         messages = {document: self._message(document) for document in set(self._pages.values())}

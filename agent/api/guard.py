@@ -1,17 +1,21 @@
 """Who may ask, and what a browser may do with the answer.
 
-A Host header that is not ours is refused (DNS rebinding), an access code is asked for by HTTP Basic (any user name),
-and no page may load or run anything that does not come from here.
+A Host header that is not ours is refused (DNS rebinding), an access code is asked for by HTTP Basic (any user name;
+attempts.py slows down who guesses), and no page may load or run anything that does not come from here.
 """
 
 import base64
 import binascii
 import hmac
 import ipaddress
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from agent.api.attempts import Attempts
+from collectors.clock import Clock
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -39,9 +43,10 @@ class Access:
 class Guard:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
+    def __init__(self, app: ASGIApp, access: Access, clock: Clock) -> None:
         self._app = app
         self._access = access
+        self._attempts = Attempts(clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -50,23 +55,38 @@ class Guard:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         if not host_allowed(headers.get(b"host", ""), self._access.hosts):
             await _refuse(send, 421, "This probe is not called by that name. Add it to `hosts` in [http].")
-        elif scope["path"] not in OPEN_PATHS and not self._may(headers.get(b"authorization", "")):
-            await _refuse(send, 401, "An access code is needed.", ((b"www-authenticate", b'Basic realm="Sonda"'),))
-        else:
+        elif scope["path"] in OPEN_PATHS or await self._admitted(scope, headers.get(b"authorization", ""), send):
             await self._app(scope, receive, _with_headers(send))
 
-    def _may(self, authorization: str) -> bool:
+    async def _admitted(self, scope: Scope, authorization: str, send: Send) -> bool:
+        """Whether the access code is right, where there is one; who is refused has been answered."""
         code = self._access.code
         if code is None:
             return True
-        scheme, _, rest = authorization.partition(" ")
-        if scheme.lower() != "basic":
+        address = scope["client"][0] if scope.get("client") else ""
+        if authorization and (wait := self._attempts.waits_s(address)) > 0:
+            seconds = str(math.ceil(wait))
+            sentence = f"Too many wrong access codes came from here. Try again in {seconds} s."
+            await _refuse(send, 429, sentence, ((b"retry-after", seconds.encode()),))
             return False
-        try:
-            _, _, given = base64.b64decode(rest, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
-            return False
-        return hmac.compare_digest(given.encode(), code.encode())
+        if _is_code(authorization, code):
+            self._attempts.was_right(address)
+            return True
+        if authorization:
+            self._attempts.was_wrong(address)
+        await _refuse(send, 401, "An access code is needed.", ((b"www-authenticate", b'Basic realm="Sonda"'),))
+        return False
+
+
+def _is_code(authorization: str, code: str) -> bool:
+    scheme, _, rest = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return False
+    try:
+        _, _, given = base64.b64decode(rest, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return False
+    return hmac.compare_digest(given.encode(), code.encode())
 
 
 def host_allowed(header: str, hosts: frozenset[str]) -> bool:

@@ -11,8 +11,9 @@ from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
+from starlette.types import Receive, Scope, Send
 
-from agent.api.events import Broadcaster
+from agent.api.events import Broadcaster, Document
 from agent.boundary import Boundary
 from agent.history_view import RIBBON_S, Overview
 from agent.live import Live
@@ -206,10 +207,28 @@ def _stream(app: FastAPI, pages: _Pages, events: Broadcaster) -> None:
             Literal["en", "it"] | None, Query(description="What the page shows, in that language, in place of it.")
         ] = None,
     ) -> StreamingResponse:
-        if events.full:
-            raise HTTPException(503, "Too many pages are open; close one.")
-        document = pages.document(page) if page is not None else None
-        return StreamingResponse(events.stream(document), media_type="text/event-stream")
+        return EventStream(events, pages.document(page) if page is not None else None)
+
+
+class EventStream(StreamingResponse):
+    """The events of one page. It counts as open from before its first octet until its connection has ended."""
+
+    def __init__(self, events: Broadcaster, document: Document | None) -> None:
+        super().__init__((), media_type="text/event-stream")
+        self._events = events
+        self._document = document
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        page = self._events.enter(self._document)
+        if page is None:
+            full = JSONResponse({"detail": "Too many pages are open; close one."}, 503, {"retry-after": "10"})
+            await full(scope, receive, send)
+            return
+        try:
+            self.body_iterator = self._events.messages(page)
+            await super().__call__(scope, receive, send)
+        finally:
+            self._events.leave(page)
 
 
 def _errors(app: FastAPI, pages: _Pages) -> None:

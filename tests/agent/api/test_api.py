@@ -3,16 +3,19 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import httpx
 import pytest
+from starlette.types import Message
 
 from agent.api.app import create_app
-from agent.api.events import MAX_PAGES, Broadcaster
+from agent.api.attempts import MOST_ADDRESSES, Attempts
+from agent.api.events import MAX_PAGES, Broadcaster, Document
 from agent.api.guard import Access, host_allowed
+from agent.api.pages import EventStream
 from agent.boundary import Boundary
 from agent.history_view import Overview
 from agent.live import (
@@ -222,9 +225,6 @@ async def test_only_our_own_names_are_answered(header: str, allowed: bool) -> No
 
 
 async def test_the_access_code_is_asked_for_everywhere_but_in_health_checks() -> None:
-    def basic(code: str) -> dict[str, str]:
-        return {"authorization": "Basic " + base64.b64encode(f"anybody:{code}".encode()).decode()}
-
     async with client(Known(), Access(code="correct horse")) as http:
         for path in ("/", "/api/v1/site", "/metrics", "/events", "/static/page.css", "/api/v1/openapi.json"):
             answer = await http.get(path)
@@ -236,6 +236,59 @@ async def test_the_access_code_is_asked_for_everywhere_but_in_health_checks() ->
         assert (await http.get("/", headers=basic("correct horse"))).status_code == 200
         assert (await http.get("/livez")).status_code == 200
     assert "correct" not in repr(Access(code="correct horse"))
+
+
+def basic(code: str) -> dict[str, str]:
+    return {"authorization": "Basic " + base64.b64encode(f"anybody:{code}".encode()).decode()}
+
+
+@asynccontextmanager
+async def guarded(clock: ManualClock, address: str) -> AsyncIterator[Callable[..., Awaitable[httpx.Response]]]:
+    """Asks a page that has an access code, from that address."""
+    app = create_app(Known(), Broadcaster(clock, dict, Boundary()), clock, "1", Access(code="correct horse"), boundary=Boundary())
+
+    async def ask(code: str, source: str = address) -> httpx.Response:
+        transport = httpx.ASGITransport(app=app, client=(source, 5000))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            return await http.get("/api/v1/site", headers=basic(code) if code else {})
+
+    yield ask
+
+
+async def test_after_ten_wrong_codes_an_address_waits_and_it_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    clock = ManualClock()
+    async with guarded(clock, "192.0.2.7") as ask:
+        assert [(await ask("wrong code")).status_code for _ in range(10)] == [401] * 10
+        refused = await ask("wrong code")
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+        assert (await ask("correct horse")).status_code == 429, "no guess is looked at meanwhile, right ones neither"
+        assert (await ask("")).status_code == 401, "a browser that gave no code is asked for it as ever"
+        assert (await ask("correct horse", "192.0.2.8")).status_code == 200, "nobody else waits"
+        for _ in range(300):
+            assert (await ask("wrong code")).status_code in {401, 429}
+            await asyncio.sleep(0)
+        for _ in range(20):
+            await clock.advance(61)
+            assert (await ask("wrong code")).status_code == 401
+        assert int((await ask("wrong code")).headers["retry-after"]) == 60
+        await clock.advance(61)
+        assert (await ask("correct horse")).status_code == 200
+        assert (await ask("wrong code")).status_code == 401, "it begins anew"
+    lines = [record.getMessage() for record in caplog.records if record.name == "sonda.http"]
+    assert lines == ["192.0.2.7 gave 10 wrong access codes, and waits before each further one."]
+
+
+async def test_wrong_codes_are_counted_by_network_of_ipv6_and_for_a_bounded_number_of_addresses() -> None:
+    clock = ManualClock()
+    async with guarded(clock, "2001:db8::1") as ask:
+        for number in range(10):
+            await ask("wrong code", f"2001:db8::{number}")
+        assert (await ask("wrong code", "2001:db8::99")).status_code == 429
+        assert (await ask("wrong code", "2001:db8:0:1::1")).status_code == 401
+    attempts = Attempts(clock)
+    for number in range(3 * MOST_ADDRESSES):
+        attempts.was_wrong(f"10.{number >> 8}.{number & 255}.1")
+    assert len(attempts._wrong) == MOST_ADDRESSES
 
 
 async def test_health_tells_alive_from_ready() -> None:
@@ -270,6 +323,13 @@ async def test_metrics_are_prometheus_text_in_base_units() -> None:
     assert HOSTILE not in answer.text
 
 
+def opened(events: Broadcaster, document: Document | None = None) -> AsyncGenerator[str, None]:
+    """The events of one more page."""
+    page = events.enter(document)
+    assert page is not None
+    return events.messages(page)
+
+
 async def test_a_page_hears_of_changes_at_once_and_every_two_seconds() -> None:
     clock = ManualClock()
     number = 0
@@ -281,7 +341,7 @@ async def test_a_page_hears_of_changes_at_once_and_every_two_seconds() -> None:
 
     events = Broadcaster(clock, document, Boundary())
     running = asyncio.create_task(events.run())
-    stream = events.stream()
+    stream = opened(events)
     first = await anext(stream)
     assert json.loads(first.split("data: ")[1]) == {"n": 1}
     events.changed()
@@ -306,7 +366,7 @@ async def test_a_storm_of_changes_is_a_few_documents() -> None:
 
     events = Broadcaster(clock, document, Boundary())
     running = asyncio.create_task(events.run())
-    stream = events.stream()
+    stream = opened(events)
     await anext(stream)
     for _ in range(100):
         events.changed()
@@ -322,7 +382,7 @@ async def test_a_page_that_does_not_read_is_dropped_and_asks_nothing_of_anybody(
     clock = ManualClock()
     events = Broadcaster(clock, dict, Boundary())
     running = asyncio.create_task(events.run())
-    deaf = events.stream()
+    deaf = opened(events)
     await anext(deaf)
     await clock.advance(60)
     read = [message async for message in deaf]
@@ -333,14 +393,40 @@ async def test_a_page_that_does_not_read_is_dropped_and_asks_nothing_of_anybody(
 
 async def test_there_is_an_end_to_how_many_pages_may_be_open() -> None:
     events = Broadcaster(ManualClock(), dict, Boundary())
-    pages = [events.stream() for _ in range(MAX_PAGES)]
-    for page in pages:
-        await anext(page)
-    before = events.full
-    await pages[0].aclose()
-    assert (before, events.full) == (True, False)
-    for page in pages[1:]:
-        await page.aclose()
+    pages = [events.enter() for _ in range(MAX_PAGES)]
+    assert all(pages)
+    assert events.enter() is None
+    assert pages[0] is not None
+    events.leave(pages[0])
+    assert events.enter() is not None
+
+
+async def test_pages_that_come_at_once_are_counted_before_the_first_of_them_is_served() -> None:
+    events = Broadcaster(ManualClock(), dict, Boundary())
+    statuses: list[int] = []
+
+    async def ask(gone: asyncio.Event) -> None:
+        async def receive() -> Message:
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+            await asyncio.sleep(0)
+
+        await EventStream(events, None)({"type": "http", "asgi": {"spec_version": "2.3"}}, receive, send)
+
+    gone = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(MAX_PAGES + 20):
+            group.create_task(ask(gone))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert (statuses.count(200), statuses.count(503)) == (MAX_PAGES, 20)
+        gone.set()
+    again = events.enter()
+    assert again is not None, "whoever has gone is no longer counted"
 
 
 async def test_history_goes_back_as_far_as_asked_and_no_further_than_it_may() -> None:
@@ -362,7 +448,7 @@ async def test_pages_that_show_the_same_share_one_document() -> None:
 
     events = Broadcaster(clock, dict, Boundary())
     running = asyncio.create_task(events.run())
-    streams = [events.stream(italian), events.stream(italian), events.stream()]
+    streams = [opened(events, italian), opened(events, italian), opened(events)]
     for stream in streams:
         await anext(stream)
     made.clear()

@@ -288,7 +288,7 @@ class Served:
         clock = SystemClock()
         self._events = Broadcaster(clock, self.site.now, self.boundary)
         app = create_app(self.site, self._events, clock, "1.2.3", Access(), boundary=self.boundary)
-        self._server = Server(app, listen("127.0.0.1", self.port, lambda _: None))
+        self._server = Server(app, listen("127.0.0.1", self.port, lambda _: None), clock)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._events.run())
             group.create_task(self._server.run())
