@@ -6,7 +6,7 @@ from pathlib import Path
 
 from agent.doctor.model import Case, Finding, attention, ok, problem
 from agent.settings import Fault, Settings
-from agent.settings.secret import secrets_in
+from agent.settings.secret import others_may_read, secrets_in
 
 GOOD = ok("configuration.ok")
 NONE = attention(
@@ -25,8 +25,6 @@ OPEN_SECRET = problem(
     "Every program and every user of this machine can read a secret.",
     "Take that away.",
 )
-
-_OTHERS = stat.S_IROTH | stat.S_IWOTH
 
 
 async def check(case: Case) -> list[Finding]:
@@ -74,6 +72,6 @@ def _secret_files(settings: Settings) -> Iterator[Path]:
 
 def _is_open(file: Path) -> bool:
     try:
-        return bool(file.stat().st_mode & _OTHERS)
+        return others_may_read(file) or bool(file.stat().st_mode & stat.S_IWOTH)
     except OSError:
         return False

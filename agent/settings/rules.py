@@ -7,6 +7,7 @@ hide the faults of the others and does not make its children "unknown".
 import difflib
 import ipaddress
 import os
+import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,8 +29,9 @@ from agent.settings.models import (
     NetworkSettings,
     SnmpSettings,
     StoreSettings,
+    TlsSettings,
 )
-from agent.settings.secret import Secret
+from agent.settings.secret import Secret, others_may_read
 from collectors.snmp.credentials import AuthProtocol, PrivProtocol
 from kpi.model import Role
 
@@ -279,10 +281,64 @@ def broker_is_reachable(draft: Draft) -> Iterator[Broken]:
         yield _warn(("mqtt", "password"), "the password crosses the network readable", "Write a section [mqtt.tls].")
     if mqtt.tls.key is not None and mqtt.tls.cert is None:
         yield Broken(("mqtt", "tls", "cert"), "is missing: a key needs its certificate")
-    for name in ("ca", "cert", "key"):
-        yield from _readable(("mqtt", "tls", name), getattr(mqtt.tls, name))
+    yield from _tls_files(mqtt.tls)
     if mqtt.tls.enabled and not mqtt.tls.verify:
         yield _warn(("mqtt", "tls", "verify"), "anybody can pose as the broker while its certificate is not checked")
+
+
+def _tls_files(tls: TlsSettings) -> Iterator[Broken]:
+    unread = [fault for name in ("ca", "cert", "key") for fault in _readable(("mqtt", "tls", name), getattr(tls, name))]
+    if unread:
+        yield from unread
+        return
+    if tls.ca is not None and not _holds(tls.ca, _CERTIFICATE):
+        what = "a private key" if _holds(tls.ca, _PRIVATE_KEY) else "no certificate in PEM"
+        yield Broken(
+            ("mqtt", "tls", "ca"),
+            f"{tls.ca} holds {what}, expected the certificate of the authority that signs the broker's",
+            "An authority's own key belongs on no probe." if what == "a private key" else "",
+        )
+    elif tls.ca is not None and _holds(tls.ca, _PRIVATE_KEY):
+        yield Broken(
+            ("mqtt", "tls", "ca"),
+            f"{tls.ca} holds a private key beside its certificate",
+            "Write the certificate alone into a file: an authority's own key belongs on no probe.",
+        )
+    yield from _keys_are_kept(("mqtt", "tls"), tls.cert, tls.key)
+    password = tls.key_password
+    if tls.cert is not None and (password is None or password.known):
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(
+                tls.cert, tls.key, password=lambda: password.reveal() if password else ""
+            )
+        except (OSError, ValueError):
+            yield Broken(
+                ("mqtt", "tls", "cert"),
+                "is no certificate that can be shown with its key",
+                "Both are PEM files, the key belongs to the certificate, and key_password opens it where it has one.",
+            )
+
+
+_CERTIFICATE = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----")
+_PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+
+
+def _holds(file: Path, what: re.Pattern[bytes]) -> bool:
+    try:
+        return what.search(file.read_bytes()) is not None
+    except OSError:
+        return False
+
+
+def _keys_are_kept(section: Key, cert: Path | None, key: Path | None) -> Iterator[Broken]:
+    """Whoever reads a private key can pose as this probe, or as its page."""
+    for name, file in (("cert", cert), ("key", key)):
+        if file is not None and others_may_read(file) and _holds(file, _PRIVATE_KEY):
+            yield Broken(
+                (*section, name),
+                f"everybody on this machine can read {file}, which holds a private key",
+                f"sudo chown root:sonda {file} && sudo chmod 640 {file}",
+            )
 
 
 def page_is_guarded(draft: Draft) -> Iterator[Broken]:
@@ -293,7 +349,7 @@ def page_is_guarded(draft: Draft) -> Iterator[Broken]:
     if http.key is not None and http.cert is None:
         yield Broken(("http", "cert"), "is missing: a key needs its certificate")
     unread = [fault for name in ("cert", "key") for fault in _readable(("http", name), getattr(http, name))]
-    yield from unread or _certificate(http)
+    yield from unread or (*_certificate(http), *_keys_are_kept(("http",), http.cert, http.key))
     code = http.access_code
     if code is not None and code.known and len(code.reveal()) < 8:
         yield Broken(("http", "access_code"), "the access code is shorter than 8 characters")

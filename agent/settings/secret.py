@@ -92,7 +92,6 @@ class Secret(BaseModel):
     def _from_file(self, file: Path, hint: str = "") -> None:
         try:
             with open(file, "rb", opener=without_waiting) as stream:
-                mode = os.fstat(stream.fileno()).st_mode
                 raw = stream.read(MAX_SECRET_BYTES + 1)
         except FileNotFoundError:
             refuse(f"there is no file {file}", hint or "Write the secret into it, in one line.")
@@ -106,7 +105,7 @@ class Secret(BaseModel):
         except OSError as error:
             refuse(f"{file} cannot be read: {error.strerror or error}", hint)
         self._value = SecretStr(_one_line(raw, file))
-        if mode & stat.S_IROTH:
+        if others_may_read(file):
             self._warnings = (f"everybody on this machine can read {file}: sudo chmod o-r {file}",)
 
     @property
@@ -125,6 +124,16 @@ class Secret(BaseModel):
     def reveal_bytes(self) -> bytes:
         """The secret as UTF-8 octets."""
         return self.reveal().encode()
+
+
+def others_may_read(file: Path) -> bool:
+    """Whether every user of this machine may read it: by its own mode, and by those of the folders on the way."""
+    try:
+        real = file.resolve(strict=True)
+        ways = [folder.stat().st_mode & stat.S_IXOTH for folder in real.parents]
+        return bool(real.stat().st_mode & stat.S_IROTH) and all(ways)
+    except OSError:
+        return False
 
 
 def secrets_in(value: object) -> Iterator[Secret]:

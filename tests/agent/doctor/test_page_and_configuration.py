@@ -8,7 +8,7 @@ import pytest
 from agent.doctor import configuration, page
 from agent.doctor.model import Case, Finding
 from agent.doctor.running import RunningAgent
-from agent.settings import examine
+from agent.settings import Surroundings, examine
 from collectors.clock import SystemClock
 from tests.agent.doctor.lasting import lasting
 from tests.agent.doctor.seeing import SITE, case, device, ids, secret, sees, site
@@ -85,8 +85,9 @@ async def test_a_fault_and_a_warning(tmp_path: Path) -> None:
     sees(await configuration.check(case(site(tmp_path, device("Core", "127.0.0.1")))), "configuration.warning")
 
 
-async def test_secrets_that_everybody_may_read(tmp_path: Path) -> None:
+async def test_secrets_that_everybody_may_read(open_folder: Path) -> None:
     """Of a community, and of a private key; each is said once."""
+    tmp_path = open_folder
     issued = Authority(tmp_path / "authority").client("probe")
     reference = secret(tmp_path, "community", "only-for-this-test")
     text = INTERNET + device("Core", "127.0.0.1", 'snmp = "site"')
@@ -95,8 +96,12 @@ async def test_secrets_that_everybody_may_read(tmp_path: Path) -> None:
     config = site(tmp_path, text)
     assert "configuration.open_secret" not in ids(await configuration.check(case(config)))
     (tmp_path / "community").chmod(0o644)
-    issued.key.chmod(0o644)
     found = await configuration.check(case(config))
     sees(found, "configuration.open_secret", str(tmp_path / "community"))
-    assert [f.id for f in found] == ["configuration.open_secret"] * 2
+    assert [f.id for f in found] == ["configuration.open_secret"]
+    issued.key.chmod(0o644)
+    examined = examine([config], surroundings=Surroundings(credentials_required=False))
+    [said] = await configuration.check(Case(SystemClock(), RunningAgent(None), examined))
+    assert (said.id, f"can read {issued.key}, which holds a private key" in said.seen) == ("configuration.fault", True)
+    assert said.mend == f"sudo chown root:sonda {issued.key} && sudo chmod 640 {issued.key}"
     assert "only-for-this-test" not in str(found)

@@ -8,6 +8,7 @@ from agent.settings import load
 from agent.settings.convert import broker, snmp_credential, store_limits
 from collectors.snmp.credentials import AuthProtocol, Community, PrivProtocol, UsmUser
 from tests.agent.settings.writing import write
+from tests.lab.certificates import Authority
 
 
 def test_a_community(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,7 +40,7 @@ context = "vlan-7"
 
 def test_a_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("P", "password-of-mqtt")
-    (tmp_path / "ca.pem").touch()
+    Authority(tmp_path)
     text = """
 [mqtt]
 host = "broker.example"
