@@ -7,6 +7,7 @@ hears goodbye (bounded), all is closed.
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
@@ -27,6 +28,8 @@ from collectors.icmp import Mode, permission_help
 
 log = logging.getLogger("sonda")
 
+PRIVATE = 0o077
+"""What others may not do with the files that the agent makes; the unit says the same (UMask=)."""
 DRAIN_S = 3.0
 """How long polls under way may go on when the agent stops."""
 WRITE_S = 15.0
@@ -42,6 +45,7 @@ GOODBYE_S = 5.0
 def main_run(paths: list[Path], overrides: Overrides) -> int:
     """`sonda run`: until SIGTERM or Ctrl-C. Raises SettingsError; the return value is the exit code."""
     settings = load(paths, overrides)
+    os.umask(PRIVATE)
     set_up(settings.log.level)
     return run_to_end(Agent(settings, paths, overrides, Parts()).run())
 
