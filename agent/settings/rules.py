@@ -32,6 +32,7 @@ from agent.settings.models import (
     TlsSettings,
 )
 from agent.settings.secret import Secret, others_may_read
+from agent.settings.sources import read_bounded
 from collectors.snmp.credentials import AuthProtocol, PrivProtocol
 from kpi.model import Role
 
@@ -325,7 +326,7 @@ _PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 
 def _holds(file: Path, what: re.Pattern[bytes]) -> bool:
     try:
-        return what.search(file.read_bytes()) is not None
+        return what.search(read_bounded(file, 1_000_000) or b"") is not None
     except OSError:
         return False
 

@@ -72,7 +72,7 @@ class Noted:
         plain = {"stream": known.stream, "last_seq": known.last_seq, "acked_to": known.acked_to, "turn": self._turn}
         body = json.dumps(plain, separators=(",", ":")).encode()
         record = (body + b" %08x\n" % zlib.crc32(body)).ljust(_MOST)
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if os.fstat(file).st_size != 2 * _PLACE:
                 os.ftruncate(file, 0)

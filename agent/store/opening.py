@@ -1,8 +1,10 @@
 """Opening and closing the database on the writer thread: lock, damage, migrations, the first stream."""
 
 import fcntl
+import glob
 import logging
 import os
+import stat
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -42,6 +44,7 @@ class Opening:
         with ExitStack() as stack, translated(self._path):
             self._make_folder()
             stack.callback(self._lock())
+            self._keep_private()
             try:
                 side = self._open(stack)
             except DiskFull:
@@ -71,7 +74,7 @@ class Opening:
         return self._path.with_name(self._path.name + suffix)
 
     def _lock(self) -> "_Unlock":
-        file = os.open(self._beside(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        file = os.open(self._beside(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -85,6 +88,16 @@ class Opening:
             os.ftruncate(file, 0)
             os.pwrite(file, str(os.getpid()).encode(), 0)
         return _Unlock(file)
+
+    def _keep_private(self) -> None:
+        """What is measured at a client's is nobody else's on this machine: the database, which gives its log and its
+        index their modes, and whatever stands beside it, also what an earlier run left."""
+        with suppress(OSError):  # SQLite says what is wrong
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        for file in self._path.parent.glob(f"{glob.escape(self._path.name)}*"):
+            with suppress(OSError):
+                if file.is_file() and (mode := stat.S_IMODE(file.stat().st_mode)) & 0o077:
+                    file.chmod(mode & 0o700)
 
     def _open(self, stack: ExitStack) -> WriteSide:
         known, suspect, new = self._noted.read(), self._beside(".suspect"), self._beside(".new")

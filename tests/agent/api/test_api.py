@@ -245,7 +245,9 @@ def basic(code: str) -> dict[str, str]:
 @asynccontextmanager
 async def guarded(clock: ManualClock, address: str) -> AsyncIterator[Callable[..., Awaitable[httpx.Response]]]:
     """Asks a page that has an access code, from that address."""
-    app = create_app(Known(), Broadcaster(clock, dict, Boundary()), clock, "1", Access(code="correct horse"), boundary=Boundary())
+    app = create_app(
+        Known(), Broadcaster(clock, dict, Boundary()), clock, "1", Access(code="correct horse"), boundary=Boundary()
+    )
 
     async def ask(code: str, source: str = address) -> httpx.Response:
         transport = httpx.ASGITransport(app=app, client=(source, 5000))

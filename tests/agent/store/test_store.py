@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import threading
 import weakref
 from pathlib import Path
@@ -326,3 +327,24 @@ async def test_the_report_says_what_is_held(store: Store, clock: ManualClock) ->
     assert report.bytes_limit == 40_000_000 and 0 < report.bytes_used <= 40_000_000
     assert report.ballast_bytes == 1_000_000 and report.bytes_free_on_disk > 0
     assert report.dropped == ()
+
+
+async def test_the_database_and_what_stands_beside_it_are_readable_for_nobody_else(
+    opener: Opener, tmp_path: Path
+) -> None:
+    (tmp_path / "sonda.db.ballast").write_bytes(b"x")
+    (tmp_path / "sonda.db.corrupt-20250101T000000Z").write_bytes(b"x")
+    (tmp_path / "other").write_bytes(b"x")
+    before = os.umask(0o022)
+    try:
+        async with opener():
+            modes = {name: (tmp_path / name).stat().st_mode & 0o777 for name in os.listdir(tmp_path)}
+        (tmp_path / "sonda.db").chmod(0o644)  # as an earlier version left it
+        async with opener():
+            assert (tmp_path / "sonda.db").stat().st_mode & 0o777 == 0o600
+            assert (tmp_path / "sonda.db-wal").stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(before)
+    assert modes.pop("other") & 0o044
+    assert {"sonda.db", "sonda.db-wal", "sonda.db-shm", "sonda.db.lock", "sonda.db.stream"} <= modes.keys()
+    assert set(modes.values()) == {0o600}, modes
