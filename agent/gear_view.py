@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypedDict
 
 from agent.latest import Client, Seen
+from agent.live import FigureNow
 from agent.live_gear import (
     BgpPeerNow,
     ClientNow,
@@ -21,11 +22,12 @@ from agent.privacy import Privacy
 from kpi.climate import limit_of
 from kpi.gear import UNITS, Bridge, Kind, Reading
 from kpi.gear_status import statuses
-from kpi.model import Outcome, State
+from kpi.model import Outcome, State, Status
 from kpi.power import battery_levels_of
 from kpi.topology import Link
 from kpi.wireless import ByKind, clients_of
 
+ESTABLISHED = "established"
 _SUPPLY = frozenset({Kind.ON_BATTERY, Kind.ON_BATTERY_SECONDS})
 Stamp = Callable[[float], str]
 """RFC 3339 of a monotonic time."""
@@ -70,6 +72,18 @@ def gear_now(track: Track, now: float, stamp: Stamp) -> GearNow | None:
         battery_runtime_min=battery.get("runtime"),
         battery_charge_pct=battery.get("charge"),
     )
+
+
+def sessions_now(track: Track) -> FigureNow | None:
+    """How many of the BGP sessions that are switched on are established at this moment, where some are not: a session
+    that is down is said at once, while the status of bgp_stability is that of an hour."""
+    if track.polled is None or not answers(track):
+        return None
+    wanted = [peer.state == ESTABLISHED for peer in track.polled.latest.bgp_peers if peer.admin_up is not False]
+    if all(wanted):
+        return None
+    share = 100 * sum(wanted) / len(wanted)
+    return FigureNow("bgp_stability", "%", share, None, len(wanted), Status.BAD.value, {}, ("now",))
 
 
 def beyond_ports(

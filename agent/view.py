@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from agent.boundary import Boundary
-from agent.gear_view import Beyond, beyond_ports, gear_now, model_of
+from agent.gear_view import Beyond, beyond_ports, gear_now, model_of, sessions_now
 from agent.history_view import Overview, OverviewKeeper, Past, device_history, no_history
 from agent.incidents import Incidents
 from agent.live import (
@@ -271,14 +271,16 @@ class View:
         return found
 
     def _troubled(self, track: Track) -> list[TroubledNow]:
-        summary = self._figures.latest.get(track.id)
-        if summary is None or self._state(track) is not State.UP:
+        if self._state(track) is not State.UP:
             return []
-        return [
+        summary = self._figures.latest.get(track.id)
+        found = [
             TroubledNow(track.id, "", _figure(figure))
-            for figure in summary.figures
+            for figure in (summary.figures if summary is not None else ())
             if figure.status in TROUBLED and figure.value is not None
         ]
+        sessions = sessions_now(track)
+        return found if sessions is None else [*found, TroubledNow(track.id, "", sessions)]
 
     def _troubled_port(self, one: TroubledPort) -> list[TroubledNow]:
         polled = self._monitor.tracks[one.device].polled if one.device in self._monitor.tracks else None

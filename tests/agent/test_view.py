@@ -3,15 +3,21 @@ a site that is not "up" while something is not known, and a device that fails al
 
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from agent.api.metrics import exposition
+from agent.boundary import Boundary
+from agent.history_view import Overview
 from agent.live import AgentNow
+from agent.page.now import SiteSeen, page_now
+from agent.page.say import Say
 from agent.store.errors import StoreCorrupt
 from agent.view import View
 from kpi.entities import SITE
 from kpi.entry import HOUR_S
+from kpi.gear import BgpPeer, Facts
 from kpi.model import Figure, Metric, NullReason, PortIdentity, Role, Status, Summary, Window
 from tests.agent.test_gear_view import tell, view_of, watch
 from tests.agent.world import MIDNIGHT, running
@@ -156,3 +162,29 @@ async def test_a_store_that_fails_leaves_the_present_on_the_page(clock: ManualCl
         assert (history.response, history.coverage) == ((), 0.0)
         assert (await view.overview()).end_utc == 0.0
         assert [d.state for d in view.devices()] == ["down"]
+
+
+async def test_a_routing_session_that_is_down_is_told_at_once(clock: ManualClock, tmp_path: Path) -> None:
+    """Nobody waits for the hour to be over; a session that is switched off is none."""
+    async with running(clock) as world:
+        watch(world, gw=Role.GATEWAY)
+        await clock.advance(5.0)
+        view = view_of(world, tmp_path)
+        up = BgpPeer("192.0.2.9", 64512, "established", admin_up=True)
+        off = BgpPeer("192.0.2.8", 64513, "idle", admin_up=False)
+        tell(world, "gw", (Metric.FACTS, Facts("bgp_peers", (up, off), complete=True)))
+        assert view.troubled() == []
+        lost = BgpPeer("192.0.2.7", 64514, "active", admin_up=True)
+        tell(world, "gw", (Metric.FACTS, Facts("bgp_peers", (up, off, lost), complete=True)))
+        (found,) = view.troubled()
+        assert (found.device, found.figure.kpi, found.figure.value, found.figure.status) == (
+            "gw", "bgp_stability", 50.0, "bad",
+        )  # fmt: skip
+        shown = page_now(
+            SiteSeen(view.site(), view.devices(), view.flapping(), view.troubled()),
+            Overview(), Say("en", ZoneInfo("UTC")), Boundary(),
+        )  # fmt: skip
+        assert shown["sentence"] == "gw has lost touch with another router: connections through it may fail."
+        assert [(t["id"], t["tone"]) for t in shown["tiles"]] == [("internet", "problem")]
+        tell(world, "gw", answers=False)
+        assert view.troubled() == []
