@@ -91,7 +91,7 @@ class BgpPeerNow:
     """A BGP peer; ``state`` as in RFC 4273, lower-case."""
 
     remote_address: str
-    remote_as: int
+    remote_as: int | None
     state: str
     admin_up: bool | None
     established_s: int | None

@@ -195,13 +195,18 @@ class Neighbor:
     """Port and chassis in one, as other tools write it: "port12 (e8123456789a)"."""
 
 
+AS_TRANS = 23456
+"""RFC 6793 section 9."""
+
+
 @dataclass(frozen=True, slots=True)
 class BgpPeer:
     """A BGP peer (BGP4-MIB bgpPeerEntry, RFC 4273). ``state`` is "idle", "connect", "active", "opensent",
     "openconfirm" or "established"."""
 
     remote_address: str
-    remote_as: int
+    remote_as: int | None
+    """None where the agent has AS_TRANS, which stands for a number of 32 bits that does not fit."""
     state: str
     admin_up: bool | None = None
     transitions: int | None = None

@@ -33,7 +33,14 @@ def gear(document: dict[str, Any]) -> Iterator[RenderableType]:
     if document["bgp_peers"]:
         yield _table(
             ("BGP peer", "AS", "state"),
-            [(row["remote_address"], str(row["remote_as"]), _state(row["state"])) for row in document["bgp_peers"]],
+            [
+                (
+                    row["remote_address"],
+                    "-" if row["remote_as"] is None else str(row["remote_as"]),
+                    _state(row["state"]),
+                )
+                for row in document["bgp_peers"]
+            ],
         )
     if document["ospf_neighbors"]:
         yield _table(

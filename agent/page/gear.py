@@ -103,7 +103,7 @@ def session_rows(peers: Iterable[BgpPeerNow], neighbors: Iterable[OspfNeighborNo
     rows = []
     for peer in peers:
         tone, word = _session(peer.state, say) if peer.admin_up is not False else ("none", say.of(TEXT["session_off"]))
-        what = say.of(TEXT["as"]).format(number=peer.remote_as)
+        what = "BGP" if peer.remote_as is None else say.of(TEXT["as"]).format(number=peer.remote_as)
         lasting = say.lasting(peer.established_s) if peer.established_s and peer.state == "established" else DASH
         rows.append({"tone": tone, "word": word, "what": what, "with": peer.remote_address, "for": lasting})
     for neighbor in neighbors:

@@ -13,6 +13,7 @@ from collectors.snmp.errors import SnmpError
 from collectors.snmp.gear.choose import choose, inventory, present
 from collectors.snmp.gear.library import Library
 from collectors.snmp.gear.model import Every, Profile, System
+from collectors.snmp.gear.peers import together
 from collectors.snmp.gear.placed import placed
 from collectors.snmp.gear.reading import at_once
 from collectors.snmp.gear.tables import LEARNT, STALE_S, TableState, fetch, settled
@@ -29,6 +30,8 @@ request 1,440 rows are walked every 5 minutes, 8,000 every 28. Sessions, neighbo
 the time for which they were there: those tables are walked whenever they are due."""
 REST_MOST_S = 3300.0
 """Whatever it takes, the hourly look for new rows walks it."""
+PEERS = "bgp_peers"
+"""The sort of which several tables tell the same."""
 SORTED_AT_ONCE = 1024
 """Facts compared before the loop gets its turn: about 1 ms (measured)."""
 _MARKERS = -1
@@ -281,6 +284,7 @@ class Gear:
     def _said(self, states: Sequence[TableState], uptime_cs: int | None) -> Generator[None, None, Said]:
         readings: list[Reading] = []
         facts: dict[str, dict[Fact, None]] = {}
+        peers: list[list[Fact]] = []
         broken: set[str] = set()
         read = {state.table.name for state in states}
         sorts = {state.table.sort for state in self.tables if state.table.name in read} - {None}
@@ -293,6 +297,10 @@ class Gear:
                 readings += yield from state.readings(self.known)
             else:
                 rows, every = facts.setdefault(state.table.sort, {}), (yield from state.facts(self.known))
+                if state.table.sort == PEERS:
+                    peers.append(every)
+                    every = together(peers)
+                    rows.clear()
                 for start in range(0, len(every), SORTED_AT_ONCE):
                     rows.update(dict.fromkeys(every[start : start + SORTED_AT_ONCE]))
                     yield

@@ -14,7 +14,7 @@ from collectors.snmp.gear.numbers import meant, possible
 from collectors.snmp.gear.sources import counted, tag_of
 from collectors.snmp.gear.values import NUMBER_MOST, Row, holds, number_of, parts_of, text_of
 from collectors.snmp.text import shortened
-from kpi.gear import PER_CLIENT, SORTS, Fact, Kind, Reading
+from kpi.gear import AS_TRANS, PER_CLIENT, SORTS, Fact, Kind, Reading
 
 Binds = Mapping[str, VarBind]
 T = typing.TypeVar("T")
@@ -323,7 +323,8 @@ def _field(field: _Field, sources: Sequence[Source], row: Row) -> str | float | 
         if said is None or field.kind is bool:
             return None if said is None else said.lower() in _YES
         return shortened(said)
-    number = next((found for source in sources if (found := number_of(source, row)) is not None), None)
+    numbers = (found for source in sources if (found := number_of(source, row)) is not None)
+    number = next((one for one in numbers if field.name != "remote_as" or one != AS_TRANS), None)
     if number is None:
         return None
     if field.kind is float:
