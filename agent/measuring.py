@@ -114,4 +114,5 @@ def device_settings(plan: SnmpPlan, ports: PortsSettings) -> DeviceSettings:
         counters_s=plan.counters_s,
         wanted=PortFilter(ports.include, ports.exclude) if ports.include or ports.exclude else None,
         fast=FastPorts(ports.fast, plan.status_s, plan.counters_s),
+        answers_from=plan.answers_from,
     )

@@ -34,6 +34,8 @@ class SnmpPlan:
     counters_s: float
     timeout_s: float
     retries: int
+    answers_from: str | None = None
+    """Where its answers come from, where that is another address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +221,7 @@ def _snmp(settings: Settings, draft: DeviceSettings) -> SnmpPlan | None:
         counters_s=draft.counters_s if draft.counters_s is not None else settings.snmp.counters_s,
         timeout_s=settings.snmp.timeout_s,
         retries=settings.snmp.retries,
+        answers_from=draft.snmp_answers_from,
     )
 
 

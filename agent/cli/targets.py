@@ -100,7 +100,11 @@ def target_of(label: str, given: Given, settings: "Settings | None", port: int |
         if label.casefold() in {device.name.casefold(), device.id}:
             name = given.name or device.snmp
             return PollTarget(
-                label, device.address, port or device.snmp_port, _credential(label, given, settings, name)
+                label,
+                device.address,
+                port or device.snmp_port,
+                _credential(label, given, settings, name),
+                device.snmp_answers_from,
             )
     host, own_port = parse(label)
     if settings is not None and (meant := _meant(host, settings)):

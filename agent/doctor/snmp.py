@@ -13,8 +13,8 @@ from agent.settings.models import CredentialSettings, DeviceSettings, SnmpSettin
 from collectors.snmp import oid
 from collectors.snmp.client import SnmpClient
 from collectors.snmp.credentials import Community, Credential, UsmUser
-from collectors.snmp.errors import AuthFailure, SnmpError, Timeout, Unreachable
-from collectors.snmp.message import Reply
+from collectors.snmp.errors import AccessDenied, AnsweredElsewhere, AuthFailure, SnmpError, Timeout, Unreachable
+from collectors.snmp.message import AUTHORIZATION_ERROR, Reply
 from collectors.snmp.peer import Peer
 from collectors.snmp.text import clean_text
 
@@ -79,6 +79,11 @@ OTHER_SOURCE = problem(
     "Tell the device to answer from the address it is asked at (often called SNMP source interface), or write the "
     "address it answers from as `address`. Where it stands behind a router that translates addresses, mend that.",
 )
+DENIED = problem(
+    "snmp.access_denied",
+    "The credential is right, and the device lets it read nothing at this security level: most often it demands "
+    "encryption of this user, or the user's group has no read view.",
+)
 NO_VIEW = problem(
     "snmp.no_view",
     "The credential is right, and the device shows it nothing: its view or access group leaves the system group out.",
@@ -108,6 +113,7 @@ _BY_REASON: dict[str, Kind] = {
     "unsupported_sec_level": LEVEL,
     "not_in_time_window": TIME,
     "unknown_context": CONTEXT,
+    "access_denied": DENIED,
 }
 
 
@@ -135,13 +141,13 @@ async def look(
     settings = _settings_of(case, device)
     credential = snmp_credential(settings)
     timeout_s = min(snmp.timeout_s, PATIENCE_S)
-    peer = Peer(address, device.snmp_port, credential)
+    peer = Peer(address, device.snmp_port, credential, answers_from=device.snmp_answers_from)
     async with SnmpClient(case.clock) as client:
         try:
             oids = [_SYS_DESCR, _SYS_NAME, _SYS_UPTIME]
             reply = await client.get(peer, oids, timeout_s=timeout_s, retries=min(snmp.retries, 1))
-        except Unreachable as error:
-            return _unreachable(device, address, error)
+        except (Unreachable, AnsweredElsewhere) as error:
+            return _unreached(device, address, settings, error)
         except Timeout:
             strays = client.counters["foreign"] + client.counters["wrong_id"]
             alive = client.counters["engine_discovered"] > 0
@@ -150,7 +156,7 @@ async def look(
         except SnmpError as error:
             return _refused(device, address, settings, error)
         else:
-            return _answered(device, settings, reply)
+            return _answered(device, address, settings, reply)
     if strays:
         seen = f"SNMP {settings.version}: {strays} answers came, and none from {address} port {device.snmp_port}."
         return OTHER_SOURCE.found(seen, subject=device.name)
@@ -161,7 +167,29 @@ async def look(
     return _silent(device, address, settings, alive=alive, asked_twice=asked)
 
 
-def _answered(device: DeviceSettings, settings: CredentialSettings, reply: Reply) -> Finding:
+def _unreached(
+    device: DeviceSettings, address: str, settings: CredentialSettings, error: Unreachable | AnsweredElsewhere
+) -> Finding:
+    if isinstance(error, Unreachable):
+        return _unreachable(device, address, error)
+    return _elsewhere(device, address, settings, error)
+
+
+def _elsewhere(device: DeviceSettings, address: str, settings: CredentialSettings, error: AnsweredElsewhere) -> Finding:
+    asked = f"asked at {address} port {device.snmp_port}"
+    seen = f"SNMP {settings.version}: {asked}, the device answers from {error.address} port {error.port}."
+    if error.address == address:
+        return OTHER_SOURCE.found(seen, subject=device.name)
+    mend = (
+        "Tell the device to answer from the address it is asked at (often called SNMP source interface), or write "
+        f'`snmp_answers_from = "{error.address}"` at its [[device]].'
+    )
+    return OTHER_SOURCE.found(seen, subject=device.name, mend=mend)
+
+
+def _answered(device: DeviceSettings, address: str, settings: CredentialSettings, reply: Reply) -> Finding:
+    if reply.error_status == AUTHORIZATION_ERROR:
+        return _refused(device, address, settings, AccessDenied(address))
     present = any(isinstance(bind.value, bytes | int) for bind in reply.varbinds)
     if present and not reply.error_status:
         return _good(device, settings, reply.values, reply.seconds)
@@ -290,6 +318,14 @@ def _refused(device: DeviceSettings, address: str, settings: CredentialSettings,
         "unknown_context": (
             f'{v3}: it has no context "{shown(settings.context)}".',
             f"Write the context that the device has in `context` of {what}, or take it out.",
+        ),
+        "access_denied": (
+            f"SNMP {settings.version} at {where}: it answers that we may not read (authorizationError)"
+            + (f", as {user} with {level}." if settings.version == "3" else "."),
+            f"Give {what} `priv` and `priv_secret` as the device has them for this user, or"
+            f" let its group read at {level}."
+            if settings.version == "3" and not priv
+            else "On the device, give this user or community a read view of 1.3.6.1 (internet).",
         ),
     }
     seen, mend = said.get(error.reason, (f"{v3}: the question is refused ({shown(error)}).", REFUSES.mend))

@@ -41,6 +41,7 @@ from agent.settings.types import (
     ListenAddress,
     Name,
     Pattern,
+    PlainAddress,
     Port,
     Seconds,
     Segment,
@@ -257,6 +258,11 @@ class DeviceSettings(Section):
     echo_s: EchoSeconds | None = Field(None, description="Seconds between two echoes. Default: by role, see `[echo]`.")
     snmp: str | None = Field(None, description="Name of the credential to poll it with. Default: no SNMP.")
     snmp_port: Port = Field(161, description="UDP port of its SNMP agent.")
+    snmp_answers_from: PlainAddress | None = Field(
+        None,
+        description="The address its SNMP answers and traps come from, where that is not the one it is asked at "
+        "(several addresses, VRRP). Answers from elsewhere are not believed. Default: `address`.",
+    )
     status_s: StatusSeconds | None = Field(None, description="Seconds between readings of status. Default: `[snmp]`.")
     counters_s: CounterSeconds | None = Field(
         None, description="Seconds between readings of counters. Default: `[snmp]`."

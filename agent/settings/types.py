@@ -61,6 +61,16 @@ def _address(text: str) -> str:
     return text
 
 
+def _plain_address(text: str) -> str:
+    try:
+        ipaddress.ip_address(_address(text))
+    except ValueError as error:
+        if isinstance(error, PydanticCustomError):
+            raise
+        refuse(f"found {quoted(text)}, expected an IPv4 or IPv6 address", "A name may have several; write one address.")
+    return text
+
+
 def _host_name(text: str) -> str:
     expected = f"found {quoted(text)}, expected an IPv4 or IPv6 address or a host name"
     if "://" in text or "@" in text:
@@ -133,6 +143,7 @@ def quoted(text: str, limit: int = 60) -> str:
 Flag = Annotated[bool, Strict(), Expects("true or false")]
 Segment = Annotated[str, AfterValidator(_segment), Expects("1 to 40 of a-z, 0-9 and -")]
 Address = Annotated[str, AfterValidator(_address), Expects("an IPv4 or IPv6 address or a host name")]
+PlainAddress = Annotated[str, AfterValidator(_plain_address), Expects("an IPv4 or IPv6 address")]
 ListenAddress = Annotated[str, AfterValidator(_listen), Expects("an address of this machine, 0.0.0.0 or :: for all")]
 Name = Annotated[str, AfterValidator(_name), Expects("text of 1 to 80 characters")]
 ConfigPath = Annotated[Path, BeforeValidator(_path), Expects("the path of a file, relative to this file or absolute")]

@@ -124,6 +124,9 @@ class Traps:
         for watchable in plan.devices:
             if watchable.address:
                 sources.setdefault(canonical(watchable.address), watchable.device.id)
+        for watchable in plan.devices:  # where one device's address is another's second one, it is that device's
+            if watchable.snmp is not None and watchable.snmp.answers_from is not None:
+                sources.setdefault(canonical(watchable.snmp.answers_from), watchable.device.id)
         self._listener.know(sources)
         self._reacting.only({w.device.id for w in plan.devices})
         trusted = Trusted.of([snmp_credential(c) for c in credentials])

@@ -17,6 +17,7 @@ from collectors.clock import Clock
 from collectors.snmp import message, v3
 from collectors.snmp.credentials import UsmUser
 from collectors.snmp.errors import (
+    AnsweredElsewhere,
     AuthFailure,
     Busy,
     DecodeError,
@@ -46,8 +47,8 @@ RESENDS_MAX = 5
 
 COUNTERS = (
     "sent", "retries", "answered", "timeouts", "late", "duplicate", "foreign", "wrong_id", "wrong_version",
-    "wrong_pdu", "undecodable", "too_big", "unasked", "refused", "unreachable", "icmp_foreign", "send_blocked",
-    "send_fault", "socket_dropped", "probes",
+    "wrong_pdu", "undecodable", "too_big", "unasked", "other_source", "refused", "unreachable", "icmp_foreign",
+    "send_blocked", "send_fault", "socket_dropped", "probes",
 )  # fmt: skip
 """Names in ``SnmpClient.counters``; session.py adds its own."""
 
@@ -74,6 +75,7 @@ class SnmpClient:
         self._counters = dict.fromkeys(COUNTERS, 0)
         self._sockets: dict[int, UdpSocket] = {}
         self._pending: dict[Source, dict[int, Pending]] = {}
+        self._by_number: dict[int, Pending] = {}
         self._outstanding = 0
         self._recent: dict[int, tuple[Source, bool]] = {}
         self._session = Session(clock, self._counters)
@@ -146,10 +148,13 @@ class SnmpClient:
         if self._loop is None:
             raise SendFault("the SNMP client is not open")
         try:
-            source = peer.source()
+            destination, source = peer.destination(), peer.source()
         except OSError as error:
             raise SendFault(f"{peer.address}: {error.strerror}") from error
-        pending = Pending(peer, source, request, future=self._loop.create_future(), timeout_s=timeout_s, tries=retries)
+        future: asyncio.Future[Reply] = self._loop.create_future()
+        pending = Pending(
+            peer, source, request, destination=destination, future=future, timeout_s=timeout_s, tries=retries
+        )
         self._outstanding += 1
         try:
             self._send(pending)
@@ -169,7 +174,7 @@ class SnmpClient:
         octets = self._encode(pending, number)
         pending.sent[number] = (self._clock.monotonic(), octets)
         try:
-            gone = udp.send(octets, pending.source)
+            gone = udp.send(octets, pending.destination)
         except OSError as error:
             self._send_fault(pending, error.strerror or str(error))
             return
@@ -179,16 +184,16 @@ class SnmpClient:
             if pending.watch is None:
                 self._watch(pending)
         else:
-            del self._pending[pending.source][number], pending.sent[number]
+            del self._pending[pending.source][number], self._by_number[number], pending.sent[number]
             self._blocked(pending)
 
     def _number(self, pending: Pending) -> int:
         """An id that nobody uses or used lately, registered for this request."""
         table = self._pending.setdefault(pending.source, {})
         number = self._random.getrandbits(30) | 0x40000000
-        while number in table or number in self._recent:
+        while number in self._by_number or number in self._recent:
             number = self._random.getrandbits(30) | 0x40000000
-        table[number] = pending
+        table[number] = self._by_number[number] = pending
         return number
 
     def _send_fault(self, pending: Pending, what: str) -> None:
@@ -211,7 +216,7 @@ class SnmpClient:
         pending.probes.add(number)
         self._counters["probes"] += 1
         with contextlib.suppress(OSError):  # the request itself says so if we cannot send
-            self._sockets[pending.family].send(octets, pending.source)
+            self._sockets[pending.family].send(octets, pending.destination)
 
     def _blocked(self, pending: Pending) -> None:
         assert self._loop
@@ -253,6 +258,7 @@ class SnmpClient:
         failure = asyncio.CancelledError() if not future.done() or future.cancelled() else future.exception()
         for number in (*pending.sent, *pending.probes):
             table.pop(number, None)
+            self._by_number.pop(number, None)
             self._recent[number] = (pending.source, failure is None)
         if not table:
             self._pending.pop(pending.source, None)
@@ -345,8 +351,14 @@ class SnmpClient:
         pending.future.set_result(reply)
 
     def _stray(self, number: int, source: Source, *, known: bool) -> None:
-        """An answer that nobody waits for: count what it is."""
+        """An answer that nobody waits for there: count what it is. One with the id of a request to another address
+        tells where that device answers from."""
         ours = self._recent.get(number)
+        elsewhere = self._by_number.get(number)
+        if elsewhere is not None:
+            self._counters["other_source"] += 1
+            if elsewhere.trouble is None:
+                elsewhere.trouble = AnsweredElsewhere(elsewhere.peer.address, source[0], source[1])
         if ours and ours[0] == source:
             self._counters["duplicate" if ours[1] else "late"] += 1
         elif known:
@@ -356,11 +368,11 @@ class SnmpClient:
 
     def _icmp(self, error: IcmpError) -> None:
         """An ICMP error: only requests whose own octets it quotes are meant."""
-        table = self._pending.get(error.source, {})
         meant = {
             pending
-            for pending in table.values()
-            if any(octets.startswith(error.quote) for _, octets in pending.sent.values())
+            for pending in self._by_number.values()
+            if pending.destination == error.source
+            and any(octets.startswith(error.quote) for _, octets in pending.sent.values())
         }
         if not meant:
             self._counters["icmp_foreign"] += 1

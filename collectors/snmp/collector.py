@@ -52,7 +52,9 @@ class SnmpCollector:
         peer = self._peers.get(target.id)
         if peer is None or peer.address != target.address:
             try:
-                peer = self._peers[target.id] = Peer(target.address, settings.port, settings.credential)
+                peer = self._peers[target.id] = Peer(
+                    target.address, settings.port, settings.credential, answers_from=settings.answers_from
+                )
             except ValueError:
                 return [_fault(target, at, "bad_address")]
         device = self._devices.get(target.id)

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from collectors.clock import Clock
 from collectors.snmp import oid
-from collectors.snmp.errors import DecodeError, SnmpError, Timeout, TooBig
-from collectors.snmp.message import Reply, Request
+from collectors.snmp.errors import AccessDenied, DecodeError, SnmpError, Timeout, TooBig
+from collectors.snmp.message import AUTHORIZATION_ERROR, Reply, Request
 from collectors.snmp.peer import Peer
 from collectors.snmp.watch import Watch
 
@@ -175,6 +175,9 @@ class Contact:
         return min(self.timeout_s, left), max(1, int(left / self.timeout_s))
 
     def _counted(self, reply: Reply) -> Reply:
+        """The reply, which counts as one. Raises AccessDenied where all that the agent says is that we may not read."""
+        if reply.error_status == AUTHORIZATION_ERROR and not self.replies:
+            raise AccessDenied(f"{self.peer.address}: authorizationError")
         self.replies += 1
         if self.watch is not None and reply.oids and reply.oids[0] == SYS_UPTIME:
             self.watch.saw(reply.values[0])

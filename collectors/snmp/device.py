@@ -54,6 +54,8 @@ class DeviceSettings:
     """Which ports are polled; None is all. Settings with another function count as other settings."""
     fast: Callable[[PortIdentity], bool] | None = None
     """Ports whose counters are read in every poll, however long ``counters_s`` is; None is none."""
+    answers_from: str | None = None
+    """The address its answers come from, where that is not the one it is asked at; numeric."""
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from collectors.snmp.contact import Client, Contact, DeadlineReached, Tally
 from collectors.snmp.cost import cost_of
 from collectors.snmp.credentials import Credential
 from collectors.snmp.device import DeviceSettings
-from collectors.snmp.errors import SnmpError
+from collectors.snmp.errors import AnsweredElsewhere, SnmpError
 from collectors.snmp.gear.gear import Gear
 from collectors.snmp.gear.library import Library
 from collectors.snmp.interfaces import (
@@ -58,11 +58,19 @@ _SAYINGS = {
     "wrong_digest": "the device rejects the authentication: its password or protocol differs",
     "decryption_error": "the device cannot decrypt: the privacy password or protocol differs",
     "not_in_time_window": "the device rejects our idea of its SNMPv3 clock",
-    "unsupported_sec_level": "the device does not offer this user authentication or privacy",
+    "unsupported_sec_level": "the device does not offer this user that authentication or privacy, or demands one",
+    "access_denied": "the device knows this credential and lets it read nothing: it may want privacy (encryption) of "
+    "this user, or its access group has no read view",
     "unknown_engine": "the device's SNMPv3 engine id cannot be learnt",
     "send_fault": "this machine could not send",
     "deadline": "time ran out before everything was read",
 }
+
+
+_ELSEWHERE = (
+    "an answer came from {}, not from where it was asked for; it is not believed, for anybody could send it: let the "
+    "device answer from the address it is asked at, or write the other as snmp_answers_from of the [[device]]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,8 @@ class PollTarget:
     host: str
     port: int
     credential: Credential
+    answers_from: str | None = None
+    """The address its answers come from, where that is another one."""
 
 
 async def poll_documents(
@@ -106,7 +116,9 @@ async def poll_documents(
                 remarks=remarks,
             )
             if cost and found["answered"]:
-                settings = DeviceSettings(target.credential, target.port, timeout_s, retries)
+                settings = DeviceSettings(
+                    target.credential, target.port, timeout_s, retries, answers_from=target.answers_from
+                )
                 address = await resolve(target.host)
                 spent = await cost_of(client, clock, address, settings, library, deadline_s=deadline_s)
                 found["cost"] = dataclasses.asdict(spent)
@@ -137,7 +149,7 @@ async def poll_document(
     began = clock.monotonic()
     reader = _Reader(library, remarks)
     try:
-        peer = Peer(await resolve(target.host), target.port, target.credential)
+        peer = Peer(await resolve(target.host), target.port, target.credential, answers_from=target.answers_from)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         reader.errors.append(f"{target.host}: {why}")
@@ -147,6 +159,8 @@ async def poll_document(
         await reader.read(contact)
     except DeadlineReached:
         reader.errors.append(_SAYINGS["deadline"])
+    except AnsweredElsewhere as error:
+        reader.errors.append(_ELSEWHERE.format(error.elsewhere))
     except SnmpError as error:
         reader.errors.append(_SAYINGS.get(error.reason, str(error)))
     reader.errors += (f"{count} x {name.replace('_', ' ')}" for name, count in sorted(contact.tally.odd.items()))

@@ -2,20 +2,22 @@
 
 SnmpError                 ``reason`` is the short name that samples carry
 ├── Timeout               no answer within the waiting time of the last try
-│   └── Unreachable       the same, and ICMP said why (host, net, prohibited)
+│   ├── Unreachable       the same, and ICMP said why (host, net, prohibited)
+│   └── AnsweredElsewhere the same, and an answer came from an address that was not asked
 ├── Refused               ICMP port unreachable: the host is there, nobody listens
 ├── SendFault             our own side could not send, even after the error queue was drained
 ├── Busy                  the cap of outstanding requests is reached
 ├── DecodeError           octets that are not an SNMP message (X.690, RFC 1157, 3416, 3412)
 ├── TooBig                the agent says that its answer would not fit (error-status 1)
-└── AuthFailure           SNMPv3 says no (RFC 3414 section 3.2, RFC 3412 section 7.2)
+└── AuthFailure           SNMPv3 says no (RFC 3414 section 3.2, RFC 3412 section 7.2), or access control does
     ├── UnknownUser
     ├── WrongDigest
     ├── NotInTimeWindow
     ├── DecryptionError
     ├── UnknownEngine
     ├── UnsupportedSecLevel
-    └── UnknownContext
+    ├── UnknownContext
+    └── AccessDenied
 """
 
 
@@ -37,6 +39,19 @@ class Unreachable(Timeout):
     def __init__(self, message: str, reason: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class AnsweredElsewhere(Timeout):
+    """No answer from the address that was asked, and one with the request's id from another: it is named, and not
+    believed, for anybody could send it."""
+
+    reason = "other_source"
+
+    def __init__(self, asked: str, address: str, port: int) -> None:
+        super().__init__(f"{asked}: an answer came from {address} port {port}")
+        self.address = address
+        self.port = port
+        self.elsewhere = address if address != asked else f"port {port}"
 
 
 class Refused(SnmpError):  # noqa: N818 -- as above
@@ -115,3 +130,10 @@ class UnknownContext(AuthFailure):
     """snmpUnknownContexts or snmpUnavailableContexts (RFC 3413)."""
 
     reason = "unknown_context"
+
+
+class AccessDenied(AuthFailure):
+    """authorizationError (RFC 3416): the credential is known, and may read nothing at its security level; most often
+    the device wants privacy of a user who has none."""
+
+    reason = "access_denied"

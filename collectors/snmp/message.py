@@ -27,6 +27,7 @@ NO_ERROR = 0
 TOO_BIG = 1
 NO_SUCH_NAME = 2
 GEN_ERR = 5
+AUTHORIZATION_ERROR = 16
 """error-status of RFC 3416 section 3; the others belong to writes, or stand for themselves."""
 
 ID_MIN = 0x01000000

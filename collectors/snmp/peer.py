@@ -56,18 +56,28 @@ class Peer:
     port: int
     credential: Credential
     engine: Engine = field(default_factory=Engine)
+    answers_from: str | None = None
+    """Where its answers come from, where that is another address than the one it is asked at."""
+    _destination: Source | None = field(default=None, repr=False)
     _source: Source | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Raises ValueError for a name or a port out of range."""
-        ipaddress.ip_address(self.address)
+        for address in (self.address, self.answers_from):
+            ipaddress.ip_address(address or self.address)
         if not 0 < self.port < 65536:
             raise ValueError(f"{self.port} is not a port")
 
+    def destination(self) -> Source:
+        """Where it is asked. Raises OSError where a link-local address names no interface of ours."""
+        if self._destination is None:
+            self._destination = _source(self.address, self.port)
+        return self._destination
+
     def source(self) -> Source:
-        """Where its answers come from. Raises OSError where a link-local address names no interface of ours."""
+        """Where its answers come from. Raises OSError as ``destination``."""
         if self._source is None:
-            self._source = _source(self.address, self.port)
+            self._source = _source(self.answers_from or self.address, self.port)
         return self._source
 
 

@@ -13,8 +13,8 @@ class Pending:
     ``trouble`` is what to raise in the end instead of Timeout."""
 
     __slots__ = (
-        "blocked", "future", "peer", "probes", "request", "resends", "sent", "source", "timeout_s", "timer", "tries",
-        "trouble", "watch",
+        "blocked", "destination", "future", "peer", "probes", "request", "resends", "sent", "source", "timeout_s",
+        "timer", "tries", "trouble", "watch",
     )  # fmt: skip
 
     def __init__(
@@ -23,11 +23,13 @@ class Pending:
         source: Source,
         request: Request,
         *,
+        destination: Source | None = None,
         future: asyncio.Future[Reply],
         timeout_s: float,
         tries: int,
     ) -> None:
         self.peer = peer
+        self.destination = source if destination is None else destination
         self.source = source
         self.request = request
         self.future = future
@@ -43,7 +45,7 @@ class Pending:
 
     @property
     def family(self) -> int:
-        return socket.AF_INET if len(self.source) == 2 else socket.AF_INET6
+        return socket.AF_INET if len(self.destination) == 2 else socket.AF_INET6
 
     def fail(self, error: SnmpError) -> None:
         if not self.future.done():

@@ -51,6 +51,7 @@ _OUTCOMES = {
     "host_unreachable": Outcome.NO_REPLY,
     "net_unreachable": Outcome.NO_REPLY,
     "admin_prohibited": Outcome.NO_REPLY,
+    "other_source": Outcome.NO_REPLY,
     "deadline": Outcome.SKIPPED,
     "restarted": Outcome.SKIPPED,
     "send_fault": Outcome.AGENT_FAULT,

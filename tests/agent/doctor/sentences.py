@@ -104,10 +104,11 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "snmp.unsupported_level": ("the level authPriv is not supported", "does not do", "encryption on the device"),
     "snmp.not_in_time_window": ("outside its time window", "count of boots or time is broken", "Restart the device"),
     "snmp.unknown_context": ('has no context "cellar"', "has no such context", "`context`"),
+    "snmp.access_denied": ("with authNoPriv", "authorizationError", "demands encryption", "`priv` and `priv_secret`"),
     "snmp.secret_unread": ('A secret of [[credential]] "site"', "were not asked by SNMP", "systemd-run", "-p User=sonda", " doctor"),
     "snmp.refuses": ("the question is refused", "without a reason that RFC 3414 knows", "make it anew"),
     "snmp.unreadable": ("cannot be read as SNMP", "is not SNMP", "Check `snmp_port`"),
-    "snmp.other_source": ("answers came, and none from 127.0.0.1 port", "anybody could forge", "SNMP source interface"),
+    "snmp.other_source": ("the device answers from 127.0.0.1 port", "anybody could forge", "SNMP source interface"),
     "snmp.no_view": ("has no sysDescr, sysName or sysUpTime for us", "credential is right", "read view of 1.3.6.1.2.1"),
     "snmp.second_differs": ("Sonda had no answer; pysnmp, asked afterwards, had one", "only now and then", "Run the doctor again"),
     # broker

@@ -71,6 +71,7 @@ async def test_good_ones(agent: Snmpd, tmp_path: Path) -> None:
         ("snmp.wrong_privacy", PRIV, {"priv_secret": "another secret"}),
         ("snmp.unsupported_level", AUTH, {"priv_secret": "any secret"}),
         ("snmp.v3_mute", PRIV, {"context": "cellar"}),
+        ("snmp.access_denied", PRIV, {"priv_secret": ""}),
     ],
 )
 async def test_what_is_wrong_with_a_user_is_told_apart(

@@ -13,7 +13,7 @@ Typed = tuple[int, int | bytes | Arcs]
 
 INT, OCTETS, OID, COUNTER32, GAUGE, TICKS, OPAQUE, COUNTER64 = 2, 4, 6, 0x41, 0x42, 0x43, 0x44, 0x46
 NO_OBJECT, NO_INSTANCE, END_OF_MIB = b"\x80\x00", b"\x81\x00", b"\x82\x00"
-TOO_BIG, NO_SUCH_NAME, GEN_ERR = 1, 2, 5
+TOO_BIG, NO_SUCH_NAME, GEN_ERR, AUTHORIZATION_ERROR = 1, 2, 5, 16
 GET, GET_NEXT, GET_BULK = 0xA0, 0xA1, 0xA5
 
 
@@ -106,6 +106,8 @@ class ScriptedAgent(asyncio.DatagramProtocol):
     """OID to the error status that a GET naming it gets."""
     blames_nobody: bool = False
     """Error indices are 0."""
+    denies: bool = False
+    """Everything is answered with authorizationError."""
     most_varbinds: int = 1000
     """A GET with more is answered with tooBig."""
     most_octets: int = 60_000
@@ -167,6 +169,8 @@ class ScriptedAgent(asyncio.DatagramProtocol):
         self, version: int, pdu: int, oids: list[Arcs], non_repeaters: int, repetitions: int
     ) -> tuple[int, int, list[bytes]]:
         echo = [bind(oid, tlv(5, b"")) for oid in oids]
+        if self.denies:
+            return AUTHORIZATION_ERROR, 0, echo
         if len(oids) > self.most_varbinds:
             return TOO_BIG, 0, echo if version == 0 else []
         if pdu == GET_BULK and repetitions > self.most_rows:

@@ -1,6 +1,9 @@
 """The poll document of DESIGN section 9."""
 
+import asyncio
+import dataclasses
 import json
+import socket
 
 import pytest
 
@@ -109,6 +112,42 @@ async def test_silence_is_said_in_a_sentence(client: SnmpClient) -> None:
         found = await document(client, agent)
     assert found["answered"] is False
     assert len(found["errors"]) == 1 and found["errors"][0].startswith("no answer")
+
+
+@pytest.mark.parametrize("version", ["1", "2c"])
+async def test_a_credential_that_may_read_nothing_is_no_answer(client: SnmpClient, version: str) -> None:
+    """authorizationError (RFC 3416) is what net-snmp says to a user without the privacy that it asks for."""
+    agent = switch(2)
+    agent.denies = True
+    async with serving(agent):
+        found = await document(client, agent, version)
+    assert found["answered"] is False
+    assert len(found["errors"]) == 1
+    assert found["errors"][0].startswith("the device knows this credential and lets it read nothing")
+    assert len(agent.log) == 1
+
+
+async def test_an_answer_from_another_address_is_named(client: SnmpClient) -> None:
+    agent = switch(2)
+    async with serving(agent):
+        here = target(agent)
+        elsewhere = PollTarget(here.label, "127.0.0.3", here.port, here.credential)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+            asked.bind(("127.0.0.3", here.port))
+            asked.setblocking(False)
+
+            def take() -> None:
+                data, sender = asked.recvfrom(65535)
+                agent.transport.sendto(agent.reply(data) or b"", sender)
+
+            asyncio.get_running_loop().add_reader(asked, take)
+            lost = await poll_document(client, SystemClock(), elsewhere, LIBRARY, timeout_s=0.3, retries=0)
+            known = dataclasses.replace(elsewhere, answers_from="127.0.0.1")
+            found = await poll_document(client, SystemClock(), known, LIBRARY, timeout_s=5.0, retries=0)
+            asyncio.get_running_loop().remove_reader(asked)
+    assert lost["answered"] is False
+    assert lost["errors"][0].startswith("an answer came from 127.0.0.1, not from where it was asked for")
+    assert found["answered"] is True and len(found["interfaces"]) == 2
 
 
 async def test_a_name_that_does_not_resolve(client: SnmpClient) -> None:

@@ -327,3 +327,18 @@ async def test_a_frozen_or_absent_uptime_is_no_restart(poller: MakePoller) -> No
             status = probe.of(Metric.PORT_STATUS)["ge1"].value
             assert isinstance(status, PortStatus) and status == PortStatus("up", "up", 500, None)
             assert all(arcs(UPTIME) not in a.oids for a in bare.log[-2:])
+
+
+async def test_a_credential_that_may_read_nothing_is_refused(poller: MakePoller) -> None:
+    agent = switch(1)
+    agent.denies = True
+    async with serving(agent):
+        probe = poller(agent)
+        await probe.poll()
+        assert (probe.snmp.outcome, probe.snmp.reason, probe.snmp.value) == (Outcome.REFUSED, "access_denied", None)
+        agent.denies = False
+        await probe.poll(60)
+        assert probe.snmp.outcome is Outcome.OK
+        agent.denies = True
+        await probe.poll(60)
+        assert (probe.snmp.outcome, probe.snmp.reason) == (Outcome.REFUSED, "access_denied")
