@@ -30,6 +30,7 @@ _ANY_ENGINE = bytes(5)
 UPTIME, TRAP_OID = "1.3.6.1.2.1.1.3.0", "1.3.6.1.6.3.1.1.4.1.0"
 _OF_EVERY_TRAP = {UPTIME, TRAP_OID, "1.3.6.1.6.3.1.1.4.3.0", "1.3.6.1.6.3.18.1.3.0", "1.3.6.1.6.3.18.1.4.0"}
 """sysUpTime, snmpTrapOID, snmpTrapEnterprise, snmpTrapAddress, and snmpTrapCommunity, which is a secret."""
+_EMPTY = {"Null", "UnSpecified", "NoSuchObject", "NoSuchInstance", "EndOfMibView"}
 ADDRESS_OCTETS = 6
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 _IF_TABLE = "1.3.6.1.2.1.2.2.1."
@@ -185,15 +186,21 @@ def _oid(value: Any) -> str:
 
 
 def _value(value: Any) -> int | str:
-    """A pysnmp value as JSON can have it; octets that are no text as hexadecimal digits."""
+    """A pysnmp value as JSON can have it; octets that are no text as hexadecimal digits, and what has no value (NULL and
+    the exceptions of RFC 3416) as no text. One varbind that cannot be read never costs the trap."""
     kind = type(value).__name__
+    if kind in _EMPTY:
+        return ""
     if kind in {"ObjectIdentifier", "ObjectName"}:
         return _oid(value)
     if kind == "IpAddress":
         return str(value.prettyPrint())
     if kind in {"OctetString", "Opaque", "Bits"}:
         return _text(bytes(value))
-    return int(value) if hasattr(value, "__int__") else ""
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return ""
 
 
 def _text(octets: bytes) -> str:

@@ -210,6 +210,33 @@ async def test_a_storm_of_a_day_says_a_bounded_number_of_events_and_how_many_it_
     assert sum(1 + event.get("unsaid", 0) for event in said) >= 3590
 
 
+@pytest.mark.parametrize("tag", [5, 0x80, 0x81, 0x82], ids=["null", "no-object", "no-instance", "end"])
+@pytest.mark.parametrize("pdu", [0xA7, 0xA6], ids=["trap", "inform"])
+async def test_a_varbind_without_a_value_costs_no_trap(tmp_path: Path, tag: int, pdu: int) -> None:
+    empty = ber.Value(tag, None)
+    async with hearing(tmp_path) as heard:
+        with sender() as out:
+            out.sendto(
+                trap(("1.3.6.1.2.1.2.2.1.8.7", empty), ("1.3.6.1.2.1.2.2.1.7.7", ber.integer(1)), pdu=pdu),
+                heard.address,
+            )
+            assert await heard.dealt_with(1) == {"accepted": 1}
+            assert heard.traps.counters.answered == (pdu == 0xA6)
+    assert [(e["device"], e["ifindex"]) for e in heard.said] == [("one", 7)]
+
+
+async def test_a_device_is_heard_from_the_address_it_answers_from(tmp_path: Path) -> None:
+    async with hearing(tmp_path) as heard:
+        one, *others = heard.settings.devices
+        known = one.model_copy(update={"snmp_answers_from": "127.0.9.9"})
+        settings = heard.settings.model_copy(update={"devices": (known, *others)})
+        heard.traps.apply(plan_site(settings, [], {}), settings.credentials)
+        with sender("127.0.9.9") as out:
+            out.sendto(trap(), heard.address)
+            assert await heard.dealt_with(1) == {"accepted": 1}
+    assert [e["device"] for e in heard.said] == ["one"]
+
+
 async def test_a_reload_counts_at_once_for_who_is_heard_and_who_is_believed(tmp_path: Path) -> None:
     async with hearing(tmp_path) as heard:
         settings = heard.settings
