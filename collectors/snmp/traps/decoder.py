@@ -186,8 +186,8 @@ def _oid(value: Any) -> str:
 
 
 def _value(value: Any) -> int | str:
-    """A pysnmp value as JSON can have it; octets that are no text as hexadecimal digits, and what has no value (NULL and
-    the exceptions of RFC 3416) as no text. One varbind that cannot be read never costs the trap."""
+    """A pysnmp value as JSON can have it; octets that are no text as hexadecimal digits, and what has no value (NULL
+    and the exceptions of RFC 3416) as no text. One varbind that cannot be read never costs the trap."""
     kind = type(value).__name__
     if kind in _EMPTY:
         return ""
