@@ -1,6 +1,9 @@
 """How long a regular expression may hold the agent: a bound on the steps of the backtracking matcher, told from the
 expression alone, for the worst text there can be.
 
+What cannot be judged is refused: a repetition, a choice or a reference that something repeated looks at without taking
+it (lookahead), and conditional groups.
+
 Where each repetition ends is a choice where what follows may be made of the same characters, else it is not. A choice
 has as many ways as the text has places, nested ones multiply; a repetition within a repetition without that order has
 2^n ways and is refused whatever its size.
@@ -23,6 +26,8 @@ REACHES = (DESCR_LIMIT, 512, PATTERN_LIMIT, 160)
 """How much it does see: as much as it is quick enough for."""
 STEPS_MOST = 800_000
 """At most 40 ms (measured with made-up patterns: 4 to 30 ns a step)."""
+SHORT_MOST = 16
+"""So often may a lookahead within a repetition repeat one thing."""
 NESTED = "a repetition within a repetition, which some text would keep busy for ever"
 SLOW = "several repetitions of the same characters one after another, which some text would keep busy for too long"
 
@@ -42,6 +47,7 @@ _CATEGORIES: dict[Any, Callable[[str], bool]] = {
 }
 _REPEATS = (words.MAX_REPEAT, words.MIN_REPEAT, words.POSSESSIVE_REPEAT)
 _BEGINNINGS = (words.AT_BEGINNING, words.AT_BEGINNING_STRING)
+_ONE_PLACE = (words.LITERAL, words.NOT_LITERAL, words.ANY, words.IN, words.AT, words.FAILURE)
 _NO_WIDTH = (words.AT, words.ASSERT, words.ASSERT_NOT)
 
 
@@ -109,6 +115,8 @@ class _Count:
             return most if _apart([_first(_plain(branch)) for branch in value[1]]) else (*most, float(len(found)))
         if op in _REPEATS:
             return self._repeat(value, behind, ways, period)
+        if op not in _ONE_PLACE and op is not words.GROUPREF:
+            raise _Endless  # a conditional group, or what a later Python adds: nobody judged it
         return ways
 
     def _repeat(
@@ -202,8 +210,25 @@ def _period(items: Sequence[Node]) -> int:
 
 
 def _is_fixed(items: Sequence[Node]) -> bool:
-    """Whether they match texts of one length, in one way."""
-    return all(op not in {*_REPEATS, words.BRANCH, words.GROUPREF, words.GROUPREF_EXISTS} for op, _ in items)
+    """Whether they match texts of one length, in one way, and so do the ones that they look at without taking them."""
+    return all(_is_fixed_item(op, value) for op, value in items)
+
+
+def _is_fixed_item(op: Any, value: Any) -> bool:
+    if op in {words.ASSERT, words.ASSERT_NOT}:
+        return all(map(_is_short, _plain(value[1])))
+    if op is words.ATOMIC_GROUP:
+        return _is_fixed(_plain(value))
+    return op in _ONE_PLACE
+
+
+def _is_short(item: Node) -> bool:
+    """Whether a lookahead that stands in a repetition may have it: looking costs as much at each place."""
+    op, value = item
+    if op in _REPEATS:
+        least, most, tree = value
+        return bool(least == most <= SHORT_MOST) and _is_fixed(_plain(tree))
+    return _is_fixed_item(op, value)
 
 
 def _may_be_empty(items: Sequence[Node]) -> bool:
