@@ -105,7 +105,7 @@ class Agent:
             "topology": parts.follow_topology,
             "routes": lambda: parts.planning.follow_routes(parts.publishing.network_changed),
             "first date": parts.follow_first_date,
-            "restate": lambda: reloading.restate(()),
+            "restate": reloading.restate,
             "watchdog": lambda: self._notifier.watch(parts.clock, lambda: parts.scheduler.counters.progress_at),
             "reload": lambda: reloading.run(self._reload, group),
         }
@@ -178,6 +178,7 @@ class Agent:
             plan=lambda: parts.core.plan,
             publishing=parts.publishing,
             restating=parts.restating,
+            boot=parts.boot,
             timeline=parts.timeline,
             clock=parts.clock,
             boundary=parts.boundary,

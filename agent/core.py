@@ -16,7 +16,7 @@ from agent.monitor import Monitor
 from agent.pace import Pace
 from agent.polled import PollOutcome
 from agent.recorder import Recorder
-from agent.site import SitePlan
+from agent.site import SitePlan, uplink_changes
 from agent.store.model import Batch, CountersRow, StateRow, WindowRow
 from agent.summaries import FoldedWindow, Summaries
 from agent.timeline import ClockEvent, Timeline
@@ -26,15 +26,16 @@ from agent.watch import Watch
 from agent.windows import ECHO, FIVE_S, PORTS, Five, Windows
 from collectors.clock import Clock
 from collectors.icmp.echo import EchoTarget
-from kpi.echo import EchoCounts
-from kpi.entities import AGENT, LINK, PROBE, TOPOLOGY
+from kpi.echo import EchoCounts, merge_echo
+from kpi.entities import AGENT, LINK, PROBE, TOPOLOGY, UPLINK
 from kpi.gear_accumulator import GearMemory
 from kpi.model import Incident, State, SystemReading, Window
+from kpi.planned import Spans, read_halves, together, within
 from kpi.ports import LastReading
 from kpi.reachability import StateChange
 from kpi.reboots import Restarted
 from kpi.sessions import Change
-from kpi.states import StateSeconds, network_changes, state_seconds
+from kpi.states import StateSeconds, state_seconds
 
 EVENT_SCHEMA = "sonda.event.v1"
 DEVICE = "device"
@@ -138,11 +139,13 @@ class Core:
                 self.history.add(entity, at, State.UNKNOWN)
                 self._recorder.note(self._state_row(entity, at, State.UNKNOWN, STOPPED))
         five = self.timeline.span(self._clock.monotonic(), FIVE_S)
-        by_device: dict[str, list[EchoCounts]] = {}
+        by_device: dict[str, list[tuple[int, EchoCounts]]] = {}
         for window in minutes:
             if window.kind == ECHO and window.start_utc is not None and window.start_utc >= five.label:
                 with self._boundary.around("resume", window.entity):
-                    by_device.setdefault(window.entity, []).append(EchoCounts.from_plain(window.plain))
+                    counts = together(merge_echo, read_halves(EchoCounts.from_plain, window.plain))
+                    if counts is not None:
+                        by_device.setdefault(window.entity, []).append((window.start_utc, counts))
         self.windows.resume(by_device)
         self._resume_counters(counters, offset)
 
@@ -163,10 +166,18 @@ class Core:
             gear = GearMemory.from_plain(plain["gear"]).moved(at) if plain.get("gear") else None
             track.polled.resume(ports, system, plain.get("fabric"), at, gear)
 
-    def in_maintenance(self, device: str) -> bool:
-        """Whether a planned time of this device is now."""
-        now = self.timeline.utc(self._clock.monotonic())
-        return any(start <= now < end for start, end in self.plan.maintenance_of(device))
+    def maintenance_of(self, entity: str) -> Spans:
+        """What is planned for it now, in UTC seconds."""
+        return self.plan.maintenance_of(entity)
+
+    def in_maintenance(self, device: str, at: float | None = None) -> bool:
+        """Whether something is planned for this device now, or at this monotonic time."""
+        utc = self.timeline.utc(self._clock.monotonic() if at is None else at)
+        return within(self.plan.maintenance_of(device), utc)
+
+    def _planned(self, device: str, at: float) -> dict[str, Any]:
+        """What an event says of planned work; nothing where there is none."""
+        return {"maintenance": True} if self.in_maintenance(device, at) else {}
 
     def forget_strangers(self) -> None:
         """Incidents of devices that were taken out of the settings while the agent was stopped end."""
@@ -194,7 +205,7 @@ class Core:
             "name": device.device.name if device else change.device,
             "since": rfc3339(self.timeline.utc(change.at)),
             "reason": change.reason,
-            **({"maintenance": True} if self.in_maintenance(change.device) else {}),
+            **self._planned(change.device, self._clock.monotonic()),
         }
         if change.state is State.DOWN:
             self._was_down.add(change.device)
@@ -208,7 +219,9 @@ class Core:
         at = self._clock.monotonic()
         gateway = self.plan.by_id().get(self.plan.gateway or "")
         if gateway is None or gateway.interface == interface:
-            self.history.add(LINK, at, State.UP if up else State.DOWN)
+            state = State.UP if up else State.DOWN
+            self.history.add(LINK, at, state)
+            self._recorder.note(self._state_row(LINK, at, state, interface))
 
     def _incident_written(self, incident: Incident) -> None:
         self._recorder.note(incident)
@@ -223,16 +236,18 @@ class Core:
     def restarted(self, device: str, restarted: Restarted) -> None:
         with self._boundary.around(NOTICE, device):
             began, noticed = (rfc3339(self.timeline.utc(at)) for at in (restarted.began, restarted.noticed))
-            self.event("device.reboot", device=device, what=restarted.what.value, began=began, noticed=noticed)
+            told = {"device": device, "what": restarted.what.value, "began": began, "noticed": noticed}
+            self.event("device.reboot", **told, **self._planned(device, restarted.began))
 
     def flapping(self, device: str, at: float, port: str, merit: float, *, on: bool) -> None:
         with self._boundary.around(NOTICE, device):
             told = {"device": device, "port": port, "merit": round(merit), "state": "flapping" if on else "steady"}
-            self.event("link.flap", **told, noticed=rfc3339(self.timeline.utc(at)))
+            self.event("link.flap", **told, noticed=rfc3339(self.timeline.utc(at)), **self._planned(device, at))
 
     def changed(self, device: str, at: float, what: Change) -> None:
         with self._boundary.around(NOTICE, device):
-            self.event(what.kind, device=device, **what.about, noticed=rfc3339(self.timeline.utc(at)))
+            noticed = rfc3339(self.timeline.utc(at))
+            self.event(what.kind, device=device, **what.about, noticed=noticed, **self._planned(device, at))
 
     def on_battery(self, device: str, at: float, seconds: float, *, on: bool) -> None:
         with self._boundary.around(NOTICE, device):
@@ -240,7 +255,7 @@ class Core:
                 "device": device,
                 "state": "battery" if on else "mains",
                 "seconds": round(seconds),
-                **({"maintenance": True} if self.in_maintenance(device) else {}),
+                **self._planned(device, at),
             }
             self.event("power.battery", **told, noticed=rfc3339(self.timeline.utc(at)))
 
@@ -251,14 +266,11 @@ class Core:
         self._recorder.put(Batch(counters=[CountersRow(entity, self._boot, at, utc, plain)]))
 
     def _network(self, start: float, end: float, checks: int) -> StateSeconds | None:
-        gateway = self.history.of(self.plan.gateway) if self.plan.gateway else None
-        changes = network_changes(
-            self.history.of(LINK), gateway, [self.history.of(target) for target in self.plan.internet]
-        )
+        changes = uplink_changes(self.plan, self.history.of)
         if changes is None:
             return None
         offset = self.timeline.offset_s
-        planned = [(a - offset, b - offset) for a, b in self.plan.maintenance_of(self.plan.gateway or "")]
+        planned = [(a - offset, b - offset) for a, b in self.plan.maintenance_of(UPLINK)]
         return state_seconds(changes, start, end, maintenance=planned, checks=checks)
 
     async def _closed(self, five: Five, batch: Batch, pace: Pace) -> Batch:

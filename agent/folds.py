@@ -24,12 +24,13 @@ from agent.store.model import DAY, FIVE_MINUTES, HOUR, MINUTE, MONTH, Batch, Sta
 from agent.store.packing import compact
 from agent.windows import ECHO, FABRIC, GEAR, PORTS, RESTARTS, STATE
 from collectors.clock import Clock, SystemClock
-from kpi.echo import EchoCounts, merge_echo
-from kpi.entities import PROBE, SITE, UPLINK
+from kpi.echo import EchoCounts, merge_echo, merge_echo_halves
+from kpi.entities import PROBE, SITE, UPLINK, is_internal
 from kpi.fabric_counts import FabricCounts, merge_fabric
 from kpi.gear_counts import GearCounts, merge_gear
 from kpi.merge import merge_port_maps
 from kpi.model import State, Window
+from kpi.planned import Spans, halves_to_plain, merge_halves, read_halves
 from kpi.port_counts import plain_without_bins, ports_window_from_plain, ports_window_to_plain
 from kpi.reboots import RestartCounts, merge_restarts
 from kpi.states import StateSeconds, Turn, merge_states, state_seconds
@@ -82,13 +83,19 @@ class Told(Protocol):
 
 
 def fold(kind: str, plains: Iterable[Any]) -> Any:
-    """Plain windows of one entity in order of time, as one. Raises ValueError for no windows, or an unknown version,
-    KeyError for an unknown kind."""
+    """Plain windows of one entity in order of time, as one, planned work apart. Raises ValueError for no windows, or an
+    unknown version, KeyError for an unknown kind."""
     windows = list(plains)
     if not windows:
         raise ValueError("there is nothing to fold")
     read, merge, write = _FOLDING[kind]
-    return write(reduce(merge, map(read, windows)))
+    both = merge_echo_halves if kind == ECHO else partial(merge_halves, merge)
+    return halves_to_plain(reduce(both, (read_halves(read, plain) for plain in windows)).each(write))
+
+
+def without_bins(plain: Any) -> Any:
+    """As plain_without_bins, of a window with planned work apart."""
+    return halves_to_plain(read_halves(plain_without_bins, plain))
 
 
 def month_bounds(utc: int, zone: ZoneInfo) -> tuple[int, int]:
@@ -109,15 +116,17 @@ class Folds:
         *,
         zone: Callable[[], ZoneInfo],
         folded: Callable[[Window, int], Told],
+        planned: Callable[[str], Spans] = lambda _device: (),
         clock: Clock | None = None,
         boundary: Boundary | None = None,
     ) -> None:
         """``folded(window, revision)`` is told what the window holds and gives the messages; the 30 days that end with
-        a day are only judged, not kept."""
+        a day are only judged, not kept. ``planned(device)``: what is planned for it, in UTC seconds."""
         self._store = store
         self._recorder = recorder
         self._zone = zone
         self._folded = folded
+        self._planned = planned
         self._clock = clock or SystemClock()
         self._boundary = boundary or Boundary()
         self._due: asyncio.Queue[tuple[int, int]] = asyncio.Queue()
@@ -160,8 +169,8 @@ class Folds:
             await self._fold(DAY, MONTH, end - 30 * DAY, end, keep=False)
 
     async def again(self, labels: Sequence[int], revision: int) -> None:
-        """Five minutes whose states were computed again: say them with a higher revision, and write what they are
-        folded into once more, silently."""
+        """Five minutes that were computed again: say them with a higher revision, and write what they are folded into
+        once more; of an hour the ports are said again."""
         for start in labels:
             await self._fold(FIVE_MINUTES, FIVE_MINUTES, start, start + FIVE_MINUTES, revision=revision, keep=False)
         hours = sorted({start // HOUR * HOUR for start in labels})
@@ -175,7 +184,7 @@ class Folds:
             await self._recorder.settled()
             for start, end in spans:
                 if await self._store.windows(None, STATE, to_s, start, start + 1):  # what is not folded yet, will be
-                    await self._fold(from_s, to_s, start, end, revision=None)
+                    await self._fold(from_s, to_s, start, end, revision=revision if to_s == HOUR else None)
 
     async def _fold(
         self, from_s: int, to_s: int, start: int, end: int, *, revision: int | None = 0, keep: bool = True
@@ -248,7 +257,7 @@ class Folds:
         for length_s, first, last in _pieces(from_s, start, end):
             for begin in range(first, last, AT_ONCE * length_s):
                 rows = await self._store.windows(entity, kind, length_s, begin, min(last, begin + AT_ONCE * length_s))
-                plains = [row.plain if bins or kind != PORTS else plain_without_bins(row.plain) for row in rows]
+                plains = [row.plain if bins or kind != PORTS else without_bins(row.plain) for row in rows]
                 if plains:
                     folded = await pace.aside(size_of(plains), partial(_with, kind, folded, plains))
                 await pace.breathe()
@@ -313,18 +322,20 @@ class Folds:
         told, pace = self._folded(Window(start, FIVE_MINUTES), 0), Pace(self._clock)
         rows: list[WindowRow] = []
         drafts: list[MessageDraft] = []
-        for entity in sorted(echoes | turns.keys()):
+        for entity in sorted(entity for entity in echoes | turns.keys() if not is_internal(entity)):
             with self._boundary.around("making up", entity):
                 echo = await self._one(entity, ECHO, MINUTE, start, end)
-                checks = EchoCounts.from_plain(echo).sent if echo is not None else 0
-                states = state_seconds(turns.get(entity, ()), start, end, checks=checks)
-                if echo is None and not states.known_ms:
+                halves = read_halves(EchoCounts.from_plain, echo)
+                checks = sum(half.sent for half in (halves.counted, halves.planned) if half is not None)
+                planned = self._planned(entity)
+                states = state_seconds(turns.get(entity, ()), start, end, maintenance=planned, checks=checks)
+                if echo is None and not states.known_ms and not states.maintenance_up_ms + states.maintenance_down_ms:
                     continue
                 plains = {STATE: states.to_plain(), **({ECHO: echo} if echo is not None else {})}
                 rows += await _rows(entity, plains, FIVE_MINUTES, start, pace)
                 drafts += await told.take(entity, plains, pace)
         if await self._store.windows(UPLINK, STATE, FIVE_MINUTES, start - HOUR, start):
-            plains = {STATE: StateSeconds(unknown_ms=1000 * FIVE_MINUTES).to_plain()}
+            plains = {STATE: state_seconds((), start, end, maintenance=self._planned(UPLINK)).to_plain()}
             rows += await _rows(UPLINK, plains, FIVE_MINUTES, start, pace)
             drafts += await told.take(UPLINK, plains, pace)
         log.info("Closed the five minutes that began at %s.", datetime.fromtimestamp(start, UTC).isoformat())

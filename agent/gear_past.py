@@ -11,6 +11,7 @@ from kpi.entities import SITE
 from kpi.entry import Part
 from kpi.gear_counts import GearCounts
 from kpi.model import Role
+from kpi.planned import read_halves
 
 LINE_S = 86_400
 HOUR_S = 3600
@@ -61,7 +62,8 @@ class GearPast:
     def _take(self, row: WindowRow) -> None:
         if row.start_utc is None:
             return
-        levels = GearCounts.from_plain(row.plain).levels
+        counts = read_halves(GearCounts.from_plain, row.plain).counted
+        levels = counts.levels if counts is not None else {}
         at = row.start_utc // FIVE_MINUTES * FIVE_MINUTES
         if row.entity == SITE:
             if "clients" in levels:

@@ -26,6 +26,7 @@ from collectors.clock import Clock
 from kpi.echo import EchoCounts, merge_echo
 from kpi.entry import Part
 from kpi.model import Role, State
+from kpi.planned import read_halves
 from kpi.seen import PART_OF, Seen, Tone
 from kpi.states import StateSeconds, Turn, availability_pct, settled, state_seconds
 from kpi.tiles import tiles
@@ -277,9 +278,11 @@ class OverviewKeeper:
             part = self._line_of(row.entity)
             if row.start_utc is None or row.entity not in self._roles:
                 continue
-            counts = EchoCounts()
+            counts: EchoCounts | None = None
             with self._boundary.around(PAST, row.entity):
-                counts = EchoCounts.from_plain(row.plain)
+                counts = _counted(row)
+            if counts is None:
+                continue
             if part is not None:
                 parts[part, row.start_utc // step * step].append(counts)
             if row.start_utc >= self._today[0]:
@@ -415,9 +418,15 @@ def _by_start(rows: Iterable[WindowRow], step: int) -> dict[int, EchoCounts]:
     for row in rows:
         if row.start_utc is not None:
             at = row.start_utc // step * step
-            counts = EchoCounts.from_plain(row.plain)
-            found[at] = merge_echo(found[at], counts) if at in found else counts
+            counts = _counted(row)
+            if counts is not None:
+                found[at] = merge_echo(found[at], counts) if at in found else counts
     return found
+
+
+def _counted(row: WindowRow) -> EchoCounts | None:
+    """What the figures are made of; None in planned work."""
+    return read_halves(EchoCounts.from_plain, row.plain).counted
 
 
 def _point(start: int, counts: EchoCounts) -> Point:

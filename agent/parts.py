@@ -127,10 +127,11 @@ class Parts:
             recorder,
             zone=lambda: self.planning.settings.site.zone,
             folded=core.window_folded,
+            planned=core.maintenance_of,
             clock=clock,
             boundary=self.boundary,
         )
-        self.restating = Restating(store, recorder, self.folds)
+        self.restating = Restating(store, recorder, self.folds, core.summaries.said, self.boundary)
         self.about = self._make_about(settings)
         self.publishing = Publishing(store, clock, boot=self.boot, info=self.about.info, event=core.event)
         self.view = self._make_view()
@@ -180,6 +181,8 @@ class Parts:
         while (windows := await self._relabel()) is None:
             await self.clock.sleep(AGAIN_S)
         log.info("The clock is set: %d windows got their dates.", windows)
+        with self.boundary.around("recomputation"):
+            await self.restating.follow(self.core.plan, self.clock.utc(), self.boot, anew=True)
         with self.boundary.around("first date"):
             await self.folds.dated(self.timeline.utc(self.timeline.began), self.clock.utc())
 

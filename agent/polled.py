@@ -19,14 +19,14 @@ from kpi.gear_accumulator import GearAccumulator, GearMemory
 from kpi.gear_counts import GearCounts
 from kpi.levels import HeldLevels, Segments, levels_of
 from kpi.model import Metric, Outcome, PortCounters, PortIdentity, PortStatus, Sample, SystemReading
+from kpi.planned import REACH_S
+from kpi.port_counts import PortCounts
 from kpi.ports import LastReading, PortAccumulator
-from kpi.reboots import RestartCounts, Restarted, RestartTracker, count_restarts
+from kpi.reboots import RestartCounts, Restarted, RestartTracker, dated_restarts
 from kpi.sessions import Change
 
 _SYSTEM = "system"
 """The level that says for how long a reading of the system group holds."""
-REMEMBERED_S = 7200.0
-"""Restarts are kept in memory this long: longer than any window that may still be closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +76,15 @@ class Polled:
         self._window = (start, end)
         self._status_s = status_s
         self._access = ports.access
-        self._readings = 0
+        self._system_at: list[float] = []
+        """When the system group was read since the last window was closed."""
         self._seen: list[Restarted] = []
+        """The restarts that were noticed since."""
         self._held = HeldLevels()
         self._known: Segments = defaultdict(list)
+        self._answered: float | None = None
+        self._silences: list[tuple[float, float]] = []
+        """Polls since that were answered after a long silence: when, and when the one before was."""
         self._before: dict[str, LastReading] = {}
         self.fabric = FabricAccumulator(self.restarts.uptime, start, end, status_s=status_s)
         self.gear: GearAccumulator | None = None
@@ -109,6 +114,7 @@ class Polled:
         if system is not None:
             at_, reading, trusted = system
             self.restarts.resume(at_, reading, trusted=trusted)
+            self._answered = at_
         if fabric is not None:
             self.fabric.resume(fabric, at)
 
@@ -123,18 +129,20 @@ class Polled:
         seconds = value if isinstance(value, float | int) else None
         self.last = PollOutcome(sample.at, sample.outcome, sample.reason, seconds)
         if sample.outcome is Outcome.OK:
+            before, self._answered = self._answered, sample.at
+            if before is not None and sample.at - before > REACH_S:
+                self._silences.append((sample.at, before))
             self.fabric.answered(sample.at)
 
     def _take_system(self, sample: Sample) -> None:
         value = sample.value
         if not isinstance(value, SystemReading):
             return
-        self._readings += 1
+        self._system_at.append(sample.at)
         self._held.take(sample.at, {_SYSTEM: 0.0}, self._known)
         self.system = value
         restarted = self.restarts.take(sample.at, value)
         if restarted is not None:
-            self._seen = [one for one in self._seen if one.noticed > sample.at - REMEMBERED_S]
             self._seen.append(restarted)
             self._notices.restarted(self._device, restarted)
 
@@ -211,38 +219,45 @@ class Polled:
     def _is_access(self, identity: PortIdentity) -> bool:
         return matches(identity, self._access)
 
+    def reach_s(self, start: float, end: float) -> float:
+        """How far before ``start`` the oldest difference begins that counts in the window that ends at ``end``."""
+        return max((start - before for at, before in self._silences if at < end), default=0.0)
+
     def turn(self, end: float, next_end: float) -> list[tuple[str, PortAccumulator]]:
         """The windows that end at ``end`` are over, the next ones end at ``next_end``: the ports that are to be closed
         with both, by key."""
         self._window = (end, next_end)
+        self._silences = [(at, before) for at, before in self._silences if at >= end]
         gone, self._gone = self._gone, {}
         return [*self.ports.items(), *gone.items()]
 
-    def close_fabric(
-        self,
-        end: float,
-        next_end: float,
-        verdicts: Mapping[str, Verdict],
-        maintenance: tuple[tuple[float, float], ...] = (),
-    ) -> FabricCounts | None:
+    def close_port(self, port: PortAccumulator, end: float, next_end: float, *, planned: bool) -> PortCounts:
+        """One of them. Flaps in ``planned`` work are forgotten afterwards."""
+        before = port.flapping
+        counts = port.close(end, next_end, planned=planned)
+        if before and not port.flapping:
+            self._notices.flapping(self._device, end, port.identity.key, port.merit, on=False)
+        return counts
+
+    def close_fabric(self, end: float, next_end: float, verdicts: Mapping[str, Verdict]) -> FabricCounts | None:
         """The same of routing and switching; None where the device has nothing of it. ``verdicts`` on duplex by
         port."""
-        counts = self.fabric.close(end, next_end, verdicts, maintenance)
+        counts = self.fabric.close(end, next_end, verdicts)
         return counts if counts != FabricCounts() else None
 
-    def close_gear(
-        self, end: float, next_end: float, maintenance: tuple[tuple[float, float], ...]
-    ) -> GearCounts | None:
+    def close_gear(self, end: float, next_end: float) -> GearCounts | None:
         """The same of what it tells beyond its ports."""
-        return self.gear.close(end, next_end, maintenance) if self.gear is not None else None
+        return self.gear.close(end, next_end) if self.gear is not None else None
 
-    def close_restarts(self, start: float, end: float, maintenance: tuple[tuple[float, float], ...]) -> RestartCounts:
-        """The restarts within [start, end)."""
-        readings, self._readings = self._readings, 0
+    def close_restarts(self, label: float, end: float) -> RestartCounts:
+        """The restarts that were noticed before ``end``, dated from ``label`` on."""
+        dates = [(one.began - label, one.what) for one in self._seen if one.noticed < end]
+        readings = sum(at < end for at in self._system_at)
+        self._seen = [one for one in self._seen if one.noticed >= end]
+        self._system_at = [at for at in self._system_at if at >= end]
         self._held.pass_to(end, self._known)
-        known, self._known = levels_of(self._known, maintenance), defaultdict(list)
-        known_ms = known[_SYSTEM].ms if _SYSTEM in known else 0
-        return count_restarts(self._seen, start, end, readings=readings, known_ms=known_ms, maintenance=maintenance)
+        known, self._known = levels_of(self._known), defaultdict(list)
+        return dated_restarts(dates, readings, known[_SYSTEM].ms if _SYSTEM in known else 0)
 
     def last_system(self) -> tuple[float, SystemReading, bool] | None:
         """The same of the system group, with when it was read, and whether its sysUpTime is to be trusted."""

@@ -9,7 +9,7 @@ from agent.boundary import Boundary
 from agent.logs import set_up
 from agent.planning import Planning
 from agent.publishing import Publishing
-from agent.restating import Planned, Restating
+from agent.restating import Restating
 from agent.settings import Overrides
 from agent.settings.reload import Reloaded, reload
 from agent.site import SitePlan
@@ -39,9 +39,11 @@ class Reloading:
         restating: Restating,
         timeline: Timeline,
         clock: Clock,
+        boot: str,
         boundary: Boundary,
     ) -> None:
         """``plan()`` is the one in force."""
+        self._boot = boot
         self._paths, self._overrides = paths, overrides
         self._planning = planning
         self._plan = plan
@@ -77,11 +79,11 @@ class Reloading:
         for line in lines:
             log.error("%s", line)
 
-    async def restate(self, planned: tuple[Planned, ...]) -> None:
-        """What was planned until now is not what is planned: closed windows may come out differently (KPI.md R4)."""
+    async def restate(self) -> None:
+        """What was planned until now may not be what is planned: closed windows come out differently (KPI.md R4)."""
         if self._timeline.dated:
             with self._boundary.around("recomputation"):
-                await self._restating.planned(planned, self._plan(), self._clock.utc())
+                await self._restating.follow(self._plan(), self._clock.utc(), self._boot)
 
     async def _take_over(self, answer: Reloaded, group: asyncio.TaskGroup) -> None:
         settings, planned = answer.settings, self._plan().maintenance
@@ -91,7 +93,7 @@ class Reloading:
         set_up(settings.log.level)
         await self._planning.take(settings)
         if planned != self._plan().maintenance:
-            group.create_task(self.restate(planned), name="restate")
+            group.create_task(self.restate(), name="restate")
         if "mqtt" in answer.difference.sections:
             await self._publishing.stop()
             self._publishing.start(settings, group)

@@ -7,7 +7,7 @@ A gateway and the internet targets are devices like any other, whether they are 
 import fnmatch
 import hashlib
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -16,7 +16,10 @@ from agent.settings.models import CredentialSettings, DeviceSettings, PortsSetti
 from agent.settings.types import slug
 from collectors.link import Route, default_gateway, route_to
 from kpi.counters import line_rate
+from kpi.entities import LINK, UPLINK
 from kpi.model import Device, PortIdentity, Role
+from kpi.planned import touches
+from kpi.states import Change, network_changes
 
 ID_LENGTH = 40
 _NOBODY: Mapping[str, str] = MappingProxyType({})
@@ -72,8 +75,24 @@ class SitePlan:
         return self._by_id
 
     def maintenance_of(self, device: str) -> tuple[tuple[float, float], ...]:
-        """(start_utc, end_utc) of what is planned for this device."""
+        """(start_utc, end_utc) of what is planned for this device, and for the site's way to the internet (UPLINK),
+        which goes by its gateway."""
+        if device == UPLINK:
+            device = self.gateway or ""
         return tuple((start, end) for devices, start, end in self.maintenance if device in devices)
+
+    def planned_in(self, start_utc: float, end_utc: float) -> frozenset[str]:
+        """The devices that something is planned for in this time."""
+        return frozenset().union(
+            *(devices for devices, start, end in self.maintenance if touches([(start, end)], start_utc, end_utc))
+        )
+
+
+def uplink_changes(plan: SitePlan, changes_of: Callable[[str], Sequence[Change]]) -> Sequence[Change] | None:
+    """The states of the site's way to the internet, out of those of the probe's link, the gateway and the internet
+    targets. None where too few targets are set up."""
+    gateway = changes_of(plan.gateway) if plan.gateway else None
+    return network_changes(changes_of(LINK), gateway, [changes_of(target) for target in plan.internet])
 
 
 def host_names(settings: Settings) -> set[str]:

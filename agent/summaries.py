@@ -6,7 +6,7 @@ days), and stands in every summary until the next such window.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -23,14 +23,16 @@ from kpi.echo import EchoCounts
 from kpi.entities import INTERNAL, PROBE, SITE, UPLINK, is_internal
 from kpi.fabric_counts import FabricCounts
 from kpi.gear_counts import GearCounts, merge_gear
+from kpi.gear_figures import port_used_pct
 from kpi.gear_site import site_clients
-from kpi.merge import DeviceWindow, merge_device, merge_optional
+from kpi.merge import DeviceWindow, merge_device, merge_optional, merge_port_maps
 from kpi.model import Figure, NullReason, Outcome, Role, Summary, Window
-from kpi.port_counts import ports_window_from_plain, ports_window_to_plain
+from kpi.planned import Halves, halves_from_plain, halves_to_plain, read_halves
+from kpi.port_counts import PortCounts, ports_window_from_plain, ports_window_to_plain
 from kpi.port_summary import port_figures, ports_to_plain
 from kpi.reboots import RestartCounts
 from kpi.states import StateSeconds, merge_states
-from kpi.summary import device_summary, own_summary, site_summary, summary_to_plain
+from kpi.summary import PortsTogether, device_summary, link_flap_of, own_summary, site_summary, summary_to_plain
 
 SITE_SCHEMA = "sonda.summary.site.v1"
 DEVICE_SCHEMA = "sonda.summary.device.v1"
@@ -80,10 +82,9 @@ class Summaries:
             written = {}  # what is written of this piece is not the whole
         revision, five = self._revised(five)
         rest: list[DeviceWindow] = []
-        flaps: dict[str, Figure] = {}
-        used: dict[str, Figure] = {}
+        ports_apart, ports_whole = _no_ports(), _no_ports()
         for device in five.devices.values():
-            rest.append(replace(device, ports={}))
+            rest.append(_without_ports(device))
             with self._boundary.around(PLACE, device.device) as attempt:
                 summary = replace(self.device(device, window, polls), revision=revision, final=five.final)
                 self.latest[device.device] = summary
@@ -91,10 +92,10 @@ class Summaries:
             if attempt.failed:
                 self.latest.pop(device.device, None)
             self._ports_now.pop(device.device, None)
-            if device.ports:
-                yield from self._closing_ports(device, window, polls, written.get(device.device))
+            if device.ports or (device.planned is not None and device.planned.ports):
+                yield from self._closing_ports(device, window, polls, revision, written.get(device.device))
                 if not attempt.failed:
-                    _sum_of_ports(device.role, self.latest[device.device], flaps, used)
+                    _sum_of_ports(device, self.latest[device.device], ports_apart, ports_whole)
             yield []
         if five.own is not None:
             with self._boundary.around(PLACE, PROBE):
@@ -103,7 +104,7 @@ class Summaries:
                 yield [_message(own)]
         with self._boundary.around(PLACE, SITE) as attempt:
             clients = site_clients(rest)
-            site = self.site(rest, five.network, window, clients, flaps=flaps, used=used)
+            site = self.site(rest, five.network, window, clients, (ports_apart, ports_whole))
             self.latest[SITE] = site = replace(site, revision=revision, final=five.final)
             flags = {"flags": list(five.flags)} if five.flags else {}
             yield [MessageDraft(_topic(SITE), SITE_SCHEMA, {**summary_to_plain(site), **flags})]
@@ -111,21 +112,21 @@ class Summaries:
             self.latest.pop(SITE, None)
 
     def _closing_ports(
-        self, device: DeviceWindow, window: Window, polls: Polls, written: bytes | None
+        self, device: DeviceWindow, window: Window, polls: Polls, revision: int, written: bytes | None
     ) -> Iterator[list[MessageDraft]]:
         name = device.device
         figures: dict[str, tuple[Figure, ...]] = {}
         with self._boundary.around("summary of ports", name):
-            ports = written or compact(ports_window_to_plain(device.ports))
+            ports = written or compact(halves_to_plain(_ports_of(device).each(ports_window_to_plain)))
             self._ports_now[name] = ports, window, why_unanswered(polls.get(name))
             yield []
             for some in self.port_figures_in_parts(device, window, polls, only_changed=True):
                 figures |= some
                 if len(figures) >= PORTS_A_MESSAGE:
-                    yield _ports_messages(name, window, figures)
+                    yield _ports_messages(name, window, figures, revision)
                     figures = {}
                 yield []
-            yield _ports_messages(name, window, figures)
+            yield _ports_messages(name, window, figures, revision)
 
     def _revised(self, five: Five) -> tuple[int, Five]:
         """Five minutes are said anew, whole and with a higher revision, where a clock that jumped shows them again; of
@@ -151,16 +152,28 @@ class Summaries:
         network = five.network.whole(FIVE_S) if five.network is not None else None
         return revision, replace(five, devices=devices, network=network)
 
+    def said(self, label: int) -> int:
+        """The highest revision with which these five minutes were said lately."""
+        return self._revisions.get(label, 0)
+
+    def said_again(self, summary: Summary, ports: bytes | None = None) -> None:
+        """Five minutes came out differently afterwards; where they are the last ones, they are what is shown."""
+        label, known = summary.window.start_utc, self.latest.get(summary.entity)
+        if label in self._revisions:
+            self._revisions[label] = max(self._revisions[label], summary.revision)
+        if known is not None and known.window == summary.window:
+            self.latest[summary.entity] = summary
+            if ports is not None and summary.entity in self._ports_now:
+                self._ports_now[summary.entity] = ports, *self._ports_now[summary.entity][1:]
+
     def ports(self, device: str) -> Mapping[str, Sequence[Figure]]:
         """The figures of a device's ports in the last closed five minutes, with the statuses in force."""
         if device not in self._ports_now:
             return {}
         written, window, unanswered = self._ports_now[device]
-        ports = ports_window_from_plain(json.loads(written))
-        return {
-            key: self.statuses.in_force(device, key, figures)
-            for key, figures in port_figures(ports, window, unanswered=unanswered).items()
-        }
+        halves = read_halves(ports_window_from_plain, json.loads(written))
+        found = port_figures(halves.counted or {}, window, unanswered=unanswered, planned=halves.planned)
+        return {key: self.statuses.in_force(device, key, figures) for key, figures in found.items()}
 
     def troubled_ports(self) -> Iterator[TroubledPort]:
         """The ports' figures whose status in force is not good."""
@@ -187,34 +200,47 @@ class Summaries:
         network: StateSeconds | None,
         window: Window,
         clients: GearCounts | None,
-        *,
-        flaps: Mapping[str, Figure] | None = None,
-        used: Mapping[str, Figure] | None = None,
+        ports: tuple[PortsTogether, PortsTogether],
     ) -> Summary:
-        """As ``device``; the last of its window. The rest as in kpi.summary.site_summary."""
-        history = self.statuses.history(SITE, "", window)
-        summary = site_summary(devices, network, window, history=history, clients=clients, flaps=flaps, used=used)
+        """As ``device``; the last of its window. ``ports``: what the site asks for of each device's, planned work left
+        out, and with it. The rest as in kpi.summary.site_summary."""
+        (flaps, used), whole = ports
+        summary = site_summary(
+            devices,
+            network,
+            window,
+            history=self.statuses.history(SITE, "", window),
+            clients=clients,
+            flaps=flaps,
+            used=used,
+            incl_maint=whole,
+        )
         figures = self.statuses.judged(SITE, "", window, summary.figures)
         self.statuses.window_ended()
         return replace(summary, figures=figures)
 
     def port_figures(self, device: DeviceWindow, window: Window, polls: Polls) -> dict[str, tuple[Figure, ...]]:
         """As ``device``, of its ports."""
-        name, ports = device.device, device.ports
+        name, ports = device.device, _ports_of(device)
         judged_here = window.length_s != FIVE_S
-        history = {key: self.statuses.history(name, key, window) for key in ports} if judged_here else None
+        keys = _keys(ports)
+        history = {key: self.statuses.history(name, key, window) for key in keys} if judged_here else None
         unanswered = why_unanswered(polls.get(name))
-        due_ms = device.states.expected_ms
-        found = port_figures(ports, window, due_ms=due_ms, history=history, unanswered=unanswered)
+        due_ms, counted = device.states.expected_ms, ports.counted or {}
+        found = port_figures(
+            counted, window, due_ms=due_ms, history=history, unanswered=unanswered, planned=ports.planned
+        )
         return {key: self.statuses.judged(name, key, window, figures) for key, figures in found.items()}
 
     def port_figures_in_parts(
         self, device: DeviceWindow, window: Window, polls: Polls, *, only_changed: bool = False
     ) -> Iterator[dict[str, tuple[Figure, ...]]]:
         """port_figures of some ports at a time."""
-        ports = [(key, counts) for key, counts in device.ports.items() if counts.transitions or not only_changed]
-        for first in range(0, len(ports), PORTS_AT_ONCE):
-            yield self.port_figures(replace(device, ports=dict(ports[first : first + PORTS_AT_ONCE])), window, polls)
+        ports = _ports_of(device)
+        keys = [key for key in _keys(ports) if not only_changed or _changed(key, ports)]
+        for first in range(0, len(keys), PORTS_AT_ONCE):
+            some = set(keys[first : first + PORTS_AT_ONCE])
+            yield self.port_figures(_only(device, some), window, polls)
 
     def _forget(self, five: Five) -> None:
         """Devices that are watched no more; of those whose window was lost by a fault of ours, the figures alone."""
@@ -249,8 +275,7 @@ class FoldedWindow:
         self._judged = judged
         self._devices: list[DeviceWindow] = []
         """Without their ports: 4,800 would be 3 MB, and the site asks for the sum of their flaps alone."""
-        self._flaps: dict[str, Figure] = {}
-        self._used: dict[str, Figure] = {}
+        self._ports_apart, self._ports_whole = _no_ports(), _no_ports()
         self._network: StateSeconds | None = None
         self._clients: GearCounts | None = None
 
@@ -269,37 +294,89 @@ class FoldedWindow:
         device = await pace.aside(size_of(plains), partial(_device_window, plains, self._plan[entity]))
         summary = replace(summaries.device(device, window, self._polls), revision=self._revision)
         drafts = [_message(summary)] if window.length_s == FIVE_S else []
-        if device.ports:
+        if drafts and self._revision:
+            summaries.said_again(summary, compact(plains[PORTS]) if PORTS in plains else None)
+        halves = _ports_of(device)
+        if keys := _keys(halves):
             ports: dict[str, tuple[Figure, ...]] = {}
             for some in summaries.port_figures_in_parts(device, window, self._polls):
                 ports |= some
                 await pace.breathe()
             if window.length_s == HOUR_S:
-                drafts += _ports_messages(entity, window, ports)
-                summaries.statuses.keep_ports(entity, device.ports.keys())
-            _sum_of_ports(device.role, summary, self._flaps, self._used)
+                drafts += _ports_messages(entity, window, ports, self._revision)
+                summaries.statuses.keep_ports(entity, keys)
+            elif window.length_s == FIVE_S and self._revision:
+                again = {key: figures for key, figures in ports.items() if _changed(key, halves)}
+                drafts += _ports_messages(entity, window, again, self._revision)
+            _sum_of_ports(device, summary, self._ports_apart, self._ports_whole)
             await pace.breathe()
-        self._devices.append(replace(device, ports={}))
+        self._devices.append(_without_ports(device))
         return drafts
 
     def end(self) -> list[MessageDraft]:
         """That was all; what is to be said of the site."""
         site = self._summaries.site(
-            self._devices, self._network, self._window, self._clients, flaps=self._flaps, used=self._used
+            self._devices, self._network, self._window, self._clients, (self._ports_apart, self._ports_whole)
         )
         self._judged()
         if self._window.length_s != FIVE_S or not self._devices:
             return []
-        return [MessageDraft(_topic(SITE), SITE_SCHEMA, summary_to_plain(replace(site, revision=self._revision)))]
+        site = replace(site, revision=self._revision)
+        if self._revision:
+            self._summaries.said_again(site)
+        return [MessageDraft(_topic(SITE), SITE_SCHEMA, summary_to_plain(site))]
 
 
-def _sum_of_ports(role: Role, summary: Summary, flaps: dict[str, Figure], used: dict[str, Figure]) -> None:
-    """What the site asks for of all ports of one device, as its own summary says it."""
-    figures = {figure.kpi: figure for figure in summary.figures}
-    if role is not Role.INTERNET and "link_flap" in figures:
-        flaps[summary.entity] = figures["link_flap"]
+def _no_ports() -> tuple[dict[str, Figure], dict[str, Figure]]:
+    return {}, {}
+
+
+def _sum_of_ports(
+    device: DeviceWindow,
+    summary: Summary,
+    apart: tuple[dict[str, Figure], dict[str, Figure]],
+    whole: tuple[dict[str, Figure], dict[str, Figure]],
+) -> None:
+    """What the site asks for of all ports of one device: as its own summary says it, and with planned work."""
+    name, figures = summary.entity, {figure.kpi: figure for figure in summary.figures}
     if "port_used_pct" in figures:
-        used[summary.entity] = figures["port_used_pct"]
+        apart[1][name] = whole[1][name] = figures["port_used_pct"]
+    if device.role is not Role.INTERNET and "link_flap" in figures:
+        apart[0][name] = whole[0][name] = figures["link_flap"]
+    if device.planned is None or not device.planned.ports:
+        return
+    together = merge_port_maps(device.ports, device.planned.ports)
+    used = port_used_pct(together.values())
+    if name in whole[1] and used is not None:
+        whole[1][name] = used
+    if name in whole[0]:
+        whole[0][name] = link_flap_of(together.values())
+
+
+def _ports_of(device: DeviceWindow) -> Halves[Mapping[str, PortCounts]]:
+    planned = device.planned.ports if device.planned is not None else None
+    return Halves(device.ports or None, planned or None)
+
+
+def _keys(ports: Halves[Mapping[str, PortCounts]]) -> list[str]:
+    return list({**(ports.counted or {}), **(ports.planned or {})})
+
+
+def _changed(key: str, ports: Halves[Mapping[str, PortCounts]]) -> bool:
+    """Whether its state changed, be it in planned work."""
+    return any(half is not None and key in half and half[key].transitions for half in (ports.counted, ports.planned))
+
+
+def _only(device: DeviceWindow, keys: Collection[str]) -> DeviceWindow:
+    """The device with these of its ports."""
+    planned = device.planned
+    if planned is not None:
+        planned = replace(planned, ports={key: one for key, one in planned.ports.items() if key in keys})
+    return replace(device, ports={key: one for key, one in device.ports.items() if key in keys}, planned=planned)
+
+
+def _without_ports(device: DeviceWindow) -> DeviceWindow:
+    return _only(device, ())
 
 
 def why_unanswered(poll: PollOutcome | None) -> NullReason:
@@ -310,12 +387,20 @@ def why_unanswered(poll: PollOutcome | None) -> NullReason:
 
 
 def _device_window(plains: Mapping[str, Any], watchable: Watchable) -> DeviceWindow:
-    echo, ports, restarts = plains.get(ECHO), plains.get(PORTS), plains.get(RESTARTS)
+    halves = {kind: halves_from_plain(plain) for kind, plain in plains.items()}
+    counted = _half({kind: half.counted for kind, half in halves.items()}, watchable)
+    planned = _half({kind: half.planned for kind, half in halves.items()}, watchable)
+    nothing = DeviceWindow(watchable.device.id, watchable.device.role)
+    return counted if planned == nothing else replace(counted, planned=planned)
+
+
+def _half(plains: Mapping[str, Any], watchable: Watchable) -> DeviceWindow:
+    states, echo, ports, restarts = (plains.get(kind) for kind in (STATE, ECHO, PORTS, RESTARTS))
     fabric, gear = plains.get(FABRIC), plains.get(GEAR)
     return DeviceWindow(
         device=watchable.device.id,
         role=watchable.device.role,
-        states=StateSeconds.from_plain(plains[STATE]),
+        states=StateSeconds.from_plain(states) if states is not None else StateSeconds(),
         echo=EchoCounts.from_plain(echo) if echo is not None else None,
         ports=ports_window_from_plain(ports) if ports is not None else {},
         restarts=RestartCounts.from_plain(restarts) if restarts is not None else None,
@@ -333,15 +418,18 @@ def _topic(entity: str) -> str:
     return f"summary/{entity.removeprefix(INTERNAL)}" if is_internal(entity) else f"summary/device/{entity}"
 
 
-def _ports_messages(device: str, window: Window, figures: Mapping[str, Sequence[Figure]]) -> list[MessageDraft]:
+def _ports_messages(
+    device: str, window: Window, figures: Mapping[str, Sequence[Figure]], revision: int
+) -> list[MessageDraft]:
     """All ports of a device, at most PORTS_A_MESSAGE in one."""
     span = {"start": window.start_utc, "length_s": window.length_s}
+    head = {"entity": device, "window": span, "revision": revision}
     ports = list(figures.items())
     return [
         MessageDraft(
             f"summary/ports/{device}",
             PORTS_SCHEMA,
-            {"entity": device, "window": span, **ports_to_plain(dict(ports[first : first + PORTS_A_MESSAGE]))},
+            {**head, **ports_to_plain(dict(ports[first : first + PORTS_A_MESSAGE]))},
         )
         for first in range(0, len(ports), PORTS_A_MESSAGE)
     ]

@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Any
 
 from agent.boundary import Boundary
@@ -23,13 +24,15 @@ from agent.store.packing import compact
 from agent.timeline import ClockEvent, Span, Timeline
 from collectors.clock import Clock
 from kpi.duplex import Verdict
-from kpi.echo import EchoAccumulator, EchoCounts, merge_echo
+from kpi.echo import EchoAccumulator, EchoCounts, merge_echo_halves
 from kpi.entities import AGENT, PROBE, SITE, UPLINK
 from kpi.gear_counts import GearCounts
 from kpi.gear_site import site_clients
 from kpi.merge import DeviceWindow
 from kpi.model import SystemReading
+from kpi.planned import Halves, Spans, halves_to_plain, takes_out, touches, worth_keeping
 from kpi.port_counts import PortCounts, plain_columns
+from kpi.reboots import split_restarts
 from kpi.states import StateSeconds, state_seconds
 
 GRACE_S = 5.0
@@ -37,6 +40,8 @@ GRACE_S = 5.0
 MINUTE_S, FIVE_S = 60, 300
 ECHO, STATE, PORTS, RESTARTS, FABRIC, GEAR = "echo", "state", "ports", "restarts", "fabric", "gear"
 """The kinds of windows in the store."""
+REACHING = frozenset({PORTS, FABRIC, GEAR})
+"""Those that hold differences between two polls (kpi/planned.py)."""
 AT_MOST_BEHIND_S = 1.0
 PORTS_AT_ONCE = 256
 """Last readings of ports that are written as JSON at a time: 6,144 at once hold the interpreter for 43 ms."""
@@ -77,7 +82,10 @@ class _Block:
     label: int
     dated: bool
     start: float
-    echo: dict[str, EchoCounts] = field(default_factory=dict)
+    label_at: float
+    """The label on the monotonic clock; ``start`` is later in a piece."""
+    minutes: dict[str, list[tuple[int, EchoCounts]]] = field(default_factory=dict)
+    """By device, the echoes of each minute and its label: what is planned may still change until all of it is over."""
     flags: set[str] = field(default_factory=set)
 
 
@@ -88,7 +96,8 @@ class _Closing:
     block: _Block
     end: float
     next_end: float
-    maintenance: tuple[tuple[float, float], ...]
+    planned: Spans
+    """In UTC seconds."""
     verdicts: Mapping[str, Verdict]
 
 
@@ -131,15 +140,14 @@ class Windows:
         """Minutes that are over and wait for their last answers."""
         self._minute = timeline.span(clock.monotonic(), MINUTE_S)
         five = timeline.span(clock.monotonic(), FIVE_S)
-        self._block = _Block(five.label, five.dated, five.start)
+        self._block = _Block(five.label, five.dated, five.start, five.start)
         self._open(self._minute)
         monitor.open_five(five.start, five.end)
 
-    def resume(self, minutes: Mapping[str, Sequence[EchoCounts]]) -> None:
+    def resume(self, minutes: Mapping[str, Sequence[tuple[int, EchoCounts]]]) -> None:
         """The minutes of the present five that the agent's run before this one has written."""
         for entity, counts in minutes.items():
-            for one in counts:
-                self._add_minute(entity, one)
+            self._block.minutes.setdefault(entity, []).extend(counts)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -207,27 +215,25 @@ class Windows:
         the next minute, where that is not the open one, or the next that waits."""
         span, pace = over.span, Pace(self._clock)
         rows: list[WindowRow] = []
+        planned = self._plan().planned_in(span.label, span.label + MINUTE_S) if span.dated else frozenset()
         for device, accumulator in over.echo.items():
             with self._boundary.around("minute", device):
                 counts = self._monitor.close_echo(device, accumulator)
                 if counts is not None:
-                    rows.append(self._row(device, ECHO, span, counts.to_plain()))
-                    self._add_minute(device, counts)
+                    plain = halves_to_plain(Halves.of(counts.to_plain(), planned=device in planned))
+                    rows.append(self._row(device, ECHO, span, plain))
+                    self._block.minutes.setdefault(device, []).append((span.label, counts))
             await pace.breathe()
         self._recorder.put(Batch(windows=rows, counters=[self._alive()]))
         if not last and span.label + MINUTE_S >= self._block.label + FIVE_S:
             await self._close_five(span.end, following or (self._over[0].span if self._over else self._minute))
-
-    def _add_minute(self, device: str, counts: EchoCounts) -> None:
-        before = self._block.echo.get(device)
-        self._block.echo[device] = counts if before is None else merge_echo(before, counts)
 
     async def _close_five(self, end: float, following: Span) -> None:
         """``following`` is the first minute of what follows. Accumulators know by themselves which of their readings
         lie before ``end``, so that it makes no difference that the last of them is asked a moment later."""
         label, block = following.label // FIVE_S * FIVE_S, self._block
         next_end = max(end, label + FIVE_S - self._timeline.offset_s)
-        self._block = _Block(label, following.dated, end)
+        self._block = _Block(label, following.dated, end, label - self._timeline.offset_s)
         self._monitor.open_five(end, next_end)
         plan, pace = self._plan(), Pace(self._clock)
         span = Span(block.start, end, FIVE_S, block.label, block.dated)
@@ -238,7 +244,8 @@ class Windows:
         rows: list[WindowRow] = []
         for track in list(self._monitor):
             with self._boundary.around(PLACE, track.id):
-                closing = _Closing(block, end, next_end, self._maintenance(plan, track.id), verdicts.get(track.id, {}))
+                found = verdicts.get(track.id, {})
+                closing = _Closing(block, end, next_end, plan.maintenance_of(track.id), found)
                 window = await self._device_five(track, closing, pace)
                 devices[track.id] = window
                 rows += await self._device_rows(window, span, pace)
@@ -269,52 +276,52 @@ class Windows:
         self._recorder.put(batch)
 
     async def _device_five(self, track: Track, closing: "_Closing", pace: Pace) -> DeviceWindow:
-        start, end, maintenance = closing.block.start, closing.end, closing.maintenance
+        block, end, next_end, planned = closing.block, closing.end, closing.next_end, closing.planned
+        device, role, polled = track.id, track.watchable.device.role, track.polled
         checks, track.checks = track.checks, 0
-        states = state_seconds(self._history.of(track.id), start, end, maintenance=maintenance, checks=checks)
-        echo = closing.block.echo.get(track.id) if track.watchable.echo_s is not None else None
-        window = DeviceWindow(device=track.id, role=track.watchable.device.role, states=states, echo=echo)
-        polled = track.polled
-        if polled is None:
-            return window
-        ports: dict[str, PortCounts] = {}
-        for key, port in polled.turn(end, closing.next_end):
-            with self._boundary.around(PLACE, f"{track.id}/{key}"):
-                ports[key] = port.close(end, closing.next_end)
-            await pace.breathe()
-        window = replace(window, ports=ports)
-        with self._boundary.around("window of restarts", track.id):
-            window = replace(window, restarts=polled.close_restarts(start, end, maintenance))
-        with self._boundary.around("window of routing", track.id):
-            fabric = polled.close_fabric(end, closing.next_end, closing.verdicts, maintenance)
-            window = replace(window, fabric=fabric)
-        with self._boundary.around("window of telemetry", track.id):
-            gear = polled.close_gear(end, closing.next_end, maintenance)
-            return replace(window, gear=gear)
-        return window
-
-    def _maintenance(self, plan: SitePlan, device: str) -> tuple[tuple[float, float], ...]:
         offset = self._timeline.offset_s
-        return tuple((start - offset, end - offset) for start, end in plan.maintenance_of(device))
+        maintenance = [(a - offset, b - offset) for a, b in planned]
+        states = state_seconds(self._history.of(device), block.start, end, maintenance=maintenance, checks=checks)
+        spans = planned if block.dated else ()
+        minutes = block.minutes.get(device, ()) if track.watchable.echo_s is not None else ()
+        none: Halves[EchoCounts] = Halves()
+        echo = reduce(merge_echo_halves, (_minute(one, spans) for one in minutes), none)
+        counted, beside = (
+            DeviceWindow(device, role, states, echo.counted),
+            DeviceWindow(device, role, echo=echo.planned),
+        )
+        if polled is None:
+            return _both(counted, beside)
+        reach_s = worth_keeping(polled.reach_s(block.label_at, end))
+        taken_out = takes_out(spans, block.label, block.label + FIVE_S, reach_s)
+        with self._boundary.around("window of restarts", device):
+            restarts = split_restarts(polled.close_restarts(block.label_at, end), block.label, FIVE_S, spans)
+            counted, beside = replace(counted, restarts=restarts.counted), replace(beside, restarts=restarts.planned)
+        ports: dict[str, PortCounts] = {}
+        for key, port in polled.turn(end, next_end):
+            with self._boundary.around(PLACE, f"{device}/{key}"):
+                ports[key] = polled.close_port(port, end, next_end, planned=taken_out)
+            await pace.breathe()
+        told = replace(beside if taken_out else counted, ports=ports, reach_s=reach_s)
+        with self._boundary.around("window of routing", device):
+            told = replace(told, fabric=polled.close_fabric(end, next_end, closing.verdicts))
+        with self._boundary.around("window of telemetry", device):
+            told = replace(told, gear=polled.close_gear(end, next_end))
+        return _both(counted, told) if taken_out else _both(told, beside)
 
     async def _device_rows(self, part: DeviceWindow, span: Span, pace: Pace) -> list[WindowRow]:
-        device = part.device
-        rows = [self._row(device, STATE, span, part.states.to_plain())]
-        if part.echo is not None:
-            rows.append(self._row(device, ECHO, span, part.echo.to_plain()))
-        if part.ports:
-            plain: dict[str, Any] = {}
-            for name, column in plain_columns(part.ports):
-                plain[name] = column
-                await pace.breathe()
-            rows.append(self._row(device, PORTS, span, compact(plain)))
-        if part.restarts is not None and part.restarts.readings:
-            rows.append(self._row(device, RESTARTS, span, part.restarts.to_plain()))
-        if part.fabric is not None:
-            rows.append(self._row(device, FABRIC, span, part.fabric.to_plain()))
-        if part.gear is not None:
-            rows.append(self._row(device, GEAR, span, part.gear.to_plain()))
-        return rows
+        halves = Halves(part, part.planned)
+        reach_s = max(half.reach_s for half in (part, part.planned) if half is not None)
+        found: dict[str, Any] = {STATE: part.states.to_plain()}
+        for kind in (ECHO, RESTARTS, FABRIC, GEAR):
+            plain = halves_to_plain(halves.each(_PLAIN[kind]), reach_s if kind in REACHING else 0)
+            if plain is not None:
+                found[kind] = plain
+        counted = await _ports_plain(part, pace)
+        planned = await _ports_plain(part.planned, pace) if part.planned is not None else None
+        if counted or planned:
+            found[PORTS] = compact(halves_to_plain(Halves(counted, planned), reach_s))
+        return [self._row(part.device, kind, span, plain) for kind, plain in found.items()]
 
     def _site_rows(self, five: Five, span: Span) -> list[WindowRow]:
         rows = []
@@ -378,6 +385,35 @@ class Windows:
     def _now(self) -> tuple[float, float | None]:
         at = self._clock.monotonic()
         return at, self._timeline.utc(at) if self._timeline.dated else None
+
+
+def _minute(minute: tuple[int, EchoCounts], planned: Spans) -> Halves[EchoCounts]:
+    label, counts = minute
+    return Halves.of(counts, planned=touches(planned, label, label + MINUTE_S))
+
+
+def _both(counted: DeviceWindow, planned: DeviceWindow) -> DeviceWindow:
+    nothing = DeviceWindow(planned.device, planned.role, reach_s=planned.reach_s)
+    return counted if planned == nothing else replace(counted, planned=planned)
+
+
+async def _ports_plain(device: DeviceWindow, pace: Pace) -> dict[str, Any] | None:
+    if not device.ports:
+        return None
+    plain: dict[str, Any] = {}
+    for name, column in plain_columns(device.ports):
+        plain[name] = column
+        await pace.breathe()
+    return plain
+
+
+_PLAIN: Mapping[str, Callable[[DeviceWindow], Any]] = {
+    ECHO: lambda device: device.echo.to_plain() if device.echo is not None else None,
+    RESTARTS: lambda device: device.restarts.to_plain() if device.restarts is not None else None,
+    FABRIC: lambda device: device.fabric.to_plain() if device.fabric is not None else None,
+    GEAR: lambda device: device.gear.to_plain() if device.gear is not None else None,
+}
+"""How one half of a device's window is written, by kind; None where there is nothing of it."""
 
 
 def uptimes(system: SystemReading) -> tuple[int | None, int | None, int | None]:

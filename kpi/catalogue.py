@@ -4,6 +4,7 @@ API, page, contract, command line and kpi/README.md are generated from it.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from kpi.entries_fabric import FABRIC_ENTRIES
@@ -12,10 +13,18 @@ from kpi.entries_path import PATH_ENTRIES
 from kpi.entries_ports import PORT_ENTRIES
 from kpi.entries_wireless import WIRELESS_ENTRIES
 from kpi.entry import Kpi, Scope
+from kpi.planned import INCL_MAINT
 
-CATALOGUE: Mapping[str, Kpi] = MappingProxyType(
-    {entry.id: entry for entry in (*PATH_ENTRIES, *PORT_ENTRIES, *WIRELESS_ENTRIES, *GEAR_ENTRIES, *FABRIC_ENTRIES)}
-)
+_ENTRIES = (*PATH_ENTRIES, *PORT_ENTRIES, *WIRELESS_ENTRIES, *GEAR_ENTRIES, *FABRIC_ENTRIES)
+_WITHOUT_PLANNED_WORK = frozenset({"monitoring_coverage_pct"})
+"""What was planned is no part of them (KPI.md R3): they have no raw value beside."""
+
+
+def _whole(entry: Kpi) -> Kpi:
+    return entry if entry.id in _WITHOUT_PLANNED_WORK else replace(entry, parts=(*entry.parts, INCL_MAINT))
+
+
+CATALOGUE: Mapping[str, Kpi] = MappingProxyType({entry.id: _whole(entry) for entry in _ENTRIES})
 """By id, in the order in which people read them."""
 
 

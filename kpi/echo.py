@@ -8,11 +8,12 @@ fixed waiting time), RFC 6673 (loss), RFC 3550 6.4.1 (J), RFC 3393 (IPDV).
 from array import array
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, log
 from typing import Any
 
 from kpi.model import Metric, Outcome, Sample
+from kpi.planned import Halves
 from kpi.sketch import BUCKETS_PER_E, EMPTY, LARGEST, ZERO_UP_TO, Sketch
 
 PLAIN_VERSION = 1
@@ -301,8 +302,8 @@ def merge_echo(a: EchoCounts, b: EchoCounts) -> EchoCounts:
         sent=a.sent + b.sent,
         lost=a.lost + b.lost,
         longest_run=max(a.longest_run, b.longest_run, a.trailing_run + b.leading_run),
-        leading_run=a.leading_run if a.lost < a.sent else a.sent + b.leading_run,
-        trailing_run=b.trailing_run if b.lost < b.sent else a.trailing_run + b.sent,
+        leading_run=a.sent + b.leading_run if _one_run(a) else a.leading_run,
+        trailing_run=a.trailing_run + b.sent if _one_run(b) else b.trailing_run,
         lost_by=_sum(a.lost_by, b.lost_by),
         faults_by=_sum(a.faults_by, b.faults_by),
         skipped=a.skipped + b.skipped,
@@ -317,6 +318,43 @@ def merge_echo(a: EchoCounts, b: EchoCounts) -> EchoCounts:
         last_answered=b.last_answered or a.last_answered,
         sketch=a.sketch.merge(b.sketch),
     )
+
+
+def beside_echo(a: EchoCounts, b: EchoCounts) -> EchoCounts:
+    """Two windows of which neither follows the other (two targets, or planned work and what is around it): nothing goes
+    on from the one to the other, neither runs of losses nor D nor J."""
+    merged = merge_echo(replace(a, last_answered=None), replace(b, first_answered=None))
+    return replace(
+        merged,
+        longest_run=max(a.longest_run, b.longest_run),
+        leading_run=0,
+        trailing_run=0,
+        j_ns=None,
+        first_answered=None,
+        last_answered=None,
+    )
+
+
+def merge_echo_halves(a: Halves[EchoCounts], b: Halves[EchoCounts]) -> Halves[EchoCounts]:
+    """Both windows as one, half by half; ``a`` is the earlier. A run of losses does not go on over what lies in the
+    other half."""
+    counted = _half(a.counted, b.counted, gap_before=a.planned is not None, gap_after=b.planned is not None)
+    planned = _half(a.planned, b.planned, gap_before=a.counted is not None, gap_after=b.counted is not None)
+    return Halves(counted, planned)
+
+
+def _half(a: EchoCounts | None, b: EchoCounts | None, *, gap_before: bool, gap_after: bool) -> EchoCounts | None:
+    """One half of two windows. Where only one of them has it, the other window lies wholly beside: a gap."""
+    if a is None or b is None:
+        if b is not None and gap_before:
+            return replace(b, leading_run=0)
+        return replace(a, trailing_run=0) if a is not None and gap_after else a or b
+    return merge_echo(a, b)
+
+
+def _one_run(counts: EchoCounts) -> bool:
+    """Nothing but losses, from beginning to end, and no gap at either."""
+    return counts.leading_run == counts.trailing_run == counts.sent
 
 
 def _least(a: int | None, b: int | None) -> int | None:

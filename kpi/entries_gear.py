@@ -43,7 +43,7 @@ GEAR_ENTRIES = (
         merge="sum",
         source="RFC 1628 upsInputLineBads [V]",
         page=NotOnPage("The time on battery that comes with a power failure speaks for it."),
-        parts=("planned", "worst"),
+        parts=("worst",),
         nulls={
             **_NULLS,
             NullReason.INSUFFICIENT: Words(
@@ -82,7 +82,7 @@ GEAR_ENTRIES = (
         thresholds=(Threshold(0, 299, Mark.DEFAULT),),
         status_window_s=DAY_S,
         bad_flags=("battery_low",),
-        parts=("planned_s", "worst_s"),
+        parts=("worst_s",),
         nulls=_NULLS,
     ),
     Kpi(

@@ -20,7 +20,7 @@ from kpi.model import NullReason, Status
 __all__ = ["PATH_ENTRIES"]
 
 _UPTIME = (Threshold(99.9, 99.5, Mark.DEFAULT),)
-_SECONDS = ("up_s", "down_s", "unknown_s", "maintenance_s", "lo_pct", "hi_pct", "incl_maint_pct")
+_SECONDS = ("up_s", "down_s", "unknown_s", "maintenance_s", "lo_pct", "hi_pct")
 _OUTAGES = ("outages_started", "outages_restored", "restored_s", "open_s")
 
 PATH_ENTRIES = (
@@ -300,7 +300,7 @@ PATH_ENTRIES = (
         better=Better.LOW,
         thresholds=(Threshold(0, 1, Mark.DEFAULT),),
         status_window_s=THIRTY_DAYS_S,
-        parts=("agent_restarts", "in_maintenance", "worst"),
+        parts=("agent_restarts", "worst"),
         nulls={NullReason.NO_DATA: NO_SNMP},
     ),
 )

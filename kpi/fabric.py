@@ -9,16 +9,15 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from typing import Any, TypeVar
+from typing import Any
 
 from kpi.counters import TOLERANCE_CS, UptimeTracker, delta, span
 from kpi.duplex import DuplexReadings, Verdict
 from kpi.fabric_counts import DuplexCounts, FabricCounts, NeighbourCounts, StpCounts, added, merge_fabric
 from kpi.forwarding import ForwardingTable
 from kpi.gear import Bridge, Facts, Neighbor
-from kpi.levels import HeldLevels, Segments, Spans, levels_of, within
-from kpi.sessions import Bgp, Change, OpenSessions, Ospf, Sessions
+from kpi.levels import HeldLevels, Segments, levels_of
+from kpi.sessions import Bgp, Change, Ospf, Sessions
 
 PLAIN_VERSION = 1
 MOST_CHANGES_A_S = 100.0
@@ -40,38 +39,6 @@ class _BridgeSeen:
     at: float
     uptime_cs: int | None
     bridge: Bridge
-
-
-Counted = TypeVar("Counted", StpCounts, NeighbourCounts)
-_Marks = list[tuple[float, Counted]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Shut:
-    """A window that is over; maintenance is known when it is closed."""
-
-    stp: _Marks[StpCounts] | None
-    walks: _Marks[NeighbourCounts] | None
-    duplex: DuplexCounts | None
-    ospf: OpenSessions
-    bgp: OpenSessions
-    known: Segments
-    odd_clock: int
-
-    def counts(self, maintenance: Spans) -> FabricCounts:
-        return FabricCounts(
-            stp=_sum(self.stp, StpCounts(), maintenance) if self.stp is not None else None,
-            neighbours=_sum(self.walks, NeighbourCounts(), maintenance) if self.walks is not None else None,
-            duplex=self.duplex,
-            ospf=self.ospf.counts(maintenance),
-            bgp=self.bgp.counts(maintenance),
-            known_ms={part: level.ms for part, level in levels_of(self.known, maintenance).items()},
-            odd_clock=self.odd_clock,
-        )
-
-
-def _sum(marks: _Marks[Counted], none: Counted, maintenance: Spans) -> Counted:
-    return reduce(added, (mark for at, mark in marks if not within(at, maintenance)), none)
 
 
 class FabricAccumulator:
@@ -99,12 +66,12 @@ class FabricAccumulator:
         self._neighbours: dict[Key, Neighbor] | None = None
         self._partial = False
         self._bridge_held, self._walks_held = HeldLevels(), HeldLevels()
-        self._closed: list[_Shut] = []
+        self._closed = FabricCounts()
         self._begin()
 
     def _begin(self) -> None:
-        self._stp: list[tuple[float, StpCounts]] = []
-        self._walks: list[tuple[float, NeighbourCounts]] = []
+        self._stp = StpCounts()
+        self._walks = NeighbourCounts()
         self._known: Segments = defaultdict(list)
         self._odd_clock = 0
 
@@ -145,7 +112,7 @@ class FabricAccumulator:
         """The device answered a poll: neighbours that are not walked anew are as they were."""
         self._window_of(at)
         if self._neighbours is not None and not self._partial:
-            self._walks.append((at, NeighbourCounts(polls=1)))
+            self._walks = added(self._walks, NeighbourCounts(polls=1))
             self._walks_held.take(at, {_NEIGHBOURS: 0.0}, self._known)
             self.heard_at = at
 
@@ -155,16 +122,17 @@ class FabricAccumulator:
             return ()
         before, self._bridge = self._bridge, _BridgeSeen(at, facts.uptime_cs, bridge)
         self._bridge_held.take(at, {_STP: 0.0}, self._known)
-        self._stp.append((at, StpCounts(readings=1, counted=int(bridge.topology_changes is not None))))
+        counted = int(bridge.topology_changes is not None)
+        self._stp = added(self._stp, StpCounts(readings=1, counted=counted))
         if before is None:
             return ()
         rise = self._topology_changes(before, self._bridge)
         if rise is not None:
-            self._stp.append((at, StpCounts(intervals=1, changes=rise)))
+            self._stp = added(self._stp, StpCounts(intervals=1, changes=rise))
         was, root = before.bridge.designated_root, bridge.designated_root
         if root == was or NO_BRIDGE in {was, root} or not was or not root:
             return ()
-        self._stp.append((at, StpCounts(roots=1)))
+        self._stp = added(self._stp, StpCounts(roots=1))
         return (Change("stp.root_changed", {"was": was, "root": root}),)
 
     def _topology_changes(self, before: _BridgeSeen, after: _BridgeSeen) -> int | None:
@@ -190,7 +158,7 @@ class FabricAccumulator:
     def _take_neighbours(self, at: float, facts: Facts) -> Sequence[Change]:
         if not facts.complete:
             self._partial = True
-            self._walks.append((at, NeighbourCounts(partial=1)))
+            self._walks = added(self._walks, NeighbourCounts(partial=1))
             return ()
         self.heard_at = at
         found = {key_of(row): row for row in facts.rows if isinstance(row, Neighbor)}
@@ -216,7 +184,7 @@ class FabricAccumulator:
             kept=len(old.keys() & new.keys()),
             either=len(old.keys() | new.keys()),
         )
-        self._walks.append((at, walk))
+        self._walks = added(self._walks, walk)
         return tuple(Change(kind, _about(neighbour)) for kind, neighbour in main)
 
     def close(
@@ -224,16 +192,13 @@ class FabricAccumulator:
         end: float,
         next_end: float | None = None,
         verdicts: Mapping[str, Verdict] | None = None,
-        maintenance: Spans = (),
     ) -> FabricCounts:
         """The window that ends at ``end`` (its planned end, or now where a clock jump cuts it short), once. The next
         one begins there and ends at ``next_end``, by default as long after as this one was planned. ``verdicts``: by
-        port, of those whose duplex could be judged. What the device has nothing of is left out, and so is what lies in
-        ``maintenance`` (KPI.md R4), but for duplex, which tells of no time."""
+        port, of those whose duplex could be judged. What the device has nothing of is left out."""
         if self._start < end:  # else it went on by itself, or began later
             self._shut(end, self._end - self._start, verdicts)
-        counts = reduce(merge_fabric, [window.counts(maintenance) for window in self._closed], FabricCounts())
-        self._closed = []
+        counts, self._closed = self._closed, FabricCounts()
         if next_end is not None:
             self._end = next_end
         return counts
@@ -249,17 +214,16 @@ class FabricAccumulator:
         seen = len(self.duplex.now(end))
         self._bridge_held.pass_to(end, self._known)
         self._walks_held.pass_to(end, self._known)
-        self._closed.append(
-            _Shut(
-                stp=self._stp if self._bridge is not None else None,
-                walks=self._walks if self._neighbours is not None else None,
-                duplex=DuplexCounts(len(found), seen, wrong) if self.duplex.known else None,
-                ospf=self._ospf.close(end),
-                bgp=self._bgp.close(end),
-                known=self._known,
-                odd_clock=self._odd_clock,
-            )
+        over = FabricCounts(
+            stp=self._stp if self._bridge is not None else None,
+            neighbours=self._walks if self._neighbours is not None else None,
+            duplex=DuplexCounts(len(found), seen, wrong) if self.duplex.known else None,
+            ospf=self._ospf.close(end).counts(),
+            bgp=self._bgp.close(end).counts(),
+            known_ms={part: level.ms for part, level in levels_of(self._known).items()},
+            odd_clock=self._odd_clock,
         )
+        self._closed = merge_fabric(self._closed, over)
         self._start, self._end = end, end + length
         self._begin()
 

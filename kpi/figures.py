@@ -82,7 +82,7 @@ def availability(states: StateSeconds, kpi: str = "availability_pct") -> Figure:
     if states.unknown_ms and low is not None:
         parts |= {"lo_pct": low, "hi_pct": high}
     if states.maintenance_ms:
-        parts |= {"maintenance_s": states.maintenance_s, "incl_maint_pct": availability_incl_maint_pct(states)}
+        parts |= {"maintenance_s": states.maintenance_s, "incl_maint": availability_incl_maint_pct(states)}
     if states.outages_started or states.outages_restored:
         parts |= {"outages_started": states.outages_started, "outages_restored": states.outages_restored}
         parts["restored_s"] = states.restored_ms / 1000
@@ -120,8 +120,6 @@ def reboots(restarts: RestartCounts | None) -> Figure:
     if restarts is None or restarts.readings == 0:
         return _null("reboots", NullReason.NO_DATA)
     parts: Parts = {"agent_restarts": restarts.agent}
-    if restarts.in_maintenance:
-        parts["in_maintenance"] = restarts.in_maintenance
     return Figure("reboots", float(restarts.device), n=restarts.readings, parts=parts)
 
 

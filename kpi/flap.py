@@ -39,6 +39,18 @@ class FigureOfMerit:
         if self.value < STEADY_BELOW:
             self.flapping = False
 
+    def raised_since(self, before: "FigureOfMerit") -> float:
+        """How much of it came since ``before``, as of ``at``."""
+        kept: float = 2.0 ** (-max(self.at - before.at, 0.0) / HALF_LIFE_S)
+        return self.value - before.value * kept
+
+    def take_back(self, raised: float, at: float, *, flapping: bool) -> None:
+        """As if ``raised`` had not come by ``at``; before it, the link was ``flapping`` or not. What came later
+        stands."""
+        self.value = max(self.value - raised * 2.0 ** (-max(self.at - at, 0.0) / HALF_LIFE_S), 0.0)
+        if self.value < STEADY_BELOW or (self.value <= FLAPPING_ABOVE and not flapping):
+            self.flapping = False
+
     def steady_in_s(self) -> float:
         """Seconds from ``at`` until it is below 750, if it stays up."""
         return HALF_LIFE_S * log2(self.value / STEADY_BELOW) if self.value > STEADY_BELOW else 0.0

@@ -1,8 +1,7 @@
 """One device's readings turned into windows: levels, distributions and counts of what it tells beyond its ports.
 
 Feed a GearAccumulator what each poll read with the monotonic time at which it was asked; close it at each window's end.
-A counter interval counts in the window in which it ends (kpi/ports.py says why). Levels and what power supplies tell
-leave maintenance out; distributions and frame counters do not (they tell of the air, not of being there).
+A counter interval counts in the window in which it ends (kpi/ports.py says why).
 """
 
 from collections import Counter, defaultdict
@@ -15,7 +14,7 @@ from kpi import climate, power, wireless
 from kpi.counters import UptimeTracker
 from kpi.gear import Kind, Reading, Readings
 from kpi.gear_counts import GearCounts, Mark, Topic, merge_gear
-from kpi.levels import HeldLevels, Segments, Spans, levels_of, within
+from kpi.levels import HeldLevels, Segments, levels_of
 from kpi.links import Links
 from kpi.value_counts import ValueCounts, step_of
 
@@ -102,13 +101,13 @@ class GearMemory:
 
 @dataclass(slots=True)
 class _Open:
-    """A window as it is measured; maintenance is known when it is closed."""
+    """A window as it is measured."""
 
     start: float
     polls: int = 0
     have: int = 0
     segments: Segments = field(default_factory=lambda: defaultdict(list))
-    marks: list[tuple[float, Mark]] = field(default_factory=list)
+    marks: Mark = Mark.NONE
     supply: list[tuple[float, power.Said]] = field(default_factory=list)
     signal: Counter[int] = field(default_factory=Counter)
     weak: int = 0
@@ -118,17 +117,13 @@ class _Open:
     silent_channel: int = 0
     refused: Counter[str] = field(default_factory=Counter)
 
-    def counts(self, maintenance: Spans) -> GearCounts:
+    def counts(self) -> GearCounts:
         """What is kept of it."""
-        marks = Mark.NONE
-        for at, mark in self.marks:
-            if not within(at, maintenance):
-                marks |= mark
         return GearCounts(
             polls=self.polls,
             have=self.have,
-            marks=int(marks),
-            levels=levels_of(self.segments, maintenance),
+            marks=int(self.marks),
+            levels=levels_of(self.segments),
             signal=ValueCounts.from_steps(self.signal),
             weak=self.weak,
             snr=ValueCounts.from_steps(self.snr),
@@ -136,7 +131,7 @@ class _Open:
             silent_channel=self.silent_channel,
             refused=tuple(sorted(self.refused.items())),
             **self.frames,
-            **_supplied(self.supply, maintenance),
+            **_supplied(self.supply),
         )
 
 
@@ -190,7 +185,7 @@ class GearAccumulator:
         frames = self._take_frames(at, kinds, readings.uptime_cs)
         said = self._power.take(at, kinds, readings.uptime_cs, window.start)
         marks = self._marks_in(kinds)
-        window.marks.append((at, marks if frames.by_uptime and said.by_uptime else marks | Mark.UPTIME))
+        window.marks |= marks if frames.by_uptime and said.by_uptime else marks | Mark.UPTIME
         window.supply.append((at, said))
         if said.refused is not None:
             window.refused[said.refused.value] += 1
@@ -205,12 +200,12 @@ class GearAccumulator:
         )
         return GearMemory(dict(self._topics), self._power.supply, self._links, pending)
 
-    def close(self, end: float, next_end: float | None = None, maintenance: Spans = ()) -> GearCounts:
+    def close(self, end: float, next_end: float | None = None) -> GearCounts:
         """The window that ends at ``end`` (its planned end, or now where a clock jump cuts it short), once. The next
         one begins there and ends at ``next_end``, by default as long after as this one was planned."""
         if self._open.start < end:
             self._shut(end)
-        counts = reduce(merge_gear, [window.counts(maintenance) for window in self._closed], GearCounts())
+        counts = reduce(merge_gear, [window.counts() for window in self._closed], GearCounts())
         self._closed = []
         if next_end is not None:
             self._end = next_end
@@ -313,14 +308,13 @@ class GearAccumulator:
         return marks | Mark.FAN_STOPPED if self._fans.take(kinds) else marks
 
 
-def _supplied(said: Sequence[tuple[float, power.Said]], maintenance: Spans) -> dict[str, int]:
+def _supplied(said: Sequence[tuple[float, power.Said]]) -> dict[str, int]:
     sums: Counter[str] = Counter()
-    for at, one in said:
-        planned = within(at, maintenance)
+    for _, one in said:
         if one.failures is not None:
             sums["line_intervals"] += 1
-            sums["planned_failures" if planned else "line_failures"] += one.failures
+            sums["line_failures"] += one.failures
         sums["supply_reads"] += one.told
-        sums["planned_ms" if planned else "battery_ms"] += one.battery_ms
-        sums["battery_starts"] += one.starts and not planned
+        sums["battery_ms"] += one.battery_ms
+        sums["battery_starts"] += one.starts
     return dict(sums)

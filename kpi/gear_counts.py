@@ -118,10 +118,6 @@ class GearCounts:
     """Changes from mains to battery, as polls saw them."""
     battery_ms: int = 0
     """On battery, by the device's own seconds; where it has none, the level ``on_battery`` tells."""
-    planned_failures: int = 0
-    """Input failures in maintenance, not in ``line_failures``."""
-    planned_ms: int = 0
-    """On battery in maintenance."""
     refused: Reasons = ()
     """Counter intervals that gave nothing, by reason."""
 

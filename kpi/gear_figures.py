@@ -163,16 +163,15 @@ def wifi_ap_up_pct(counts: GearCounts) -> Figure:
 
 def power_events(counts: GearCounts) -> Figure:
     """Failures of the supply's input; where it does not count them, changes to battery that polls saw."""
-    parts: Parts = {"planned": counts.planned_failures} if counts.planned_failures else {}
     if counts.have & Topic.LINE_FAILURES:
         if counts.line_intervals == 0:
             reason = NullReason.INSUFFICIENT if counts.polls else NullReason.NO_DATA
-            return _null("power_events", reason, parts)
+            return _null("power_events", reason)
         flags, n = _flags(counts, Mark.UPTIME), counts.line_intervals
-        return Figure("power_events", float(counts.line_failures), n=n, parts=parts, flags=flags)
+        return Figure("power_events", float(counts.line_failures), n=n, flags=flags)
     if counts.supply_reads == 0:
         return _null("power_events", NullReason.NO_DATA)
-    return Figure("power_events", float(counts.battery_starts), n=counts.supply_reads, parts=parts)
+    return Figure("power_events", float(counts.battery_starts), n=counts.supply_reads)
 
 
 def on_battery_s(counts: GearCounts) -> Figure:
@@ -185,8 +184,7 @@ def on_battery_s(counts: GearCounts) -> Figure:
         spent = level.total / 100_000 if level is not None else None
     if spent is None:
         return _null("on_battery_s", NullReason.NO_DATA, flags=flags)
-    parts: Parts = {"planned_s": counts.planned_ms / 1000} if counts.planned_ms else {}
-    return Figure("on_battery_s", float(round(spent)), n=counts.supply_reads, parts=parts, flags=flags)
+    return Figure("on_battery_s", float(round(spent)), n=counts.supply_reads, flags=flags)
 
 
 def ups_runtime_min(counts: GearCounts) -> Figure:

@@ -5,7 +5,7 @@ each minute, every five minutes or once an hour.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kpi.gear_counts import HUNDREDTHS, Level
@@ -20,8 +20,6 @@ Segment = tuple[int, int, int, bool]
 """From, to (ms), hundredths, and whether a reading stands at its beginning."""
 Segments = defaultdict[str, list[Segment]]
 """By the level's name."""
-Spans = Sequence[tuple[float, float]]
-"""[start, end) in monotonic seconds."""
 
 
 @dataclass(slots=True)
@@ -68,20 +66,14 @@ class HeldLevels:
                 del self._held[name]
 
 
-def levels_of(segments: Mapping[str, Iterable[Segment]], maintenance: Spans) -> dict[str, Level]:
-    """The window's levels outside maintenance (KPI.md R4)."""
-    planned = [(ms_of(start), ms_of(end)) for start, end in maintenance]
+def levels_of(segments: Mapping[str, Iterable[Segment]]) -> dict[str, Level]:
+    """The window's levels."""
     levels = {}
     for name, parts in segments.items():
-        level = _level(parts, planned)
+        level = _level(parts)
         if level is not None:
             levels[name] = level
     return levels
-
-
-def within(at: float, spans: Spans) -> bool:
-    """Whether a moment lies in one of the [start, end)."""
-    return any(start <= at < end for start, end in spans)
 
 
 def ms_of(at: float) -> int:
@@ -109,15 +101,12 @@ def _period(held: _Held, now_ms: int, quiet_ms: int) -> int:
     return min(max(gap, held.period_ms // 2), ms_of(LONGEST_PERIOD_S))
 
 
-def _level(parts: Iterable[Segment], planned: Sequence[tuple[int, int]]) -> Level | None:
+def _level(parts: Iterable[Segment]) -> Level | None:
     n = ms = total = 0
     values: list[int] = []
     for start, end, value, fresh in parts:
-        hidden = sum(max(0, min(end, b) - max(start, a)) for a, b in planned)
-        if any(a <= start < b for a, b in planned) and hidden == end - start:
-            continue
-        n += fresh and not any(a <= start < b for a, b in planned)
-        ms += end - start - hidden
-        total += value * (end - start - hidden)
+        n += fresh
+        ms += end - start
+        total += value * (end - start)
         values.append(value)
     return Level(n, ms, min(values), max(values), total) if values else None

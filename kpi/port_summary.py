@@ -5,19 +5,21 @@ from typing import Any
 
 from kpi import figures
 from kpi.coverage import port_coverage
+from kpi.merge import merge_port_maps
 from kpi.model import Figure, NullReason, Status, Window
+from kpi.planned import INCL_MAINT, with_incl_maint
 from kpi.port_counts import PortCounts
 from kpi.summary import History, judged
 
 PLAIN_VERSION = 1
 _COMPANIONS = {
-    "if_in_bps": ("max_bps", "octets", "seconds", "gap_octets", "gap_s"),
-    "if_out_bps": ("max_bps", "octets", "seconds", "gap_octets", "gap_s"),
-    "if_util_pct": ("p95_pct", "speed_bps"),
-    "p95_rate_bps": (),
-    "if_error_pct": (),
-    "if_discard_pct": (),
-    "link_flap": ("downs", "merit"),
+    "if_in_bps": ("max_bps", "octets", "seconds", "gap_octets", "gap_s", INCL_MAINT),
+    "if_out_bps": ("max_bps", "octets", "seconds", "gap_octets", "gap_s", INCL_MAINT),
+    "if_util_pct": ("p95_pct", "speed_bps", INCL_MAINT),
+    "p95_rate_bps": (INCL_MAINT,),
+    "if_error_pct": (INCL_MAINT,),
+    "if_discard_pct": (INCL_MAINT,),
+    "link_flap": ("downs", "merit", INCL_MAINT),
 }
 """Which companions travel; the rest is to be had from the API."""
 
@@ -29,17 +31,22 @@ def port_figures(
     due_ms: float | None = None,
     history: Mapping[str, History] | None = None,
     unanswered: NullReason = NullReason.NO_DATA,
+    planned: Mapping[str, PortCounts] | None = None,
 ) -> dict[str, tuple[Figure, ...]]:
     """All figures of all ports, with their status where windows of this length have one; ``history`` by port,
-    ``due_ms`` the part of the window that is no planned work (all of it by default)."""
+    ``due_ms`` the part of the window that is no planned work (all of it by default), ``planned`` what fell into it."""
     past, due = history or {}, 1000 * window.length_s if due_ms is None else due_ms
-    return {
-        key: tuple(
-            judged(figure, window, coverage=port_coverage(counts, figure.kpi, due), history=past.get(key))
-            for figure in figures.port_figures(counts, unanswered)
+    whole = merge_port_maps(ports, planned) if planned else {}
+    found = {}
+    for key in whole or ports:
+        counts = ports.get(key, PortCounts())
+        each: Sequence[Figure] = figures.port_figures(counts, unanswered)
+        if whole:
+            each = with_incl_maint(each, figures.port_figures(whole[key], unanswered))
+        found[key] = tuple(
+            judged(one, window, coverage=port_coverage(counts, one.kpi, due), history=past.get(key)) for one in each
         )
-        for key, counts in ports.items()
-    }
+    return found
 
 
 def ports_to_plain(ports: Mapping[str, Sequence[Figure]]) -> dict[str, Any]:

@@ -66,8 +66,8 @@ class PortAccumulator:
 
     __slots__ = (
         "_absent", "_closed", "_counters", "_definite", "_end", "_flags", "_flapped", "_gap", "_last_change",
-        "_merit", "_rate", "_refused", "_restarts", "_speed_steady", "_start", "_state", "_state_from",
-        "_status_at", "_sums", "access", "identity", "latest_bps", "status_s", "uptime",
+        "_merit", "_merit_before", "_raised", "_rate", "_refused", "_restarts", "_speed_steady", "_start", "_state",
+        "_state_from", "_status_at", "_sums", "access", "identity", "latest_bps", "status_s", "uptime",
     )  # fmt: skip
 
     def __init__(
@@ -102,6 +102,9 @@ class PortAccumulator:
         self._last_change: int | None = None
         self._restarts = uptime.restarts
         self._merit = FigureOfMerit(at=start)
+        self._raised: tuple[float, float, bool] | None = None
+        """Of the window that is over: by how much its downs raised the figure of merit, as of when, and whether the
+        port was flapping before them."""
         self._begin()
 
     def _begin(self) -> None:
@@ -111,6 +114,8 @@ class PortAccumulator:
         self._flags = _ACCESS if self.access else _NO_FLAGS
         self._absent = int(Absent.ALL)
         self._flapped = self._merit.flapping
+        self._merit_before: FigureOfMerit | None = None
+        """As it was before the window's first down."""
 
     def _refuse(self, reason: str) -> None:
         self._refused = self._refused or {}
@@ -172,6 +177,8 @@ class PortAccumulator:
         self._sums["transitions"] += transitions
         if went_down:
             self._sums["downs"] += 1
+            if self._merit_before is None:
+                self._merit_before = replace(self._merit)
             self._merit.went_down(at)
             self._flapped = self._flapped or self._merit.flapping
 
@@ -289,15 +296,20 @@ class PortAccumulator:
         )
         return replace(counts, bins=own_bins(counts)) if counts.polls else counts
 
-    def close(self, end: float, next_end: float | None = None) -> PortCounts:
+    def close(self, end: float, next_end: float | None = None, *, planned: bool = False) -> PortCounts:
         """The window that ends at ``end`` (its planned end, or now where a clock jump cuts it short), once. The next
-        one begins there and ends at ``next_end``, by default as long after as this one was planned."""
+        one begins there and ends at ``next_end``, by default as long after as this one was planned. Where it was
+        ``planned`` work, its flaps make nobody flapping afterwards."""
         if self._start >= end:  # it went on by itself, or began later
             counts, self._closed = self._closed or PortCounts(), None
         else:
             counts = self._shut(end, self._end - self._start)
             if self._closed is not None:
                 counts, self._closed = merge_ports(self._closed, counts), None
+        raised, self._raised = self._raised, None
+        if planned and raised is not None:
+            self._merit.take_back(raised[0], raised[1], flapping=raised[2])
+            self._flapped = self._flapped and self._merit_before is not None
         if next_end is not None:
             self._end = next_end
         return counts
@@ -311,6 +323,8 @@ class PortAccumulator:
     def _shut(self, end: float, length: float) -> PortCounts:
         self._end = end
         counts = self.snapshot(end)
+        if self._merit_before is not None:
+            self._raised = self._merit.raised_since(self._merit_before), end, self._merit_before.flapping
         self._start, self._end = end, end + length
         self._begin()
         return counts

@@ -30,6 +30,7 @@ Pure functions from measurements to figures: no clock, no store, no logging, the
 | `gear.py`, `gear_accumulator.py`, `gear_counts.py` | what a device tells beyond its ports; windows; merging |
 | `wireless.py`, `links.py`, `power.py`, `climate.py` | one poll of access points, links, supplies, sensors |
 | `levels.py` | what holds from one reading to the next, as integrals over time |
+| `planned.py` | what planned work takes out of a window, and how that is kept apart |
 | `merge.py` | coarser windows as folds of finer ones |
 | `figures.py`, `gear_figures.py`, `status.py` | counts to figures; figures to good, attention, bad |
 | `gear_status.py` | readings of this moment judged one by one |
@@ -71,7 +72,7 @@ Pure functions from measurements to figures: no clock, no store, no logging, the
     goes by two of the last three windows, by the window itself where it is the first. Below half of the time known,
     and below the count named, there is no status.
 13. A level (clients, percent, degrees) holds from its reading to the next, at most two periods; the period is what the
-    readings show. Means are over the time known. Levels, time on battery and power failures leave maintenance out.
+    readings show. Means are over the time known.
 14. Power failures and time on battery over a restart of the probe are totals of the window that ends them, which may
     be longer than it.
 15. A share is a share whatever a device counts: of a port that counts more errors and discards than packets it is of
@@ -83,7 +84,10 @@ Pure functions from measurements to figures: no clock, no store, no logging, the
     bits with the neighbour). Where nobody tells, it stands apart as `two_way_s`.
 18. A restart is dated by the uptime that shows it, between the two readings; it is planned where it began in planned
     work, and counts in the window of the reading. One in the probe's own gap shows as less uptime than has passed.
-19. Half duplex is not known yet: a half-duplex line's use shows its busier direction.
+19. Planned work leaves numerator and denominator of every figure (`planned.py`), whenever it was entered: states and
+    restarts at their own times, an echo with its minute, what comes by SNMP with its five minutes and those after the
+    work, as a difference that is read after it may lie in it. `incl_maint` is the value with planned work.
+20. Half duplex is not known yet: a half-duplex line's use shows its busier direction.
 
 Marks: **[V]** read in the source itself · **[K]** known value of a standard whose text was not open · **[D]** product
 default.

@@ -5,12 +5,13 @@ sysUpTime counts since the agent began, hrSystemUptime (HOST-RESOURCES-MIB) sinc
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from kpi.counters import CS_PER_S, UptimeTracker, runs_on
 from kpi.model import SystemReading
+from kpi.planned import Halves, Spans, touches, within
 
 PLAIN_VERSION = 1
 
@@ -88,26 +89,35 @@ class RestartTracker:
 
 @dataclass(frozen=True, slots=True)
 class RestartCounts:
-    """Restarts of one device in one window; those in maintenance are counted apart."""
+    """Restarts of one device in one window."""
 
     device: int = 0
     agent: int = 0
-    in_maintenance: int = 0
     readings: int = 0
     """System readings behind it: with none, nothing is known."""
     known_ms: int = 0
-    """Time outside maintenance in which a reading holds."""
+    """Time in which a reading holds."""
+    dates: tuple[tuple[float, Restart], ...] = ()
+    """When each of them was, in seconds after the start that the window is labelled with (before it where negative).
+    Of the finest windows alone; what is merged has none."""
 
-    def to_plain(self) -> list[int]:
+    def to_plain(self) -> list[Any]:
         """Compact JSON types."""
-        return [PLAIN_VERSION, self.device, self.agent, self.in_maintenance, self.readings, self.known_ms]
+        dates = [part for at, what in self.dates for part in (round(at, 1), _CODES[what])]
+        return [PLAIN_VERSION, self.device, self.agent, 0, self.readings, self.known_ms, *dates]
 
     @staticmethod
     def from_plain(plain: Sequence[Any]) -> "RestartCounts":
         """The reverse of to_plain. ValueError for a version that this code does not know."""
         if plain[0] != PLAIN_VERSION:
             raise ValueError(f"a restart window of version {plain[0]}; this version of the agent reads {PLAIN_VERSION}")
-        return RestartCounts(*plain[1:])
+        known_ms = plain[5] if len(plain) > 5 else 0
+        dates = tuple((at, _KINDS[code]) for at, code in zip(plain[6::2], plain[7::2], strict=True))
+        return RestartCounts(plain[1], plain[2], plain[4], known_ms, dates)
+
+
+_CODES = {Restart.DEVICE: 0, Restart.AGENT: 1}
+_KINDS = {code: what for what, code in _CODES.items()}
 
 
 def merge_restarts(a: RestartCounts, b: RestartCounts) -> RestartCounts:
@@ -115,32 +125,37 @@ def merge_restarts(a: RestartCounts, b: RestartCounts) -> RestartCounts:
     return RestartCounts(
         device=a.device + b.device,
         agent=a.agent + b.agent,
-        in_maintenance=a.in_maintenance + b.in_maintenance,
         readings=a.readings + b.readings,
         known_ms=a.known_ms + b.known_ms,
     )
 
 
-def count_restarts(
-    events: Iterable[Restarted],
-    start: float,
-    end: float,
-    *,
-    readings: int,
-    known_ms: int = 0,
-    maintenance: Iterable[tuple[float, float]] = (),
-) -> RestartCounts:
-    """The window [start, end) of one device's restarts: each counts where it was noticed, and is planned where it began
-    in maintenance, be that over by then."""
-    spans = list(maintenance)
-    device = agent = maintained = 0
-    for event in events:
-        if not start <= event.noticed < end:
-            continue
-        if any(a <= event.began < b for a, b in spans):
-            maintained += 1
-        elif event.what is Restart.DEVICE:
-            device += 1
-        else:
-            agent += 1
-    return RestartCounts(device, agent, maintained, readings, known_ms)
+def dated_restarts(dates: Iterable[tuple[float, Restart]], readings: int = 0, known_ms: int = 0) -> RestartCounts:
+    """One window's restarts out of their dates. A restart counts where it was noticed."""
+    found = tuple(dates)
+    device = sum(what is Restart.DEVICE for _, what in found)
+    return RestartCounts(device, len(found) - device, readings, known_ms, found)
+
+
+def all_restarts(halves: Halves[RestartCounts]) -> RestartCounts:
+    """The reverse of split_restarts, their dates kept."""
+    counted, planned = halves.counted or RestartCounts(), halves.planned or RestartCounts()
+    return replace(merge_restarts(counted, planned), dates=tuple(sorted(counted.dates + planned.dates)))
+
+
+def split_restarts(counts: RestartCounts, label: float, length_s: float, planned: Spans) -> Halves[RestartCounts]:
+    """The window [label, label + length_s) with what fell into planned work apart: a restart by when it began, readings
+    with their window (kpi/planned.py). ``planned`` is on the clock of ``label``."""
+    if not planned:
+        return Halves(counts)
+    taken_out = touches(planned, label, label + length_s)
+    if counts.device + counts.agent > len(counts.dates):  # of pieces that were merged, or of an older agent
+        return Halves.of(counts, planned=taken_out)
+    inside = [one for one in counts.dates if within(planned, label + one[0])]
+    outside = [one for one in counts.dates if one not in inside]
+    if not inside and not taken_out:
+        return Halves(counts)
+    readings = counts.readings, counts.known_ms
+    rest = dated_restarts(outside) if taken_out else dated_restarts(outside, *readings)
+    out = dated_restarts(inside, *readings) if taken_out else dated_restarts(inside)
+    return Halves(None if rest == RestartCounts() else rest, out)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from kpi.counters import TOLERANCE_CS, TOLERANCE_SHARE, Refusal, Span, UptimeTracker, delta, span
 from kpi.fabric_counts import SessionCounts, added
 from kpi.gear import BgpPeer, Facts, OspfInterface, OspfNeighbor
-from kpi.levels import Spans, ms_of, within
+from kpi.levels import ms_of
 from kpi.states import VALID_PERIODS
 
 TWO_WAY = "twoWay"
@@ -181,39 +181,28 @@ class Ospf:
 
 @dataclass(slots=True)
 class OpenSessions:
-    """One window of them as it is measured; maintenance is known when it is counted."""
+    """One window of them as it is measured."""
 
-    spans: dict[str, list[tuple[int, int, bool | None]]] = field(default_factory=dict)
-    """By session: from, to (ms), and whether it was stable; None for a two-way that nobody can judge."""
-    marks: list[tuple[float, str, SessionCounts]] = field(default_factory=list)
-    """What each reading said, and when."""
+    found: dict[str, SessionCounts] = field(default_factory=dict)
     on: frozenset[str] = frozenset()
     """Those that are switched on at its end."""
 
     def hold(self, key: str, start: int, end: int, *, stable: bool | None) -> None:
-        """A state has held for [start, end) ms."""
-        spans = self.spans.setdefault(key, [])
-        if spans and spans[-1][1:] == (start, stable):
-            start = spans.pop()[0]
-        spans.append((start, end, stable))
+        """A state has held for [start, end) ms: stable or not, None for a two-way that nobody can judge."""
+        held = end - start
+        if stable is None:
+            self.mark(key, SessionCounts(two_way_ms=held))
+        else:
+            self.mark(key, SessionCounts(known_ms=held, lost_ms=0 if stable else held))
 
-    def counts(self, maintenance: Spans = ()) -> dict[str, SessionCounts]:
-        """By session, with maintenance left out (KPI.md R4)."""
-        keys = [key for _, key, _ in self.marks]
-        found = dict.fromkeys([*keys, *self.spans, *sorted(self.on)], SessionCounts())
-        for at, key, mark in self.marks:
-            if not within(at, maintenance):
-                found[key] = added(found[key], mark)
-        planned = [(ms_of(start), ms_of(end)) for start, end in maintenance]
-        for key, spans in self.spans.items():
-            for start, end, stable in spans:
-                known = end - start - sum(max(0, min(end, b) - max(start, a)) for a, b in planned)
-                lost = known if stable is False else 0
-                mark = (
-                    SessionCounts(two_way_ms=known) if stable is None else SessionCounts(known_ms=known, lost_ms=lost)
-                )
-                found[key] = added(found[key], mark)
-        return found
+    def mark(self, key: str, counts: SessionCounts) -> None:
+        """What one reading said."""
+        known = self.found.get(key)
+        self.found[key] = counts if known is None else added(known, counts)
+
+    def counts(self) -> dict[str, SessionCounts]:
+        """By session."""
+        return dict.fromkeys([*self.found, *sorted(self.on)], SessionCounts()) | self.found
 
 
 class Sessions:
@@ -252,11 +241,11 @@ class Sessions:
         self._seen[key] = seen
         checks = int(seen.on)
         if before is None:
-            self._open.marks.append((seen.at, key, SessionCounts(checks)))
+            self._open.mark(key, SessionCounts(checks))
             return []
         over = span(before.uptime_cs, seen.uptime_cs, seen.at - before.at, trusted=self._uptime.trusted)
         lost, unseen = self._rules.lost(before, seen, over)
-        self._open.marks.append((seen.at, key, SessionCounts(checks, resets=lost, unseen=unseen)))
+        self._open.mark(key, SessionCounts(checks, resets=lost, unseen=unseen))
         about: dict[str, Any] = {self._rules.other: key, "was": before.state, "state": seen.state}
         if seen.remote_as is not None:
             about["remote_as"] = seen.remote_as

@@ -12,15 +12,16 @@ from typing import Any
 from kpi import figures
 from kpi.catalogue import entry_of, scope_in
 from kpi.coverage import device_coverage, site_coverage
-from kpi.echo import EchoCounts, merge_echo
+from kpi.echo import EchoCounts, beside_echo
 from kpi.entities import SITE
 from kpi.entry import SITE_WEIGHTS, Scope, scope_of
 from kpi.fabric_figures import fabric_figures, has_fabric, site_fabric
 from kpi.gear_counts import GearCounts
 from kpi.gear_figures import gear_figures, known_s, port_used_pct, signal_values, tells
 from kpi.gear_site import gear_site_figures, site_ports_used, site_values
-from kpi.merge import DeviceWindow
+from kpi.merge import DeviceWindow, with_planned
 from kpi.model import Figure, NullReason, Role, Status, Summary, Window
+from kpi.planned import with_incl_maint
 from kpi.port_counts import PortCounts
 from kpi.reboots import RestartCounts, merge_restarts
 from kpi.states import StateSeconds, merge_states, weighted_availability_pct
@@ -34,6 +35,8 @@ COVERAGE = "monitoring_coverage_pct"
 """Its own coverage is its value: it has a status however little is known, or it could never be bad (KPI.md R3)."""
 COVERAGE_TOLD = 0.05
 """By how much a figure's coverage must differ from its summary's to be told beside it."""
+PortsTogether = tuple[Mapping[str, Figure], Mapping[str, Figure]]
+"""By device, link_flap_of and port_used_pct of its ports."""
 OWN_PERIOD_S = 60.0
 """How often the probe reads its own radio."""
 _ECHO_FIGURES: Sequence[tuple[Callable[[EchoCounts | None], Figure], str, str]] = (
@@ -54,16 +57,9 @@ def device_summary(
 ) -> Summary:
     """One device, ports left out but for the sum of their flaps. ``unanswered``: why SNMP gave nothing, where it gave
     nothing. Figures of what the device was never asked for (no echo, no SNMP) are left out, not null."""
-    found = [figures.availability(device.states)]
-    if device.echo is not None:
-        found += [figure(device.echo) for figure, _, _ in _ECHO_FIGURES]
-    if device.restarts is not None:
-        found.append(_because(figures.reboots(device.restarts), unanswered))
-    if device.ports:
-        found.append(link_flap_of(device.ports.values(), unanswered))
-    if device.fabric is not None:
-        found += fabric_figures(device.fabric, unanswered)
-    found += _gear(device, unanswered)
+    found = _device_figures(device, unanswered)
+    if device.planned is not None:
+        found = with_incl_maint(found, _device_figures(with_planned(device), unanswered))
     coverage, scope = device.states.coverage, scope_of(device.role)
     return Summary(
         entity=device.device,
@@ -78,6 +74,19 @@ def device_summary(
         sketches=_sketches({"rtt_ms": device.echo}),
         values=_wire(signal_values(device.gear)),
     )
+
+
+def _device_figures(device: DeviceWindow, unanswered: NullReason) -> list[Figure]:
+    found = [figures.availability(device.states)]
+    if device.echo is not None:
+        found += [figure(device.echo) for figure, _, _ in _ECHO_FIGURES]
+    if device.restarts is not None:
+        found.append(_because(figures.reboots(device.restarts), unanswered))
+    if device.ports:
+        found.append(link_flap_of(device.ports.values(), unanswered))
+    if device.fabric is not None:
+        found += fabric_figures(device.fabric, unanswered)
+    return found + _gear(device, unanswered)
 
 
 def own_summary(entity: str, gear: GearCounts, window: Window, *, history: History | None = None) -> Summary:
@@ -110,23 +119,47 @@ def site_summary(
     clients: GearCounts | None = None,
     flaps: Mapping[str, Figure] | None = None,
     used: Mapping[str, Figure] | None = None,
+    incl_maint: PortsTogether | None = None,
 ) -> Summary:
     """The site over ``devices``, every expected one (one never seen is all unknown), internet targets among them.
     ``network``: the site's own state (network_changes), None where fewer than three internet targets are set up;
     ``clients``: the site's wireless clients (site_clients), folded over the window; ``flaps`` and ``used``:
-    link_flap_of and port_used_pct of each device's ports, where the windows come without their ports."""
+    link_flap_of and port_used_pct of each device's ports, where the windows come without their ports; ``incl_maint``
+    the same two with planned work, where there was any."""
     everything = list(devices)
+    own = [d for d in everything if d.role is not Role.INTERNET]
+    measured = figures.coverage_pct([d.states for d in own])
+    found = _site_figures(everything, network, clients, (flaps or {}, used or {}))
+    if any(d.planned is not None for d in everything):
+        whole = [with_planned(d) for d in everything]
+        found = with_incl_maint(found, _site_figures(whole, network, clients, incl_maint or (flaps or {}, used or {})))
+    coverage = measured.value / 100 if measured.value is not None else 1.0
+    having = _Having(everything, own, flaps or {}, used or {})
+    sketches = {f"rtt_ms@{scope}": _echoes_of(asked) for scope, asked in _echoes_by_scope(everything).items()}
+    return Summary(
+        entity=SITE,
+        window=window,
+        revision=revision,
+        final=final,
+        coverage=coverage,
+        figures=tuple(judged(f, window, coverage=having.coverage(f.kpi, network), history=history) for f in found),
+        sketches=_sketches(sketches),
+        values=_wire(site_values(own)),
+    )
+
+
+def _site_figures(
+    everything: Sequence[DeviceWindow],
+    network: StateSeconds | None,
+    clients: GearCounts | None,
+    ports_apart: PortsTogether,
+) -> list[Figure]:
     own = [d for d in everything if d.role is not Role.INTERNET]
     weighted = weighted_availability_pct((SITE_WEIGHTS[d.role], d.states) for d in own)
     measured = figures.coverage_pct([d.states for d in own])
     found = [figures.network_uptime_pct(network, weighted), measured, _availability(own)]
-    sketches: dict[str, EchoCounts | None] = {}
-    for scope in (Scope.LAN, Scope.WAN):
-        asked = {d.device: d.echo for d in everything if d.echo is not None and scope_of(d.role) is scope}
-        if not asked:
-            continue  # what a site does not have is not shown
-        whole = reduce(_beside, asked.values(), EchoCounts())
-        sketches[f"rtt_ms@{scope}"] = whole
+    for scope, asked in _echoes_by_scope(everything).items():
+        whole = _echoes_of(asked)
         for figure, part, on in _ECHO_FIGURES:
             worst = worst_of({device: figure(echo) for device, echo in asked.items()}, on)
             total = figure(whole)
@@ -139,24 +172,27 @@ def site_summary(
         found.append(
             beside_worst(total, "worst", worst_of({k: figures.reboots(r) for k, r in restarts.items()}, "value"))
         )
-    links = {d.device: link_flap_of(d.ports.values()) for d in own if d.ports} | dict(flaps or {})
+    flaps, used = ports_apart
+    links = {d.device: link_flap_of(d.ports.values()) for d in own if d.ports} | dict(flaps)
     if links:
         found.append(beside_worst(_flaps_together(links.values()), "worst", worst_of(links, "value")))
     found += site_fabric({d.device: d.fabric for d in own if d.fabric is not None})
-    ports = site_ports_used({**_ports_used(own), **(used or {})})
-    found += [*gear_site_figures(own, clients), *([ports] if ports is not None else [])]
-    coverage = measured.value / 100 if measured.value is not None else 1.0
-    having = _Having(everything, own, flaps or {}, used or {})
-    return Summary(
-        entity=SITE,
-        window=window,
-        revision=revision,
-        final=final,
-        coverage=coverage,
-        figures=tuple(judged(f, window, coverage=having.coverage(f.kpi, network), history=history) for f in found),
-        sketches=_sketches(sketches),
-        values=_wire(site_values(own)),
-    )
+    ports = site_ports_used({**_ports_used(own), **used})
+    return [*found, *gear_site_figures(own, clients), *([ports] if ports is not None else [])]
+
+
+def _echoes_by_scope(devices: Iterable[DeviceWindow]) -> dict[Scope, dict[str, EchoCounts]]:
+    """The echoes of each device, those on the site's own network and those over the line apart. What a site does not
+    have is not shown."""
+    asked: dict[Scope, dict[str, EchoCounts]] = {Scope.LAN: {}, Scope.WAN: {}}
+    for device in devices:
+        if device.echo is not None:
+            asked[scope_of(device.role)][device.device] = device.echo
+    return {scope: echoes for scope, echoes in asked.items() if echoes}
+
+
+def _echoes_of(devices: Mapping[str, EchoCounts]) -> EchoCounts:
+    return reduce(beside_echo, devices.values(), EchoCounts())
 
 
 class _Having:
@@ -294,20 +330,6 @@ def _availability(devices: Sequence[DeviceWindow]) -> Figure:
     whole = reduce(merge_states, (replace(d.states, open_ms=0) for d in devices), StateSeconds())
     worst = worst_of({d.device: figures.availability(d.states) for d in devices}, "value")
     return beside_worst(figures.availability(whole), "worst_pct", worst)
-
-
-def _beside(a: EchoCounts, b: EchoCounts) -> EchoCounts:
-    """Echoes of two targets: nothing goes on from the one to the other, neither runs of losses nor D nor J."""
-    merged = merge_echo(replace(a, last_answered=None), replace(b, first_answered=None))
-    return replace(
-        merged,
-        longest_run=max(a.longest_run, b.longest_run),
-        leading_run=0,
-        trailing_run=0,
-        j_ns=None,
-        first_answered=None,
-        last_answered=None,
-    )
 
 
 def _gear(device: DeviceWindow, unanswered: NullReason) -> list[Figure]:

@@ -108,7 +108,7 @@ async def test_an_outage_in_late_planned_work_leaves_the_figures_with_a_higher_r
         said = made.summaries()
         assert sorted(said) == [START + 600, START + 900, START + 1200]
         assert {body["revision"] for body in said.values()} == {1}
-        assert said[START + 900]["figures"]["availability_pct"]["incl_maint_pct"] == 0
+        assert said[START + 900]["figures"]["availability_pct"]["incl_maint"] == 0
 
 
 async def test_planned_work_that_is_taken_back_counts_again(tmp_path: Path) -> None:

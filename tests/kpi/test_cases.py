@@ -41,9 +41,10 @@ from kpi.model import (
     SystemReading,
     Window,
 )
+from kpi.planned import Halves, merge_halves
 from kpi.port_counts import PortCounts, merge_ports
 from kpi.ports import PortAccumulator
-from kpi.reboots import RestartCounts, RestartTracker, count_restarts, merge_restarts
+from kpi.reboots import RestartCounts, RestartTracker, dated_restarts, merge_restarts, split_restarts
 from kpi.states import StateSeconds, Turn, merge_states, network_changes, state_seconds
 from kpi.summary import device_summary, figure_to_plain, summary_to_plain
 
@@ -130,17 +131,16 @@ def ports_of(lines: list[Line], spans: list[tuple[float, float]]) -> dict[str, P
     return dict(counts)
 
 
-def gear_of(lines: list[Line], expected: dict[str, Any], spans: list[tuple[float, float]]) -> GearCounts | None:
+def gear_of(lines: list[Line], spans: list[tuple[float, float]]) -> GearCounts | None:
     lines = [line for line in lines if line["metric"] == Metric.READINGS]
     if not lines:
         return None
     gear, counts, waiting = GearAccumulator(UptimeTracker(), *spans[0]), GearCounts(), list(spans)
-    planned = [(a, b) for a, b in expected.get("maintenance", [])]
 
     def close() -> None:
         nonlocal counts
         end = waiting.pop(0)[1]
-        counts = merge_gear(counts, gear.close(end, waiting[0][1] if waiting else None, planned))
+        counts = merge_gear(counts, gear.close(end, waiting[0][1] if waiting else None))
 
     for line in lines:
         while waiting and line["at"] - 2.5 >= waiting[0][1]:
@@ -177,21 +177,18 @@ def fabric_of(lines: list[Line], spans: list[tuple[float, float]]) -> FabricCoun
     return counts
 
 
-def restarts_of(lines: list[Line], expected: dict[str, Any], spans: list[tuple[float, float]]) -> RestartCounts | None:
+def restarts_of(lines: list[Line], expected: dict[str, Any], spans: list[tuple[float, float]]) -> Halves[RestartCounts]:
+    """Always by the minute: planned work takes readings out with their window."""
     lines = [line for line in lines if line["metric"] == Metric.SYSTEM]
-    if not lines:
-        return None
     tracker = RestartTracker()
-    seen = [(line["at"], tracker.take(line["at"], SystemReading(**line["value"]))) for line in lines]
-    events = [restarted for _, restarted in seen if restarted is not None]
-    maintenance = [(a, b) for a, b in expected.get("maintenance", [])]
-    return reduce(
-        merge_restarts,
-        [
-            count_restarts(events, a, b, readings=sum(a <= at < b for at, _ in seen), maintenance=maintenance)
-            for a, b in spans
-        ],
-    )
+    events = [one for line in lines if (one := tracker.take(line["at"], SystemReading(**line["value"]))) is not None]
+    planned = [(a, b) for a, b in expected.get("maintenance", [])]
+    whole: Halves[RestartCounts] = Halves()
+    for a, b in spans:
+        dates = [(one.began - a, one.what) for one in events if a <= one.noticed < b]
+        counts = dated_restarts(dates, sum(a <= line["at"] < b for line in lines))
+        whole = merge_halves(merge_restarts, whole, split_restarts(counts, a, b - a, planned))
+    return whole if lines else Halves()
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -201,13 +198,16 @@ def test_case(case: Path, *, folded: bool) -> None:
     lines = [json.loads(line) for line in (case / "samples.jsonl").read_text(encoding="utf-8").splitlines()]
     start, end = expected["window"]
     minutes = edges(expected, 60 if folded else end - start)
+    restarts = restarts_of(lines, expected, edges(expected, 60))
+    role = Role(expected.get("role", "switch"))
     device = DeviceWindow(
         device=case.name,
-        role=Role(expected.get("role", "switch")),
+        role=role,
         states=states_of(lines, expected, minutes),
         echo=echo_of(lines, minutes),
-        restarts=restarts_of(lines, expected, minutes),
-        gear=gear_of(lines, expected, edges(expected, 300 if folded else end - start)),
+        restarts=restarts.counted,
+        planned=DeviceWindow(case.name, role, restarts=restarts.planned) if restarts.planned is not None else None,
+        gear=gear_of(lines, edges(expected, 300 if folded else end - start)),
         fabric=fabric_of(lines, edges(expected, 300 if folded else end - start)),
     )
     summary = summary_to_plain(device_summary(device, Window(0, round(end - start))))

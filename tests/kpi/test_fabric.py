@@ -188,14 +188,14 @@ def test_a_device_that_fell_silent_keeps_its_figures_empty() -> None:
     assert (counts.stp, counts.neighbours) == (StpCounts(), NeighbourCounts())
 
 
-def test_what_was_read_holds_for_two_periods_and_not_in_maintenance() -> None:
+def test_what_was_read_holds_for_two_periods() -> None:
     """KPI.md R3: how much is known of what comes by SNMP is a matter of its own polls."""
     switch = Switch()
     for at in (0.0, 60.0, 120.0):
         switch.bridge(at, 3, 9000.0)
         switch.take(at, "neighbors", neighbour("Gi0/1"))
-    first = switch.fabric.close(300.0, maintenance=[(100.0, 130.0)])
-    assert first.known_ms == {"stp": 240_000, "neighbours": 240_000}  # up to 270 s, but for 30 s of planned work
+    first = switch.fabric.close(300.0)
+    assert first.known_ms == {"stp": 270_000, "neighbours": 270_000}
     switch.fabric.answered(310.0)
     assert switch.fabric.close(600.0).known_ms == {"neighbours": 150_000}  # the silence was no period
 
@@ -221,16 +221,16 @@ def test_a_reading_of_the_next_window_is_set_aside() -> None:
     assert switch.stp(600.0).changes == 2
 
 
-def test_what_lies_in_maintenance_is_left_out_also_of_a_window_that_was_set_aside() -> None:
+def test_a_window_that_was_set_aside_holds_what_lies_in_it() -> None:
     uptime = UptimeTracker()
     fabric = FabricAccumulator(uptime, 0.0, 300.0)
     for at, changes in ((0.0, 5), (60.0, 9), (120.0, 10), (301.0, 30)):
         fabric.take(at, Facts("bridge", (Bridge("", changes),), complete=True, uptime_cs=round(100 * at) + 5000))
         heard = (neighbour("1"),) if at != 60.0 else ()
         fabric.take(at, Facts("neighbors", heard, complete=True, uptime_cs=round(100 * at) + 5000))
-    counts = fabric.close(300.0, maintenance=[(50.0, 100.0)])
-    assert counts.stp == StpCounts(readings=2, counted=2, intervals=1, changes=1)
-    assert counts.neighbours == NeighbourCounts(added=1, infrastructure=1, either=1)
+    counts = fabric.close(300.0)
+    assert counts.stp == StpCounts(readings=3, counted=3, intervals=2, changes=5)
+    assert counts.neighbours == NeighbourCounts(added=1, removed=1, infrastructure=2, either=2)
 
 
 def test_a_forwarding_table_that_was_not_read_to_its_end_replaces_none() -> None:

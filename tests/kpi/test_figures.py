@@ -112,9 +112,9 @@ def test_coverage() -> None:
 
 
 def test_reboots() -> None:
-    figure = figures.reboots(RestartCounts(device=2, agent=1, in_maintenance=3, readings=60))
+    figure = figures.reboots(RestartCounts(device=2, agent=1, readings=60))
     assert (figure.value, figure.n) == (2, 60)
-    assert figure.parts == {"agent_restarts": 1, "in_maintenance": 3}
+    assert figure.parts == {"agent_restarts": 1}
     assert null(figures.reboots(RestartCounts())) is NullReason.NO_DATA
     assert figures.reboots(RestartCounts(readings=1)).value == 0
 
@@ -239,7 +239,7 @@ def test_every_companion_is_in_the_catalogue() -> None:
         figures.availability(states),
         figures.network_uptime_pct(states, 5.0),
         figures.coverage_pct([states]),
-        figures.reboots(RestartCounts(1, 1, 1, 1)),
+        figures.reboots(RestartCounts(1, 1, 1)),
     ]
     assert {figure.kpi for figure in found} == {entry.id for entry in (*PATH_ENTRIES, *PORT_ENTRIES)}
     for figure in found:

@@ -38,7 +38,6 @@ COUNTS = st.builds(
     line_intervals=NUMBER,
     line_failures=NUMBER,
     battery_ms=NUMBER,
-    planned_ms=NUMBER,
     refused=st.dictionaries(st.sampled_from(["reset", "restarted"]), st.integers(1, 9)).map(
         lambda counts: tuple(sorted(counts.items()))
     ),
@@ -131,15 +130,6 @@ def test_an_access_point_that_is_gone_lowers_the_sum_though_another_table_is_nev
     ]
     (counts,) = windows(polls, [0.0, 300.0])
     assert counts.levels["clients"] == Level(2, 300_000, 1000, 2000, 2000 * 100_000 + 1000 * 200_000)
-
-
-def test_maintenance_leaves_levels() -> None:
-    gear = GearAccumulator(UptimeTracker(), 0.0, 300.0)
-    gear.take(0.0, poll(*rows(Kind.CLIENTS, 10)))
-    gear.take(100.0, poll(*rows(Kind.CLIENTS, 0)))
-    gear.take(200.0, poll(*rows(Kind.CLIENTS, 10)))
-    counts = gear.close(300.0, maintenance=[(100.0, 200.0)])
-    assert counts.levels["clients"] == Level(2, 200_000, 1000, 1000, 1000 * 200_000)
 
 
 def test_a_poll_of_the_next_window_is_set_aside_until_this_one_is_closed() -> None:

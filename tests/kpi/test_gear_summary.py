@@ -300,7 +300,7 @@ def test_a_supply_whose_unit_is_doubted_hides_no_other_one_that_is_nearly_empty(
 def test_supplies_of_different_makes_are_added() -> None:
     """One counts failures and seconds, the other only says whether it is on battery."""
     counting = int(Topic.LINE_FAILURES | Topic.BATTERY_SECONDS)
-    one = GearCounts(5, counting, line_intervals=5, line_failures=1, battery_ms=60_000, supply_reads=5, planned_ms=9000)
+    one = GearCounts(5, counting, line_intervals=5, line_failures=1, battery_ms=60_000, supply_reads=5)
     on = Level(5, 300_000, 0, 100, 100 * 120_000)
     two = GearCounts(5, int(Topic.BATTERY), levels={"on_battery": on}, battery_starts=2, supply_reads=5)
     silent = GearCounts(0, int(Topic.BATTERY))
@@ -308,7 +308,7 @@ def test_supplies_of_different_makes_are_added() -> None:
     summary = site_summary(made, None, FIVE)
     events, seconds = figure(summary, "power_events"), figure(summary, "on_battery_s")
     assert (events.value, events.n, events.parts["worst"]) == (3, 10, 2)
-    assert (seconds.value, seconds.parts) == (180, {"planned_s": 9, "worst_s": 120})
+    assert (seconds.value, seconds.parts) == (180, {"worst_s": 120})
     assert figure(site_summary(made[2:], None, FIVE), "power_events").null_reason is NullReason.NO_DATA
 
 

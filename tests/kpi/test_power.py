@@ -15,11 +15,11 @@ from tests.kpi.gear_polls import poll, reading, rows
 Poll = tuple[float, Readings]
 
 
-def counted(*polls: Poll, end: float = 300.0, maintenance: tuple[tuple[float, float], ...] = ()) -> GearCounts:
+def counted(*polls: Poll, end: float = 300.0) -> GearCounts:
     gear = GearAccumulator(UptimeTracker(), 0.0, end)
     for at, readings in polls:
         gear.take(at, readings)
-    return gear.close(end, maintenance=maintenance)
+    return gear.close(end)
 
 
 def figure(kpi: str, counts: GearCounts, role: Role = Role.UPS) -> Figure:
@@ -91,18 +91,6 @@ def test_without_the_counter_changes_to_battery_are_counted() -> None:
     assert found.value == 2
     unknown_before = one("power_events", poll(reading(Kind.ON_BATTERY, 1)))
     assert unknown_before.value == 0
-
-
-def test_planned_tests_are_counted_apart() -> None:
-    planned = ((100.0, 200.0),)
-    polls = [
-        (at, poll(reading(Kind.LINE_BADS, n), reading(Kind.ON_BATTERY_SECONDS, s), uptime_cs=round(100 * at)))
-        for at, n, s in [(0.0, 0, 0), (120.0, 1, 20), (180.0, 1, 80), (240.0, 2, 10)]
-    ]
-    counts = counted(*polls, maintenance=planned)
-    events, seconds = figure("power_events", counts), figure("on_battery_s", counts)
-    assert (events.value, events.parts) == (1, {"planned": 1})
-    assert (seconds.value, seconds.parts) == (10, {"planned_s": 80})
 
 
 # on_battery_s
@@ -181,12 +169,6 @@ def test_seconds_do_not_exceed_the_time_that_passed() -> None:
 def test_a_low_battery_is_flagged() -> None:
     found = one("on_battery_s", poll(reading(Kind.ON_BATTERY, 1), reading(Kind.BATTERY_LOW, 1)))
     assert found.flags == ("battery_low",)
-    planned = counted(
-        (10.0, poll(reading(Kind.ON_BATTERY, 1), reading(Kind.BATTERY_LOW, 1))),
-        (30.0, poll(reading(Kind.ON_BATTERY, 0), reading(Kind.BATTERY_LOW, 0))),
-        maintenance=((0.0, 20.0),),
-    )
-    assert figure("on_battery_s", planned).flags == ()
 
 
 def test_since_when_it_runs_on_battery() -> None:

@@ -4,7 +4,17 @@ import pytest
 
 from kpi.counters import WRAP
 from kpi.model import SystemReading
-from kpi.reboots import Restart, RestartCounts, Restarted, RestartTracker, count_restarts, merge_restarts
+from kpi.planned import Halves
+from kpi.reboots import (
+    Restart,
+    RestartCounts,
+    Restarted,
+    RestartTracker,
+    all_restarts,
+    dated_restarts,
+    merge_restarts,
+    split_restarts,
+)
 
 
 def what(found: Restarted | None) -> Restart | None:
@@ -106,20 +116,42 @@ def test_a_restart_is_dated_by_the_uptime_it_shows_and_lies_between_the_readings
 
 
 def test_a_restart_in_maintenance_that_is_read_after_it_is_planned() -> None:
-    planned = Restarted(620.0, 590.0, Restart.DEVICE)
-    counts = count_restarts([planned], 600.0, 900.0, readings=5, maintenance=[(300.0, 600.0)])
-    assert counts == RestartCounts(in_maintenance=1, readings=5)
-    assert count_restarts([planned], 600.0, 900.0, readings=5, maintenance=[(300.0, 590.0)]).device == 1
-    assert count_restarts([planned], 300.0, 600.0, readings=5).device == 0  # it counts where it was noticed
+    """It began at 590 and was noticed in the window that begins at 600."""
+    noticed = dated_restarts([(-10.0, Restart.DEVICE)], 5)
+    halves = split_restarts(noticed, 600.0, 300.0, [(300.0, 600.0)])
+    assert halves == Halves(RestartCounts(readings=5), dated_restarts([(-10.0, Restart.DEVICE)]))
+    assert split_restarts(noticed, 600.0, 300.0, [(300.0, 590.0)]) == Halves(noticed)
 
 
-def test_counts_are_half_open_and_leave_maintenance_apart() -> None:
-    seen = [(0.0, Restart.DEVICE), (10.0, Restart.AGENT), (50.0, Restart.DEVICE), (60.0, Restart.DEVICE)]
-    events = [Restarted(at, at, what) for at, what in seen]
-    first = count_restarts(events, 0, 60, readings=1, known_ms=20_000, maintenance=[(40, 55)])
-    assert first == RestartCounts(device=1, agent=1, in_maintenance=1, readings=1, known_ms=20_000)
-    second = count_restarts(events, 60, 120, readings=2, known_ms=60_000)
-    assert merge_restarts(first, second) == RestartCounts(2, 1, 1, 3, 80_000)
+def test_restarts_in_planned_work_are_counted_apart_by_their_own_date() -> None:
+    """The window is [600, 900); one of the restarts was before it, and was only noticed in it."""
+    noticed = dated_restarts([(-20.0, Restart.DEVICE), (10.0, Restart.AGENT), (50.0, Restart.DEVICE)], 5, 290_000)
+    assert (noticed.device, noticed.agent, noticed.readings) == (2, 1, 5)
+    assert split_restarts(noticed, 600.0, 300.0, []) == Halves(noticed)
+    before = split_restarts(noticed, 600.0, 300.0, [(500.0, 590.0)])
+    assert (before.counted, before.planned) == (
+        dated_restarts([(10.0, Restart.AGENT), (50.0, Restart.DEVICE)], 5, 290_000),
+        dated_restarts([(-20.0, Restart.DEVICE)]),
+    )
+    inside = split_restarts(noticed, 600.0, 300.0, [(640.0, 655.0)])
+    assert inside.counted == dated_restarts([(-20.0, Restart.DEVICE), (10.0, Restart.AGENT)])
+    assert inside.planned == dated_restarts([(50.0, Restart.DEVICE)], 5, 290_000)
+    half_open = split_restarts(noticed, 600.0, 300.0, [(640.0, 650.0)])
+    assert half_open.planned == RestartCounts(readings=5, known_ms=290_000)
+    for halves in (before, inside, half_open):
+        assert all_restarts(halves) == noticed
+
+
+def test_restarts_without_dates_move_with_their_window() -> None:
+    old = RestartCounts(device=1, readings=5)
+    assert split_restarts(old, 600.0, 300.0, [(640.0, 650.0)]) == Halves(None, old)
+    assert split_restarts(old, 600.0, 300.0, [(40.0, 50.0)]) == Halves(old)
+
+
+def test_restart_counts_merge_and_survive_their_plain_form() -> None:
+    first = dated_restarts([(1.5, Restart.DEVICE), (2.5, Restart.AGENT)], 3, 80_000)
+    assert merge_restarts(first, RestartCounts(1, 0, 2)) == RestartCounts(2, 1, 5, 80_000)
     assert RestartCounts.from_plain(first.to_plain()) == first
+    assert RestartCounts.from_plain([1, 2, 1, 0, 7]) == RestartCounts(2, 1, 7)
     with pytest.raises(ValueError, match="version 9"):
         RestartCounts.from_plain([9])

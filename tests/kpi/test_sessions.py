@@ -8,7 +8,6 @@ import pytest
 from kpi.counters import UptimeTracker
 from kpi.fabric_counts import SessionCounts
 from kpi.gear import BgpPeer, Facts, OspfInterface, OspfNeighbor
-from kpi.levels import Spans
 from kpi.sessions import FORGOTTEN_S, MOST, Bgp, Change, Ospf, Sessions
 
 PEER = BgpPeer("192.0.2.1", 64512, "established", admin_up=True, transitions=3, established_s=86_400)
@@ -34,8 +33,8 @@ def peer(established_s: int = 86_400, **other: object) -> BgpPeer:
     return replace(PEER, established_s=established_s, **other)  # type: ignore[arg-type]
 
 
-def one(router: Router, end: float, maintenance: Spans = ()) -> SessionCounts:
-    (counts,) = router.sessions.close(end).counts(maintenance).values()
+def one(router: Router, end: float) -> SessionCounts:
+    (counts,) = router.sessions.close(end).counts().values()
     return counts
 
 
@@ -271,11 +270,3 @@ def test_no_agent_fills_the_memory() -> None:
     for at in (0.0, 60.0):
         router.poll(at, *[replace(PEER, remote_address=f"{at}:{n}") for n in range(MOST + 50)], complete=False)
     assert len(router.sessions.close(60.0).counts()) == MOST
-
-
-def test_what_lies_in_maintenance_is_neither_known_nor_lost() -> None:
-    """The session falls at 60 and is back at 180; from 50 to 130 work is planned."""
-    router = Router(Bgp())
-    for at, state in ((0.0, "established"), (60.0, "idle"), (120.0, "idle"), (180.0, "established")):
-        router.poll(at, peer(state=state, transitions=None))
-    assert one(router, 240.0, [(50.0, 130.0)]) == SessionCounts(checks=2, known_ms=160_000, lost_ms=50_000)

@@ -156,7 +156,7 @@ class Polling:
         """The window that ends now, and began where the last one was closed."""
         polled, now = self.polled(device), self.clock.monotonic()
         fabric = polled.close_fabric(now, now + FIVE_S, self.core.topology.duplex(now).get(device, {}))
-        return fabric or FabricCounts(), polled.close_gear(now, now + FIVE_S, ()) or GearCounts()
+        return fabric or FabricCounts(), polled.close_gear(now, now + FIVE_S) or GearCounts()
 
     def figures(self, device: str) -> dict[str, Figure]:
         """The figures of the window that ends now."""
