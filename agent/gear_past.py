@@ -62,7 +62,10 @@ class GearPast:
     def _take(self, row: WindowRow) -> None:
         if row.start_utc is None:
             return
-        counts = read_halves(GearCounts.from_plain, row.plain).counted
+        try:
+            counts = read_halves(GearCounts.from_plain, row.plain).counted
+        except (ValueError, TypeError, LookupError, AttributeError):  # of another version: left out
+            return
         levels = counts.levels if counts is not None else {}
         at = row.start_utc // FIVE_MINUTES * FIVE_MINUTES
         if row.entity == SITE:

@@ -6,8 +6,10 @@ was not measured has no point, and a time of which nothing is known has no state
 
 import asyncio
 import logging
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import reduce
@@ -45,8 +47,14 @@ STALE_S = 20.0
 PATIENCE_S = 0.3
 WRITTEN_AFTER_S = 30
 """A five-minute window is in the store so long after its end, at the latest."""
+MOST_TURNS = 20_000
+"""Changes of one device that are kept in memory, 2 MB: ten a minute for a day and a half, or one in two minutes for 30
+days."""
 MOST_HOURS = 24 * 31
 _FINER = {HOUR: FIVE_MINUTES, FIVE_MINUTES: MINUTE}
+
+
+_STATES = frozenset(State)
 
 
 class Past(Protocol):
@@ -62,6 +70,13 @@ class Past(Protocol):
 
     async def report(self) -> Report:
         """How full it is, and what had to go."""
+
+    async def state_changes_after(self, last_id: int) -> tuple[Sequence[StateRow], int]:
+        """Changes that were written after the row of this id, and the last id."""
+
+    @property
+    def epoch(self) -> int:
+        """Another number where everything is to be read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +210,35 @@ def no_history(device: str, hours: float, now_utc: float) -> HistoryNow:
     return HistoryNow(device, hours, start, round(now_utc, 3), step, 0.0, None, (), ())
 
 
+class StatesPast:
+    """Changes of state of the last 30 days, of which only what came since is read again."""
+
+    def __init__(self, store: Past) -> None:
+        self._store = store
+        self._last_id: int | None = None
+        self._epoch = store.epoch
+        self._read_at = 0.0
+        self._turns: dict[str, list[Turn]] = {}
+
+    async def read(self, now: float) -> Mapping[str, Sequence[Turn]]:
+        """By device, in the order in which they were made. Raises StoreError."""
+        if self._last_id is None or self._epoch != self._store.epoch or now < self._read_at:
+            self._epoch = self._store.epoch
+            _, last = await self._store.state_changes_after(1 << 62)
+            self._turns = _turns(await self._store.state_changes(None, now - AVAILABLE_S, now + 1))
+        else:
+            rows, last = await self._store.state_changes_after(self._last_id)
+            for device, turns in _turns(rows).items():
+                self._turns.setdefault(device, []).extend(turns)
+        self._last_id, self._read_at = last, now
+        for device, turns in self._turns.items():
+            before = bisect_right(turns, now - AVAILABLE_S, key=lambda turn: turn.at)
+            drop = max(before - 1, len(turns) - MOST_TURNS, 0)  # the one before says what holds at the beginning
+            if drop:
+                self._turns[device] = turns[drop:]
+        return {device: list(turns) for device, turns in self._turns.items()}
+
+
 class OverviewKeeper:
     """Reads the site's past when somebody looks, and of the windows only what came since. What fails of one device
     costs that device its past."""
@@ -215,6 +259,7 @@ class OverviewKeeper:
         self._read_to = 0
         self._roles: dict[str, Role] = {}
         self._gear = GearPast(store)
+        self._states = StatesPast(store)
         self.latest = Overview()
 
     async def fresh(self) -> Overview:
@@ -239,9 +284,9 @@ class OverviewKeeper:
         midnight = _midnight(now, self._zone())
         if roles != self._roles or midnight != self._today[0]:
             self._roles, self._read_to, self._lines, self._today = roles, 0, {}, (midnight, {})
-        changes = await self._store.state_changes(None, now - AVAILABLE_S, now + 1)
+        turns = await self._states.read(now)
         if not self.latest.end_utc:  # what is quick to have comes first
-            early = await asyncio.to_thread(self._overview, now, {}, {}, changes)
+            early = await asyncio.to_thread(self._overview, now, {}, {}, turns)
             self.latest = replace(early, end_utc=now - 2 * STALE_S)
         complete = int(now - WRITTEN_AFTER_S) // FIVE_MINUTES * FIVE_MINUTES
         oldest = int(now - LINE_S) // FIVE_MINUTES * FIVE_MINUTES
@@ -256,7 +301,7 @@ class OverviewKeeper:
         today = dict(self._today[1])
         minutes = await self._store.windows(None, ECHO, MINUTE, self._read_to, int(now) + 1)
         await asyncio.to_thread(self._take, minutes, lines, today)
-        done = await asyncio.to_thread(self._overview, now, lines, today, changes)
+        done = await asyncio.to_thread(self._overview, now, lines, today, turns)
         if done.since_utc is not None and now - done.since_utc < HOUR:  # a young site is drawn by the minute
             fine: dict[Part, dict[int, Point]] = {}
             rows = await self._store.windows(None, ECHO, MINUTE, int(now) - HOUR, int(now) + 1)
@@ -304,10 +349,9 @@ class OverviewKeeper:
         now: float,
         lines: Mapping[Part, Mapping[int, Point]],
         today: Mapping[str, tuple[int, int]],
-        changes: Sequence[StateRow],
+        turns: Mapping[str, Sequence[Turn]],
     ) -> Overview:
         plan = self._plan()
-        turns = _turns(changes)
         since = min((t[0].at for d, t in turns.items() if d in self._roles), default=None)
         maintenance = {d: [(a, b) for ids, a, b in plan.maintenance if d in ids] for d in self._roles}
         devices, day = {}, []
@@ -383,7 +427,7 @@ def _turns(changes: Iterable[StateRow]) -> dict[str, list[Turn]]:
     """By device, the dated changes of its state."""
     found: dict[str, list[Turn]] = defaultdict(list)
     for row in changes:
-        if row.aspect == DEVICE and row.utc_at is not None:
+        if row.aspect == DEVICE and row.utc_at is not None and row.state in _STATES:
             found[row.entity].append(Turn(row.utc_at, State(row.state)))
     return found
 
@@ -418,7 +462,9 @@ def _by_start(rows: Iterable[WindowRow], step: int) -> dict[int, EchoCounts]:
     for row in rows:
         if row.start_utc is not None:
             at = row.start_utc // step * step
-            counts = _counted(row)
+            counts = None
+            with suppress(ValueError, TypeError, LookupError, AttributeError):  # of another version: left out
+                counts = _counted(row)
             if counts is not None:
                 found[at] = merge_echo(found[at], counts) if at in found else counts
     return found

@@ -59,8 +59,9 @@ class Store:
         self._opening = Opening(path, settings, clock, identity)
         self._readers, self._reading = Readers(path), Reading()
         self._writer = Writer(self._opening, settings.queue, settings.ack_linger_s, self._was_opened)
-        self.dated = 0
-        """How often what was measured before the clock was set got its dates."""
+        self.epoch = 0
+        """Another number where what was read before may be other now: the database was opened anew, or what was
+        measured before the clock was set got its dates."""
 
     @classmethod
     @asynccontextmanager
@@ -105,6 +106,7 @@ class Store:
         return self._reading.damaged
 
     def _was_opened(self, opened: Opened) -> None:
+        self.epoch += 1
         self._readers.renew()
         if self._heard is not None:
             self._heard(opened)
@@ -143,7 +145,7 @@ class Store:
         """At the first clock sync: dates the boot's windows, states and readings (utc = monotonic + offset); how many
         windows."""
         windows = await self._writer.do(lambda side: side.relabel(boot, offset_s))
-        self.dated += 1
+        self.epoch += 1
         return windows
 
     async def new_stream(self, predecessor: str | None, reason: str) -> str:
@@ -218,7 +220,7 @@ class Store:
 
     async def state_changes_after(self, last_id: int) -> tuple[Sequence[StateRow], int]:
         """Changes with a date that were written after the row of this id, in the order of writing, and the last id; for
-        whoever keeps what it has read. Those that got their dates later (``dated``) are not among them."""
+        whoever keeps what it has read. Where ``epoch`` has changed, everything is to be read again."""
         return await self._read(lambda con: self._reading.states_after(con, last_id), ([], last_id))
 
     async def incidents(self, from_utc: float, to_utc: float, *, open_only: bool = False) -> Sequence[Incident]:

@@ -9,11 +9,11 @@ import pytest
 
 from agent import history_view
 from agent.boundary import Boundary
-from agent.history_view import OverviewKeeper, device_history, step_of
+from agent.history_view import MOST_TURNS, STALE_S, OverviewKeeper, StatesPast, device_history, step_of
 from agent.settings.models import PortsSettings
 from agent.site import SitePlan, Watchable
 from agent.store.model import Dropped, Report, StateRow, WindowRow
-from agent.windows import ECHO
+from agent.windows import ECHO, GEAR
 from kpi.echo import EchoAccumulator
 from kpi.entry import Part
 from kpi.model import Device, Metric, Outcome, Role, Sample, State
@@ -39,6 +39,9 @@ class Kept:
     rows: list[WindowRow] = field(default_factory=list)
     changes: list[StateRow] = field(default_factory=list)
     asked: list[tuple[int, int, int]] = field(default_factory=list)
+    states_read: list[int] = field(default_factory=list)
+    """How many changes each question was answered with."""
+    epoch: int = 0
     dropped: int = 0
 
     async def report(self) -> Report:
@@ -67,7 +70,13 @@ class Kept:
         ]  # fmt: skip
 
     async def state_changes(self, entity: str | None, from_utc: float, to_utc: float) -> Sequence[StateRow]:
+        self.states_read.append(len(self.changes))
         return [r for r in self.changes if entity in {None, r.entity}]
+
+    async def state_changes_after(self, last_id: int) -> tuple[Sequence[StateRow], int]:
+        found = self.changes[last_id:]
+        self.states_read.append(len(found))
+        return found, len(self.changes)
 
 
 def watchable(device_id: str, role: Role) -> Watchable:
@@ -244,3 +253,57 @@ async def test_a_device_whose_past_cannot_be_told_costs_no_other_its_own(monkeyp
     assert list(past.devices) == ["switch"]
     assert past.end_utc == T + 3000.0
     assert boundary.faults["history"] >= 1
+
+
+async def test_of_the_states_only_what_came_since_is_read_again() -> None:
+    clock = ManualClock(utc=float(T))
+    store = Kept()
+    for n in range(500):
+        store.turn("gateway", T - 86_400 * 20 + 3000 * n, "up" if n % 2 else "down")
+    kept = keeper(store, clock, Role.GATEWAY)
+    first = await kept.fresh()
+    assert store.states_read == [0, 500]
+    for n in range(10):
+        await clock.advance(STALE_S + 1)
+        store.turn("gateway", clock.utc() - 5, "down" if n % 2 else "up")
+        await kept.fresh()
+    assert store.states_read[2:] == [1] * 10
+    whole = await keeper(store, clock, Role.GATEWAY).fresh()
+    assert (await kept.fresh()).devices == whole.devices, "as if all had been read"
+    assert whole.devices != first.devices
+
+
+async def test_of_what_got_its_dates_later_everything_is_read_again() -> None:
+    clock = ManualClock(utc=float(T))
+    store = Kept()
+    store.turn("gateway", T - 500, "up")
+    kept = keeper(store, clock, Role.GATEWAY)
+    await kept.fresh()
+    store.changes.insert(0, StateRow("gateway", "device", "b", T - 1000, T - 1000, "up", "answered"))
+    store.epoch += 1
+    await clock.advance(STALE_S + 1)
+    assert (await kept.fresh()).devices["gateway"].known_s == pytest.approx(1000 + STALE_S + 1, abs=1)
+
+
+async def test_states_older_than_what_is_shown_are_let_go_and_a_flapping_device_is_bounded() -> None:
+    store = Kept()
+    for n in range(MOST_TURNS + 5000):
+        store.turn("gateway", T - 86_400 * 20 + 40 * n, "up" if n % 2 else "down")
+    states = StatesPast(store)
+    assert len((await states.read(float(T)))["gateway"]) == MOST_TURNS
+    later = T + 86_400 * 40.0
+    assert len((await states.read(later))["gateway"]) == 1, "what is in force"
+
+
+async def test_a_window_that_another_version_wrote_is_left_out() -> None:
+    store = Kept()
+    store.put("gateway", 300, T - 600, 1.0)
+    store.put("gateway", 300, T - 300, 1.0)
+    for plain in ([99], "", None, {"x": 1}):
+        store.rows.append(WindowRow("gateway", ECHO, 300, "b", 0.0, T - 900, plain))
+        store.rows.append(WindowRow("network", GEAR, 300, "b", 0.0, T - 900, plain))
+    store.turn("gateway", T - 900, "another word")
+    clock = ManualClock(utc=T + 60.0)
+    overview = await keeper(store, clock, Role.GATEWAY).fresh()
+    assert overview.devices["gateway"].sent_today == 20
+    assert (await device_history(store, "gateway", 24, T + 60, [])).response
