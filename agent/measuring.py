@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable
 
 from agent.monitor import echo_id, snmp_id
+from agent.pace import Pace
 from agent.scheduler import DEADLINE, OVERLAP, Scheduler
 from agent.settings.convert import snmp_credential
 from agent.settings.models import PortsSettings
@@ -87,8 +88,11 @@ class Measuring:
                 if not target_.address:
                     self._no_poll(target_, UNRESOLVED)
                     return
-                for sample in await self._collector.collect(target_):
+                samples = await self._collector.collect(target_)
+                pace = Pace(self._clock)
+                for sample in samples:
                     self._take(sample)
+                    await pace.breathe()
 
             # the collector keeps its own deadline and its partial answers; the scheduler's is the net below it
             self._scheduler.add_job(poll, interval, 1.05 * deadline, run, lambda reason: self._no_poll(target_, reason))

@@ -47,4 +47,6 @@ def size_of(plain: Any) -> int:
     """About how many values there are in the JSON types of windows: nobody counts them one by one."""
     if isinstance(plain, Mapping):
         return sum(size_of(inner) for inner in plain.values())
-    return len(plain) if isinstance(plain, list | tuple) else 1
+    if isinstance(plain, list | tuple):
+        return sum(map(size_of, plain)) if plain and isinstance(plain[0], Mapping) else len(plain)
+    return 1

@@ -301,10 +301,14 @@ class FoldedWindow:
             ports: dict[str, tuple[Figure, ...]] = {}
             for some in summaries.port_figures_in_parts(device, window, self._polls):
                 ports |= some
+                if window.length_s == HOUR_S and len(ports) >= PORTS_A_MESSAGE:
+                    drafts += _ports_messages(entity, window, ports, self._revision)
+                    ports = {}
                 await pace.breathe()
             if window.length_s == HOUR_S:
                 drafts += _ports_messages(entity, window, ports, self._revision)
                 summaries.statuses.keep_ports(entity, keys)
+                await pace.breathe()
             elif window.length_s == FIVE_S and self._revision:
                 again = {key: figures for key, figures in ports.items() if _changed(key, halves)}
                 drafts += _ports_messages(entity, window, again, self._revision)

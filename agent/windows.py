@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 from agent.boundary import Boundary
@@ -31,7 +31,7 @@ from kpi.gear_site import site_clients
 from kpi.merge import DeviceWindow
 from kpi.model import SystemReading
 from kpi.planned import Halves, Spans, halves_to_plain, takes_out, touches, worth_keeping
-from kpi.port_counts import PortCounts, plain_columns
+from kpi.port_counts import PortCounts, ports_window_to_plain
 from kpi.reboots import split_restarts
 from kpi.states import StateSeconds, state_seconds
 
@@ -45,6 +45,8 @@ REACHING = frozenset({PORTS, FABRIC, GEAR})
 AT_MOST_BEHIND_S = 1.0
 PORTS_AT_ONCE = 256
 """Last readings of ports that are written as JSON at a time: 6,144 at once hold the interpreter for 43 ms."""
+COLUMNS = 20
+"""Of a window of ports, about."""
 PLACE, COUNTERS = "window", "last readings"
 """The boundary's names for what is done here."""
 
@@ -320,7 +322,9 @@ class Windows:
         counted = await _ports_plain(part, pace)
         planned = await _ports_plain(part.planned, pace) if part.planned is not None else None
         if counted or planned:
-            found[PORTS] = compact(halves_to_plain(Halves(counted, planned), reach_s))
+            plain = halves_to_plain(Halves(counted, planned), reach_s)
+            found[PORTS] = compact(plain)
+            await pace.breathe()
         return [self._row(part.device, kind, span, plain) for kind, plain in found.items()]
 
     def _site_rows(self, five: Five, span: Span) -> list[WindowRow]:
@@ -400,11 +404,7 @@ def _both(counted: DeviceWindow, planned: DeviceWindow) -> DeviceWindow:
 async def _ports_plain(device: DeviceWindow, pace: Pace) -> dict[str, Any] | None:
     if not device.ports:
         return None
-    plain: dict[str, Any] = {}
-    for name, column in plain_columns(device.ports):
-        plain[name] = column
-        await pace.breathe()
-    return plain
+    return await pace.aside(COLUMNS * len(device.ports), partial(ports_window_to_plain, device.ports))
 
 
 _PLAIN: Mapping[str, Callable[[DeviceWindow], Any]] = {

@@ -4,7 +4,7 @@ Octets and times add; a rate is 8 octets / time, so any coarser window is a sum 
 themselves (``bins``) are kept beside, for percentiles of rates (KPI.md p95_rate_bps).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from enum import IntFlag
 from typing import Any
@@ -148,19 +148,14 @@ def ports_window_to_plain(ports: Mapping[str, PortCounts]) -> dict[str, Any]:
     a list of its own. Capacities, peaks and the time of packets are kept as differences from what octets, speed and
     time say, which is none in a window of 5 minutes; so is its one bin.
     """
-    return dict(plain_columns(ports))
-
-
-def plain_columns(ports: Mapping[str, PortCounts]) -> Iterator[tuple[str, Any]]:
-    """What ports_window_to_plain gives, a column at a time, for who has thousands of ports and other things to do."""
     rows = list(ports.values())
-    yield "v", PLAIN_VERSION
-    yield "port", list(ports)
+    plain: dict[str, Any] = {"v": PLAIN_VERSION, "port": list(ports)}
     for name, default in _DEFAULTS.items():
         column = [_packed(row, name) for row in rows]
         if not column or all(value == _plain(default) for value in column):
             continue
-        yield name, column[:1] if len(column) > 1 and column.count(column[0]) == len(column) else column
+        plain[name] = column[:1] if len(column) > 1 and column.count(column[0]) == len(column) else column
+    return plain
 
 
 def ports_window_from_plain(plain: Mapping[str, Any]) -> dict[str, PortCounts]:

@@ -7,6 +7,7 @@ network and what over the line come apart, as ``rtt_ms@lan`` and ``rtt_ms@wan``.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
+from itertools import chain, repeat
 from typing import Any
 
 from kpi import figures
@@ -263,8 +264,15 @@ def reading_of(figure: Figure) -> Reading:
 
 
 def link_flap_of(ports: Iterable[PortCounts], unanswered: NullReason = NullReason.NO_DATA) -> Figure:
-    """The sum over ports that count: access ports do not. Figures of merit at the same time add."""
-    return _flaps_together((replace(figures.link_flap(counts, unanswered), n=1) for counts in ports), unanswered)
+    """The sum over ports that count: access ports do not. Figures of merit at the same time add. Of thousands of ports
+    most are alike in what is asked for here."""
+    alike: dict[tuple[object, ...], tuple[PortCounts, int]] = {}
+    for counts in ports:
+        known = counts.up_ms + counts.down_ms + counts.off_ms > 0
+        key = (counts.transitions, counts.downs, counts.merit, counts.flapping, counts.flapped, counts.flags, known)
+        alike[key] = counts, alike[key][1] + 1 if key in alike else 1
+    flaps = (repeat(replace(figures.link_flap(counts, unanswered), n=1), n) for counts, n in alike.values())
+    return _flaps_together(chain.from_iterable(flaps), unanswered)
 
 
 def _flaps_together(flaps: Iterable[Figure], unanswered: NullReason = NullReason.NO_DATA) -> Figure:
