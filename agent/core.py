@@ -18,7 +18,7 @@ from agent.polled import PollOutcome
 from agent.recorder import Recorder
 from agent.site import SitePlan, uplink_changes
 from agent.store.model import Batch, CountersRow, StateRow, WindowRow
-from agent.summaries import FoldedWindow, Summaries
+from agent.summaries import FoldedWindow, SiteParts, Summaries
 from agent.timeline import ClockEvent, Timeline
 from agent.topology import Topology
 from agent.view import rfc3339
@@ -27,7 +27,7 @@ from agent.windows import ECHO, FIVE_S, PORTS, Five, Windows
 from collectors.clock import Clock
 from collectors.icmp.echo import EchoTarget
 from kpi.echo import EchoCounts, merge_echo
-from kpi.entities import AGENT, LINK, PROBE, TOPOLOGY, UPLINK
+from kpi.entities import AGENT, LINK, PROBE, SITE, TOPOLOGY, UPLINK
 from kpi.gear_accumulator import GearMemory
 from kpi.model import Incident, State, SystemReading, Window
 from kpi.planned import Spans, read_halves, together, within
@@ -41,6 +41,8 @@ EVENT_SCHEMA = "sonda.event.v1"
 DEVICE = "device"
 """The aspect of a device's states in the store."""
 STOPPED, REMOVED = "agent_stopped", "removed"
+VALUES_A_DEVICE = 50
+"""Of the site's summary, about."""
 NOTICE = "notice"
 """The boundary's name for what is said at once."""
 
@@ -276,9 +278,14 @@ class Core:
     async def _closed(self, five: Five, batch: Batch, pace: Pace) -> Batch:
         written = {row.entity: row.plain for row in batch.windows if row.kind == PORTS}
         drafts: list[MessageDraft] = []
-        for said in self.summaries.closing(five, self._polls(), written):
+        site = SiteParts()
+        for said in self.summaries.closing(five, self._polls(), written, site):
             drafts += said
             await pace.breathe()
+        summary = None
+        with self._boundary.around("summary", SITE):
+            summary = await pace.aside(VALUES_A_DEVICE * len(site.devices), site.summary)
+        drafts += self.summaries.site_closed(site, summary)
         self._say_crossings()
         if five.dated:
             self._five_closed(five.label, five.following)

@@ -23,8 +23,6 @@ from kpi.states import Change, network_changes
 
 ID_LENGTH = 40
 _NOBODY: Mapping[str, str] = MappingProxyType({})
-_INTERNET_ROLES = frozenset({Role.INTERNET})
-_ENDPOINT_ROLES = frozenset({Role.ENDPOINT, Role.PRINTER, Role.CAMERA})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +64,9 @@ class SitePlan:
     maintenance: tuple[tuple[frozenset[str], float, float], ...]
     """(device ids, start_utc, end_utc)."""
     _by_id: dict[str, Watchable] = field(init=False, repr=False, compare=False)
+    _planned: dict[str, tuple[tuple[float, float], ...]] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_id", {w.device.id: w for w in self.devices})
@@ -79,7 +80,9 @@ class SitePlan:
         which goes by its gateway."""
         if device == UPLINK:
             device = self.gateway or ""
-        return tuple((start, end) for devices, start, end in self.maintenance if device in devices)
+        if device not in self._planned:
+            self._planned[device] = tuple((a, b) for devices, a, b in self.maintenance if device in devices)
+        return self._planned[device]
 
     def planned_in(self, start_utc: float, end_utc: float) -> frozenset[str]:
         """The devices that something is planned for in this time."""
@@ -221,13 +224,7 @@ def _implied(device_id: str, address: str, role: Role, name: str) -> DeviceSetti
 def _echo_s(settings: Settings, draft: DeviceSettings) -> float | None:
     if not draft.echo:
         return None
-    if draft.echo_s is not None:
-        return draft.echo_s
-    if draft.role in _INTERNET_ROLES:
-        return settings.echo.internet_s
-    if draft.role in _ENDPOINT_ROLES:
-        return settings.echo.endpoint_s
-    return settings.echo.infrastructure_s
+    return draft.echo_s if draft.echo_s is not None else settings.echo.seconds_of(draft.role)
 
 
 def _snmp(settings: Settings, draft: DeviceSettings) -> SnmpPlan | None:

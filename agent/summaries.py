@@ -32,7 +32,15 @@ from kpi.port_counts import PortCounts, ports_window_from_plain, ports_window_to
 from kpi.port_summary import port_figures, ports_to_plain
 from kpi.reboots import RestartCounts
 from kpi.states import StateSeconds, merge_states
-from kpi.summary import PortsTogether, device_summary, link_flap_of, own_summary, site_summary, summary_to_plain
+from kpi.summary import (
+    History,
+    PortsTogether,
+    device_summary,
+    link_flap_of,
+    own_summary,
+    site_summary,
+    summary_to_plain,
+)
 
 SITE_SCHEMA = "sonda.summary.site.v1"
 DEVICE_SCHEMA = "sonda.summary.device.v1"
@@ -49,6 +57,42 @@ REVISIONS_KEPT = 600
 """Two days of five minutes: a clock that is set back by more says them with the same revisions again, flagged."""
 
 Polls = Mapping[str, PollOutcome | None]
+
+
+class SiteParts:
+    """What the site's five minutes are made of, as it is gathered device by device."""
+
+    def __init__(self) -> None:
+        self.devices: list[DeviceWindow] = []
+        """Without their ports."""
+        self.ports = _no_ports(), _no_ports()
+        """What the site asks for of each device's, planned work left out, and with it."""
+        self.flags: tuple[str, ...] = ()
+        self._network: StateSeconds | None = None
+        self._window = Window(0, FIVE_S)
+        self._revision, self._final = 0, True
+        self._history: History = {}
+
+    def begin(self, five: Five, window: Window, revision: int, history: History) -> None:
+        """Of these five minutes; ``history`` is that of the site's statuses."""
+        self.flags, self._network = five.flags, five.network
+        self._window, self._revision, self._final, self._history = window, revision, five.final, history
+
+    def summary(self) -> Summary:
+        """Not judged beside others yet. 75 us a device: of many it is made aside."""
+        (flaps, used), whole = self.ports
+        return site_summary(
+            self.devices,
+            self._network,
+            self._window,
+            revision=self._revision,
+            final=self._final,
+            history=self._history,
+            clients=site_clients(self.devices),
+            flaps=flaps,
+            used=used,
+            incl_maint=whole,
+        )
 
 
 class Summaries:
@@ -68,23 +112,25 @@ class Summaries:
         """What was said of five minutes of which more is to come."""
 
     def closed(self, five: Five, polls: Polls, written: Mapping[str, bytes] | None = None) -> list[MessageDraft]:
-        """What ``closing`` gives, at once."""
-        return [draft for said in self.closing(five, polls, written) for draft in said]
+        """What ``closing`` and ``site_closed`` give, at once."""
+        site = SiteParts()
+        drafts = [draft for said in self.closing(five, polls, written, site) for draft in said]
+        return drafts + self.site_closed(site, site.summary())
 
     def closing(
-        self, five: Five, polls: Polls, written: Mapping[str, bytes] | None = None
+        self, five: Five, polls: Polls, written: Mapping[str, bytes] | None, site: "SiteParts"
     ) -> Iterator[list[MessageDraft]]:
         """Summaries of five closed minutes, a device or some of its ports at a time; the messages carry the window, so
-        they are for dated ones alone. ``written``: by device, the window of its ports as it goes into the store."""
+        they are for dated ones alone. ``written``: by device, the window of its ports as it goes into the store;
+        ``site`` is filled with what site_closed needs in the end."""
         window = Window(five.label, FIVE_S)
         self._forget(five)
         if written is None or (self._piece is not None and self._piece.label == five.label):
             written = {}  # what is written of this piece is not the whole
         revision, five = self._revised(five)
-        rest: list[DeviceWindow] = []
-        ports_apart, ports_whole = _no_ports(), _no_ports()
+        site.begin(five, window, revision, self.statuses.history(SITE, "", window))
         for device in five.devices.values():
-            rest.append(_without_ports(device))
+            site.devices.append(_without_ports(device))
             with self._boundary.around(PLACE, device.device) as attempt:
                 summary = replace(self.device(device, window, polls), revision=revision, final=five.final)
                 self.latest[device.device] = summary
@@ -95,21 +141,31 @@ class Summaries:
             if device.ports or (device.planned is not None and device.planned.ports):
                 yield from self._closing_ports(device, window, polls, revision, written.get(device.device))
                 if not attempt.failed:
-                    _sum_of_ports(device, self.latest[device.device], ports_apart, ports_whole)
+                    _sum_of_ports(device, self.latest[device.device], *site.ports)
             yield []
         if five.own is not None:
             with self._boundary.around(PLACE, PROBE):
                 own = replace(self.own(five.own, window), revision=revision, final=five.final)
                 self.latest[PROBE] = own
                 yield [_message(own)]
+
+    def site_closed(self, parts: "SiteParts", summary: Summary | None) -> list[MessageDraft]:
+        """After ``closing``: ``summary`` is what ``parts`` gave, None where that failed."""
+        drafts = []
         with self._boundary.around(PLACE, SITE) as attempt:
-            clients = site_clients(rest)
-            site = self.site(rest, five.network, window, clients, (ports_apart, ports_whole))
-            self.latest[SITE] = site = replace(site, revision=revision, final=five.final)
-            flags = {"flags": list(five.flags)} if five.flags else {}
-            yield [MessageDraft(_topic(SITE), SITE_SCHEMA, {**summary_to_plain(site), **flags})]
-        if attempt.failed:
+            if summary is not None:
+                site = self._judged_site(summary)
+                self.latest[SITE] = site
+                flags = {"flags": list(parts.flags)} if parts.flags else {}
+                drafts = [MessageDraft(_topic(SITE), SITE_SCHEMA, {**summary_to_plain(site), **flags})]
+        if attempt.failed or summary is None:
             self.latest.pop(SITE, None)
+        return drafts
+
+    def _judged_site(self, summary: Summary) -> Summary:
+        figures = self.statuses.judged(SITE, "", summary.window, summary.figures)
+        self.statuses.window_ended()
+        return replace(summary, figures=figures)
 
     def _closing_ports(
         self, device: DeviceWindow, window: Window, polls: Polls, revision: int, written: bytes | None
@@ -215,9 +271,7 @@ class Summaries:
             used=used,
             incl_maint=whole,
         )
-        figures = self.statuses.judged(SITE, "", window, summary.figures)
-        self.statuses.window_ended()
-        return replace(summary, figures=figures)
+        return self._judged_site(summary)
 
     def port_figures(self, device: DeviceWindow, window: Window, polls: Polls) -> dict[str, tuple[Figure, ...]]:
         """As ``device``, of its ports."""
@@ -296,25 +350,30 @@ class FoldedWindow:
         drafts = [_message(summary)] if window.length_s == FIVE_S else []
         if drafts and self._revision:
             summaries.said_again(summary, compact(plains[PORTS]) if PORTS in plains else None)
-        halves = _ports_of(device)
-        if keys := _keys(halves):
-            ports: dict[str, tuple[Figure, ...]] = {}
-            for some in summaries.port_figures_in_parts(device, window, self._polls):
-                ports |= some
-                if window.length_s == HOUR_S and len(ports) >= PORTS_A_MESSAGE:
-                    drafts += _ports_messages(entity, window, ports, self._revision)
-                    ports = {}
-                await pace.breathe()
-            if window.length_s == HOUR_S:
-                drafts += _ports_messages(entity, window, ports, self._revision)
-                summaries.statuses.keep_ports(entity, keys)
-                await pace.breathe()
-            elif window.length_s == FIVE_S and self._revision:
-                again = {key: figures for key, figures in ports.items() if _changed(key, halves)}
-                drafts += _ports_messages(entity, window, again, self._revision)
+        if _keys(_ports_of(device)):
+            drafts += await self._take_ports(device, pace)
             _sum_of_ports(device, summary, self._ports_apart, self._ports_whole)
             await pace.breathe()
         self._devices.append(_without_ports(device))
+        return drafts
+
+    async def _take_ports(self, device: DeviceWindow, pace: Pace) -> list[MessageDraft]:
+        entity, window, halves = device.device, self._window, _ports_of(device)
+        drafts: list[MessageDraft] = []
+        ports: dict[str, tuple[Figure, ...]] = {}
+        for some in self._summaries.port_figures_in_parts(device, window, self._polls):
+            ports |= some
+            if window.length_s == HOUR_S and len(ports) >= PORTS_A_MESSAGE:
+                drafts += _ports_messages(entity, window, ports, self._revision)
+                ports = {}
+            await pace.breathe()
+        if window.length_s == HOUR_S:
+            drafts += _ports_messages(entity, window, ports, self._revision)
+            self._summaries.statuses.keep_ports(entity, _keys(halves))
+        elif window.length_s == FIVE_S and self._revision:
+            again = {key: figures for key, figures in ports.items() if _changed(key, halves)}
+            drafts += _ports_messages(entity, window, again, self._revision)
+        await pace.breathe()
         return drafts
 
     def end(self) -> list[MessageDraft]:

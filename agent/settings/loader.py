@@ -14,6 +14,7 @@ from agent.settings.lines import Key
 from agent.settings.models import (
     CredentialSettings,
     DeviceSettings,
+    EchoSettings,
     HttpSettings,
     MaintenanceSettings,
     MqttSettings,
@@ -135,6 +136,7 @@ class _Drafting:
             credential_names=_names(self._data.get("credential")),
             zone=site.zone if site else ZoneInfo("UTC"),
             network=self._section("network", NetworkSettings),
+            echo=self._section("echo", EchoSettings),
             snmp=self._section("snmp", SnmpSettings),
             mqtt=self._section("mqtt", MqttSettings) if "mqtt" in self._data else None,
             http=self._section("http", HttpSettings),

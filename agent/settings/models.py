@@ -121,6 +121,10 @@ class NetworkSettings(Section):
     )
 
 
+ENDPOINTS = frozenset({Role.ENDPOINT, Role.PRINTER, Role.CAMERA})
+"""Roles that sleep, and limit."""
+
+
 class EchoSettings(Section):
     """Seconds between two ICMP echoes to a device, by its role; a device may set its own."""
 
@@ -131,6 +135,12 @@ class EchoSettings(Section):
     )
     internet_s: EchoSeconds = Field(5.0, description="Internet targets.")
     endpoint_s: EchoSeconds = Field(10.0, description="Printers, cameras and other endpoints: they sleep, and limit.")
+
+    def seconds_of(self, role: Role) -> float:
+        """Between two echoes to a device of this role that sets none of its own."""
+        if role is Role.INTERNET:
+            return self.internet_s
+        return self.endpoint_s if role in ENDPOINTS else self.infrastructure_s
 
 
 StatusSeconds = Annotated[Seconds, Field(ge=10, le=3600)]

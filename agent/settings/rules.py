@@ -23,6 +23,7 @@ from agent.settings.lines import Key
 from agent.settings.models import (
     CredentialSettings,
     DeviceSettings,
+    EchoSettings,
     HttpSettings,
     MaintenanceSettings,
     MqttSettings,
@@ -63,6 +64,7 @@ class Draft:
     zone: ZoneInfo
     """The site's, or UTC where that is faulty."""
     network: NetworkSettings | None
+    echo: EchoSettings | None
     snmp: SnmpSettings | None
     mqtt: MqttSettings | None
     http: HttpSettings | None
@@ -84,6 +86,48 @@ def _warn(key: Key, message: str, hint: str = "", other: Key | None = None) -> B
 def _near(name: str, names: Sequence[str] | frozenset[str]) -> str:
     close = difflib.get_close_matches(name, sorted(names), n=1)
     return f'Did you mean "{close[0]}"?' if close else ""
+
+
+MOST_DEVICES, MANY_DEVICES = 1000, 500
+"""Where it ends, measured (agent/README.md has the decision): a page of 1,000 devices is 0.7 MB, takes 1 s, and nothing
+on the loop more than 50 ms; up to 500 a Raspberry Pi does the same with room to spare."""
+MOST_PLANNED = 500
+"""Entries of planned work; each is looked through for each device."""
+MANY_ECHOES_S = 1000
+"""Echoes a second: each costs 35 us, and three times that on a Raspberry Pi."""
+
+
+def sizes_can_be_watched(draft: Draft) -> Iterator[Broken]:
+    count = len(draft.devices)
+    if count > MOST_DEVICES:
+        yield Broken(
+            ("device", sorted(draft.devices)[MOST_DEVICES]),
+            f"this is one of {count:,} devices, and one probe watches at most {MOST_DEVICES:,}",
+            "Share the site out between several probes.",
+        )
+    elif count > MANY_DEVICES:
+        yield _warn(
+            ("device", sorted(draft.devices)[MANY_DEVICES]),
+            f"this is one of {count:,} devices: more than {MANY_DEVICES} need a faster machine than a Raspberry Pi",
+        )
+    if len(draft.maintenance) > MOST_PLANNED:
+        yield Broken(
+            ("maintenance", sorted(draft.maintenance)[MOST_PLANNED]),
+            f"this is one of {len(draft.maintenance):,} planned times, and at most {MOST_PLANNED} are looked at",
+            "Take out those that are over by more than a month.",
+        )
+    if draft.echo is not None:
+        rate = sum(
+            1 / (device.echo_s or draft.echo.seconds_of(device.role))
+            for device in draft.devices.values()
+            if device.echo
+        )
+        if rate > MANY_ECHOES_S:
+            yield _warn(
+                ("echo",),
+                f"all devices together get {rate:,.0f} echoes a second: more than {MANY_ECHOES_S:,} need a faster "
+                "machine than a Raspberry Pi",
+            )
 
 
 def names_are_unique(draft: Draft) -> Iterator[Broken]:
@@ -434,6 +478,7 @@ def _readable(key: Key, file: Path | None) -> Iterator[Broken]:
 
 
 RULES: tuple[Callable[[Draft], Iterator[Broken]], ...] = (
+    sizes_can_be_watched,
     names_are_unique,
     ids_are_unique,
     parents_exist,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.settings import Overrides, SettingsError, examine, load
+from agent.settings.rules import MANY_DEVICES, MOST_DEVICES, MOST_PLANNED
 from agent.settings.sources import MAX_FILE_BYTES
 from tests.agent.settings.writing import SITE, write
 
@@ -209,6 +210,44 @@ def test_five_hundred_devices_are_read_at_once(tmp_path: Path) -> None:
     [fault] = faults(write(tmp_path, circle))
     assert "round in a circle" in fault
     assert len(fault) < 500
+
+
+def devices_text(count: int, more: str = "") -> str:
+    return "".join(
+        f'[[device]]\nname = "d{n}"\nrole = "switch"\naddress = "198.51.{n // 250}.{n % 250 + 1}"\n{more}'
+        for n in range(count - 1)
+    )
+
+
+def test_more_devices_than_one_probe_can_watch_are_refused_and_many_are_warned_of(tmp_path: Path) -> None:
+    def lines(count: int) -> list[str]:
+        examined = examine([write(tmp_path, devices_text(count))])
+        assert (examined.settings is None) == bool(examined.faults)
+        return [str(fault).partition(": ")[2] for fault in (*examined.faults, *examined.warnings)]
+
+    assert lines(MANY_DEVICES) == []
+    [warning] = lines(MANY_DEVICES + 1)
+    assert warning == (
+        'warning: [[device]] "d499": this is one of 501 devices: more than 500 need a faster machine than a Raspberry Pi.'
+    )
+    assert not examine([write(tmp_path, devices_text(MOST_DEVICES))]).faults
+    fault = lines(MOST_DEVICES + 1)[0]
+    assert fault == (
+        '[[device]] "d999": this is one of 1,001 devices, and one probe watches at most 1,000. '
+        "Share the site out between several probes."
+    )
+
+
+def test_echoes_that_a_small_machine_cannot_send_are_warned_of(tmp_path: Path) -> None:
+    examined = examine([write(tmp_path, devices_text(300, "echo_s = 0.2\n"))])
+    [said] = map(str, examined.warnings)
+    assert "all devices together get 1,496 echoes a second" in said
+
+
+def test_planned_times_beyond_what_is_looked_at_are_refused(tmp_path: Path) -> None:
+    text = "[[maintenance]]\nstart = 2026-01-01T00:00:00\nend = 2026-01-01T01:00:00\n" * (MOST_PLANNED + 1)
+    [fault] = faults(write(tmp_path, text))
+    assert "this is one of 501 planned times, and at most 500 are looked at" in fault
 
 
 def test_a_section_within_one_that_is_not_written(tmp_path: Path) -> None:
