@@ -27,7 +27,7 @@ from agent.windows import ECHO, FIVE_S, PORTS, Five, Windows
 from collectors.clock import Clock
 from collectors.icmp.echo import EchoTarget
 from kpi.echo import EchoCounts, merge_echo
-from kpi.entities import AGENT, LINK, PROBE, SITE, TOPOLOGY, UPLINK
+from kpi.entities import AGENT, LINK, PROBE, SITE, STATUSES, STATUSES_OF_PORTS, TOPOLOGY, UPLINK
 from kpi.gear_accumulator import GearMemory
 from kpi.model import Incident, State, SystemReading, Window
 from kpi.planned import Spans, read_halves, together, within
@@ -125,7 +125,8 @@ class Core:
         counters: Sequence[CountersRow],
     ) -> None:
         """Go on from what the run before has stored: states (what was not watched since is unknown), the minutes of
-        the present five, and the last counter readings."""
+        the present five, the last counter readings, and statuses, with what they are judged beside."""
+        self._resume_statuses(counters)
         if not self.timeline.dated:
             return
         offset = self.timeline.offset_s
@@ -194,8 +195,11 @@ class Core:
 
     def event(self, kind: str, **body: Any) -> None:
         """Say something to the central servers, at once."""
+        self._recorder.note(self._event(kind, body))
+
+    def _event(self, kind: str, body: Mapping[str, Any]) -> MessageDraft:
         told = {"type": kind, "at": rfc3339(self._clock.utc()), **body}
-        self._recorder.note(MessageDraft(f"event/{kind}", EVENT_SCHEMA, told))
+        return MessageDraft(f"event/{kind}", EVENT_SCHEMA, told)
 
     def _state_changed(self, change: StateChange) -> None:
         self.history.add(change.device, change.at, change.state)
@@ -286,20 +290,47 @@ class Core:
         with self._boundary.around("summary", SITE):
             summary = await pace.aside(VALUES_A_DEVICE * len(site.devices), site.summary)
         drafts += self.summaries.site_closed(site, summary)
-        self._say_crossings()
+        crossed = self._crossings()
         if five.dated:
             self._five_closed(five.label, five.following)
         self._changed()
-        return Batch(windows=batch.windows, counters=batch.counters, drafts=drafts if five.dated else ())
+        return Batch(
+            windows=batch.windows,
+            counters=[*batch.counters, *self.statuses_kept()],
+            drafts=[*crossed, *(drafts if five.dated else ())],
+        )
 
     def window_folded(self, window: Window, revision: int) -> FoldedWindow:
         """A window was folded: what statuses it gives, and what is to be said of it, device by device."""
-        polls, told = self._polls(), self._say_crossings
-        return FoldedWindow(self.summaries, window, self.plan, polls, revision=revision, judged=told)
+        return FoldedWindow(
+            self.summaries,
+            window,
+            self.plan,
+            self._polls(),
+            revision=revision,
+            judged=self._crossings,
+        )
 
-    def _say_crossings(self) -> None:
-        for crossing in self.summaries.statuses.crossings():
-            self.event("threshold", **asdict(crossing))
+    def _crossings(self) -> list[MessageDraft]:
+        """What is to be said of statuses that changed, in the commit of the window that changed them."""
+        return [self._event("threshold", asdict(crossing)) for crossing in self.summaries.statuses.crossings()]
+
+    def statuses_kept(self) -> list[CountersRow]:
+        """What the statuses that changed remember, for the same commit."""
+        at = self._clock.monotonic()
+        utc = self.timeline.utc(at) if self.timeline.dated else None
+        return [
+            CountersRow(f"{STATUSES_OF_PORTS if of_ports else STATUSES}/{device}", self._boot, at, utc, plain)
+            for device, of_ports, plain in self.summaries.statuses.changed()
+        ]
+
+    def _resume_statuses(self, counters: Sequence[CountersRow]) -> None:
+        watched = {*self.plan.by_id(), SITE, PROBE}
+        for row in counters:
+            kind, _, entity = row.entity.partition("/")
+            if kind in {STATUSES, STATUSES_OF_PORTS} and entity in watched:
+                with self._boundary.around("resume", row.entity):
+                    self.summaries.statuses.resume(entity, row.plain)
 
     def _polls(self) -> dict[str, PollOutcome | None]:
         return {track.id: track.polled.last for track in self.monitor if track.polled is not None}

@@ -20,7 +20,7 @@ from agent.memory import give_back
 from agent.messages import MessageDraft
 from agent.pace import Pace, size_of
 from agent.recorder import Recorder
-from agent.store.model import DAY, FIVE_MINUTES, HOUR, MINUTE, MONTH, Batch, StateRow, WindowRow
+from agent.store.model import DAY, FIVE_MINUTES, HOUR, MINUTE, MONTH, Batch, CountersRow, StateRow, WindowRow
 from agent.store.packing import compact
 from agent.windows import ECHO, FABRIC, GEAR, PORTS, RESTARTS, STATE
 from collectors.clock import Clock, SystemClock
@@ -119,9 +119,11 @@ class Folds:
         planned: Callable[[str], Spans] = lambda _device: (),
         clock: Clock | None = None,
         boundary: Boundary | None = None,
+        kept: Callable[[], Sequence[CountersRow]] = list,
     ) -> None:
-        """``folded(window, revision)`` is told what the window holds and gives the messages; the 30 days that end with
-        a day are only judged, not kept. ``planned(device)``: what is planned for it, in UTC seconds."""
+        """``folded(window, revision)`` is told what the window holds and gives the messages; ``kept()`` is what its
+        statuses remember, for the same commit. The 30 days that end with a day are only judged, not kept.
+        ``planned(device)``: what is planned for it, in UTC seconds."""
         self._store = store
         self._recorder = recorder
         self._zone = zone
@@ -129,6 +131,7 @@ class Folds:
         self._planned = planned
         self._clock = clock or SystemClock()
         self._boundary = boundary or Boundary()
+        self._kept = kept
         self._due: asyncio.Queue[tuple[int, int]] = asyncio.Queue()
 
     def five_closed(self, label: int, following: int) -> None:
@@ -208,8 +211,9 @@ class Folds:
         if told is not None:
             with self._boundary.around(PLACE, SITE):
                 drafts += told.end()
-        if rows or drafts:
-            self._recorder.put(Batch(windows=rows, drafts=drafts))
+        kept = self._kept() if told is not None else ()
+        if rows or drafts or kept:
+            self._recorder.put(Batch(windows=rows, counters=kept, drafts=drafts))
         return found
 
     async def _entities(self, from_s: int, to_s: int, start: int, end: int) -> AsyncIterator[tuple[str, Plains]]:
@@ -339,7 +343,8 @@ class Folds:
             rows += await _rows(UPLINK, plains, FIVE_MINUTES, start, pace)
             drafts += await told.take(UPLINK, plains, pace)
         log.info("Closed the five minutes that began at %s.", datetime.fromtimestamp(start, UTC).isoformat())
-        self._recorder.put(Batch(windows=rows, drafts=[*drafts, *told.end()]))
+        drafts += told.end()
+        self._recorder.put(Batch(windows=rows, counters=self._kept(), drafts=drafts))
 
 
 def _now_whole(

@@ -128,6 +128,7 @@ class Parts:
             zone=lambda: self.planning.settings.site.zone,
             folded=core.window_folded,
             planned=core.maintenance_of,
+            kept=core.statuses_kept,
             clock=clock,
             boundary=self.boundary,
         )

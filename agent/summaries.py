@@ -162,10 +162,10 @@ class Summaries:
             self.latest.pop(SITE, None)
         return drafts
 
-    def _judged_site(self, summary: Summary) -> Summary:
-        figures = self.statuses.judged(SITE, "", summary.window, summary.figures)
+    def _judged_site(self, summary: Summary, *, remember: bool = True) -> Summary:
+        summary = self._stood(summary, remember=remember)
         self.statuses.window_ended()
-        return replace(summary, figures=figures)
+        return summary
 
     def _closing_ports(
         self, device: DeviceWindow, window: Window, polls: Polls, revision: int, written: bytes | None
@@ -235,20 +235,20 @@ class Summaries:
         """The ports' figures whose status in force is not good."""
         return self.statuses.troubled_ports()
 
-    def device(self, device: DeviceWindow, window: Window, polls: Polls) -> Summary:
-        """Judged, and what is in force."""
+    def device(self, device: DeviceWindow, window: Window, polls: Polls, *, remember: bool = True) -> Summary:
+        """Judged, and what is in force. ``remember``: False for a window that is told anew, after later ones."""
         summary = device_summary(
             device,
             window,
             history=self.statuses.history(device.device, "", window),
             unanswered=why_unanswered(polls.get(device.device)),
         )
-        return replace(summary, figures=self.statuses.judged(device.device, "", window, summary.figures))
+        return self._stood(summary, remember=remember)
 
-    def own(self, gear: GearCounts, window: Window) -> Summary:
+    def own(self, gear: GearCounts, window: Window, *, remember: bool = True) -> Summary:
         """As ``device``, of the probe itself."""
         summary = own_summary(PROBE, gear, window, history=self.statuses.history(PROBE, "", window))
-        return replace(summary, figures=self.statuses.judged(PROBE, "", window, summary.figures))
+        return self._stood(summary, remember=remember)
 
     def site(
         self,
@@ -257,6 +257,8 @@ class Summaries:
         window: Window,
         clients: GearCounts | None,
         ports: tuple[PortsTogether, PortsTogether],
+        *,
+        remember: bool = True,
     ) -> Summary:
         """As ``device``; the last of its window. ``ports``: what the site asks for of each device's, planned work left
         out, and with it. The rest as in kpi.summary.site_summary."""
@@ -271,9 +273,15 @@ class Summaries:
             used=used,
             incl_maint=whole,
         )
-        return self._judged_site(summary)
+        return self._judged_site(summary, remember=remember)
 
-    def port_figures(self, device: DeviceWindow, window: Window, polls: Polls) -> dict[str, tuple[Figure, ...]]:
+    def _stood(self, summary: Summary, *, remember: bool) -> Summary:
+        take = self.statuses.judged if remember else self.statuses.corrected
+        return replace(summary, figures=take(summary.entity, "", summary.window, summary.figures))
+
+    def port_figures(
+        self, device: DeviceWindow, window: Window, polls: Polls, *, remember: bool = True
+    ) -> dict[str, tuple[Figure, ...]]:
         """As ``device``, of its ports."""
         name, ports = device.device, _ports_of(device)
         judged_here = window.length_s != FIVE_S
@@ -284,17 +292,18 @@ class Summaries:
         found = port_figures(
             counted, window, due_ms=due_ms, history=history, unanswered=unanswered, planned=ports.planned
         )
-        return {key: self.statuses.judged(name, key, window, figures) for key, figures in found.items()}
+        take = self.statuses.judged if remember else self.statuses.corrected
+        return {key: take(name, key, window, figures) for key, figures in found.items()}
 
     def port_figures_in_parts(
-        self, device: DeviceWindow, window: Window, polls: Polls, *, only_changed: bool = False
+        self, device: DeviceWindow, window: Window, polls: Polls, *, only_changed: bool = False, remember: bool = True
     ) -> Iterator[dict[str, tuple[Figure, ...]]]:
         """port_figures of some ports at a time."""
         ports = _ports_of(device)
         keys = [key for key in _keys(ports) if not only_changed or _changed(key, ports)]
         for first in range(0, len(keys), PORTS_AT_ONCE):
             some = set(keys[first : first + PORTS_AT_ONCE])
-            yield self.port_figures(_only(device, some), window, polls)
+            yield self.port_figures(_only(device, some), window, polls, remember=remember)
 
     def _forget(self, five: Five) -> None:
         """Devices that are watched no more; of those whose window was lost by a fault of ours, the figures alone."""
@@ -318,15 +327,16 @@ class FoldedWindow:
         polls: Polls,
         *,
         revision: int = 0,
-        judged: Callable[[], None],
+        judged: Callable[[], Sequence[MessageDraft]],
     ) -> None:
-        """``judged()`` is called when all of it is."""
+        """``judged()`` gives what is to be said of the statuses that changed, in the commit of the window."""
         self._summaries = summaries
         self._window = window
         self._plan = plan.by_id()
         self._polls = polls
         self._revision = revision
         self._judged = judged
+        self._remember = revision == 0
         self._devices: list[DeviceWindow] = []
         """Without their ports: 4,800 would be 3 MB, and the site asks for the sum of their flaps alone."""
         self._ports_apart, self._ports_whole = _no_ports(), _no_ports()
@@ -341,12 +351,13 @@ class FoldedWindow:
             self._clients = GearCounts.from_plain(plains[GEAR])
         summaries, window = self._summaries, self._window
         if entity == PROBE:
-            own = summaries.own(GearCounts.from_plain(plains[GEAR]), window)
+            own = summaries.own(GearCounts.from_plain(plains[GEAR]), window, remember=self._remember)
             return [_message(replace(own, revision=self._revision))] if window.length_s == FIVE_S else []
         if entity not in self._plan:
             return []
         device = await pace.aside(size_of(plains), partial(_device_window, plains, self._plan[entity]))
-        summary = replace(summaries.device(device, window, self._polls), revision=self._revision)
+        summary = summaries.device(device, window, self._polls, remember=self._remember)
+        summary = replace(summary, revision=self._revision)
         drafts = [_message(summary)] if window.length_s == FIVE_S else []
         if drafts and self._revision:
             summaries.said_again(summary, compact(plains[PORTS]) if PORTS in plains else None)
@@ -361,7 +372,7 @@ class FoldedWindow:
         entity, window, halves = device.device, self._window, _ports_of(device)
         drafts: list[MessageDraft] = []
         ports: dict[str, tuple[Figure, ...]] = {}
-        for some in self._summaries.port_figures_in_parts(device, window, self._polls):
+        for some in self._summaries.port_figures_in_parts(device, window, self._polls, remember=self._remember):
             ports |= some
             if window.length_s == HOUR_S and len(ports) >= PORTS_A_MESSAGE:
                 drafts += _ports_messages(entity, window, ports, self._revision)
@@ -369,25 +380,34 @@ class FoldedWindow:
             await pace.breathe()
         if window.length_s == HOUR_S:
             drafts += _ports_messages(entity, window, ports, self._revision)
-            self._summaries.statuses.keep_ports(entity, _keys(halves))
+            self._summaries.statuses.keep_ports(entity, [*_keys(halves), *self._not_to_forget(entity)])
         elif window.length_s == FIVE_S and self._revision:
             again = {key: figures for key, figures in ports.items() if _changed(key, halves)}
             drafts += _ports_messages(entity, window, again, self._revision)
         await pace.breathe()
         return drafts
 
+    def _not_to_forget(self, device: str) -> Collection[str]:
+        """Ports that came after a window that is told anew."""
+        return () if self._remember else self._summaries.statuses.ports_of(device)
+
     def end(self) -> list[MessageDraft]:
         """That was all; what is to be said of the site."""
         site = self._summaries.site(
-            self._devices, self._network, self._window, self._clients, (self._ports_apart, self._ports_whole)
+            self._devices,
+            self._network,
+            self._window,
+            self._clients,
+            (self._ports_apart, self._ports_whole),
+            remember=self._remember,
         )
-        self._judged()
+        said = list(self._judged())
         if self._window.length_s != FIVE_S or not self._devices:
-            return []
+            return said
         site = replace(site, revision=self._revision)
         if self._revision:
             self._summaries.said_again(site)
-        return [MessageDraft(_topic(SITE), SITE_SCHEMA, summary_to_plain(site))]
+        return [*said, MessageDraft(_topic(SITE), SITE_SCHEMA, summary_to_plain(site))]
 
 
 def _no_ports() -> tuple[dict[str, Figure], dict[str, Figure]]:

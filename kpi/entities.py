@@ -22,6 +22,10 @@ TOPOLOGY = "@topology"
 """The links between the devices, as they are kept over a restart."""
 NAMES = "@names"
 """The addresses of the names in the settings, as they are kept over a restart."""
+STATUSES = "@statuses"
+"""What the statuses of an entity remember, as it is kept over a restart: "@statuses/" and its name."""
+STATUSES_OF_PORTS = "@statuses-of-ports"
+"""The same of the ports of a device."""
 
 
 def is_internal(entity: str) -> bool:

@@ -86,6 +86,7 @@ def _resets(kpi: str, title: Words, formula: str, says: Words, source: str) -> K
         ),
         better=Better.LOW,
         thresholds=(Threshold(0, 1, Mark.DEFAULT),),
+        rule=Rule.EVENTS,
         status_window_s=DAY_S,
         parts=("unseen", "worst"),
         nulls=_NULLS,
@@ -162,6 +163,7 @@ FABRIC_ENTRIES = (
         better=Better.LOW,
         thresholds=(Threshold(2, 10, Mark.DEFAULT),),
         status_on="weight",
+        rule=Rule.EVENTS,
         status_window_s=DAY_S,
         parts=("root_changes", "weight", "worst"),
         nulls={
@@ -199,6 +201,7 @@ FABRIC_ENTRIES = (
         better=Better.LOW,
         thresholds=(Threshold(0, 2, Mark.DEFAULT),),
         status_on="infrastructure",
+        rule=Rule.EVENTS,
         status_window_s=DAY_S,
         parts=("added", "removed", "infrastructure", "stability_pct", "worst"),
         nulls={

@@ -1,6 +1,7 @@
 """The catalogue's entries about reaching a device: response time, losses, variation, availability, restarts."""
 
 from kpi.entry import (
+    DAY_S,
     HOUR_S,
     NO_DATA,
     NO_SNMP,
@@ -299,7 +300,8 @@ PATH_ENTRIES = (
         ),
         better=Better.LOW,
         thresholds=(Threshold(0, 1, Mark.DEFAULT),),
-        status_window_s=THIRTY_DAYS_S,
+        rule=Rule.EVENTS,
+        status_window_s=DAY_S,
         parts=("agent_restarts", "worst"),
         nulls={NullReason.NO_DATA: NO_SNMP},
     ),

@@ -228,6 +228,7 @@ PORT_ENTRIES = (
         ),
         better=Better.LOW,
         thresholds=(Threshold(0, 3, Mark.DEFAULT),),
+        rule=Rule.EVENTS,
         status_window_s=DAY_S,
         parts=("downs", "merit", "worst"),
         nulls={

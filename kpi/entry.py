@@ -42,6 +42,10 @@ class Rule(StrEnum):
     """Worse when the Wilson 95 % bound is beyond the threshold, better after two windows within it."""
     TWO_OF_THREE = "two_of_three"
     """What two of the last three windows say."""
+    EVENTS = "events"
+    """What was counted in the last 24 hours decides at once, both ways."""
+    SAFETY = "safety"
+    """Worse at once, better after two windows."""
 
 
 class Mark(StrEnum):

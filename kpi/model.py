@@ -221,9 +221,9 @@ class Figure:
     parts: Mapping[str, float | None] = field(default_factory=dict)
     """Companions by name with their unit in the name: min_ms, p95_ms, longest_run, ..."""
     flags: tuple[str, ...] = ()
-    coverage: float | None = None
+    coverage: float | None = 1.0
     """The share of the window that is known of what this figure is made from, 0..1 (KPI.md R3); None where nothing
-    was due, or as the summary says."""
+    was due."""
 
 
 @dataclass(frozen=True, slots=True)

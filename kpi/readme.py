@@ -68,9 +68,12 @@ Pure functions from measurements to figures: no clock, no store, no logging, the
 10. An outage runs from the first down to the next up; unknown and maintenance within it neither end nor lengthen it.
 11. The site is down while no internet target answers and the probe's link is up: each of them known to be down, or the
     gateway (what lies behind a dead gateway is unknown, and unreachable all the same).
-12. Ratios become worse when chance is ruled out (Wilson 95 %), better after two windows within the limit; the rest
-    goes by two of the last three windows, by the window itself where it is the first. Below half of the time known,
-    and below the count named, there is no status.
+12. Ratios become worse when chance is ruled out (Wilson 95 %), better after two windows within the limit. Of events
+    (link changes, restarts, resets, topology changes, neighbours, time on battery) the last 24 hours decide at once,
+    both ways: whole hours, and what has passed of the present one. The battery's minutes and the margin to overheating
+    are worse at once, better after two windows; the rest goes by two of the last three windows, by the window itself
+    where it is the first. A status belongs to a value: below half of the time known, and below the count named, there
+    is none, the one that stood is withdrawn, and the window does not vote.
 13. A level (clients, percent, degrees) holds from its reading to the next, at most two periods; the period is what the
     readings show. Means are over the time known.
 14. Power failures and time on battery over a restart of the probe are totals of the window that ends them, which may
@@ -96,7 +99,12 @@ default.
 """
 _WINDOWS = {FIVE_MINUTES_S: "5 min", HOUR_S: "1 h", DAY_S: "1 d", THIRTY_DAYS_S: "30 d or a month"}
 _SCOPES = {Scope.ANY: "", Scope.LAN: "LAN ", Scope.WAN: "WAN "}
-_RULES = {Rule.RATIO: "Wilson bound", Rule.TWO_OF_THREE: "two of three windows"}
+_RULES = {
+    Rule.RATIO: "Wilson bound",
+    Rule.TWO_OF_THREE: "two of three windows",
+    Rule.EVENTS: "the last 24 h decide at once",
+    Rule.SAFETY: "worse at once, better after two windows",
+}
 
 
 def readme() -> str:

@@ -1,14 +1,16 @@
 """Good, attention or bad: a figure against the thresholds of the catalogue (KPI.md R3, R10). Pure functions.
 
 A ratio becomes worse only where chance is ruled out (Wilson's 95 % lower bound is beyond the threshold), and better
-after two windows within it. Everything else is what two of the last three windows say.
+after two windows within it. Events of the last 24 hours decide at once, both ways; a safety limit makes worse at once
+and better after two windows. Everything else is what two of the last three windows say. A status belongs to a value,
+and windows of which too little is known, or too few measurements, do not vote.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 
-from kpi.entry import DAY_S, THIRTY_DAYS_S, Better, Kpi, Rule, Scope, Threshold
+from kpi.entry import DAY_S, HOUR_S, THIRTY_DAYS_S, Better, Kpi, Rule, Scope, Threshold
 from kpi.model import Status
 
 Z_95 = 1.959963984540054
@@ -27,6 +29,31 @@ class Reading:
     value: float | None
     n: int = 0
     status: Status = Status.NONE
+    alarmed: bool = False
+    """The device itself says that something is wrong (Kpi.bad_flags)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """What one window adds to the events of a day."""
+
+    start_utc: int
+    length_s: int
+    weight: float
+    least: float = 0.0
+    """The day weighs at least so much, however little its windows add up to."""
+    coverage: float | None = 1.0
+    """None where nothing was due."""
+
+    @property
+    def end_utc(self) -> int:
+        return self.start_utc + self.length_s
+
+
+def votes(entry: Kpi, reading: Reading, coverage: float | None) -> bool:
+    """Whether a window says enough for later ones to be judged beside it."""
+    enough = coverage is not None and coverage >= NO_STATUS_BELOW
+    return enough and reading.value is not None and reading.n >= fewest(entry)
 
 
 def remembered(entry: Kpi, reading: Reading) -> Reading:
@@ -68,17 +95,56 @@ def status_of(
     coverage: float = 1.0,
 ) -> Status:
     """The status of a window of the length that the entry reads status on. ``before`` are the windows before it,
-    oldest first; two are enough. NONE where there is no value, threshold, too few measurements or too little known."""
+    oldest first; two that vote are enough. NONE where there is no value, threshold, too few measurements or too little
+    known. For events, the window is the day itself."""
     threshold = entry.threshold(scope)
-    if threshold is None or entry.better is None or now.value is None or coverage < NO_STATUS_BELOW:
+    if threshold is None or entry.better is None or now.value is None or not votes(entry, now, coverage):
         return Status.NONE
     if entry.rule is Rule.RATIO:
         return _ratio(entry, threshold, now, before)
-    if now.n < entry.min_n:
-        return Status.NONE
-    levels = [level(threshold, entry.better, r.value) for r in (*before[-2:], now) if r.value is not None]
-    ranks = sorted((_RANK[one] for one in levels), reverse=True)
-    return _BY_RANK[ranks[min(1, len(ranks) - 1)]]
+    past = [r for r in before if r.value is not None and r.n >= fewest(entry)][-2:]
+    ranks = [_rank(threshold, entry.better, reading) for reading in (*past, now)]
+    if entry.rule is Rule.EVENTS:
+        return _BY_RANK[ranks[-1]]
+    if entry.rule is Rule.SAFETY:
+        return _BY_RANK[max(ranks[-2:])]
+    return _BY_RANK[sorted(ranks, reverse=True)[min(1, len(ranks) - 1)]]
+
+
+def status_of_day(
+    entry: Kpi, happened: Sequence[Happened], at_utc: int, *, scope: Scope = Scope.ANY
+) -> tuple[Status, float | None]:
+    """The status of the 24 hours that end at ``at_utc``, out of hours and of five minutes of the hour that runs, and
+    what it was read on. What no window tells of is not known, from the first of them on; but of the hour that runs,
+    windows in which nothing happened need not be there."""
+    threshold = entry.threshold(scope)
+    last = [one for one in happened if one.end_utc > at_utc - DAY_S and one.start_utc < at_utc]
+    share = _covered(last, at_utc)
+    if threshold is None or entry.better is None or share is None or share < NO_STATUS_BELOW:
+        return Status.NONE, None
+    total = max(sum(one.weight for one in last), *(one.least for one in last))
+    return level(threshold, entry.better, total), total
+
+
+def _covered(last: Sequence[Happened], at_utc: int) -> float | None:
+    """How much of the time since the first of these windows is known; None where nothing was due."""
+    known = due = 0.0
+    hours = set()
+    for one in last:
+        hours.add(one.start_utc // HOUR_S)
+        if one.coverage is not None:
+            known += one.coverage * one.length_s
+            due += one.length_s
+    if last:
+        first, running = min(hours), at_utc // HOUR_S
+        due += HOUR_S * sum(hour not in hours for hour in range(first, running))
+    return known / due if due else None
+
+
+def _rank(threshold: Threshold, better: Better, reading: Reading) -> int:
+    if reading.alarmed or reading.value is None:
+        return _RANK[Status.BAD]
+    return _RANK[level(threshold, better, reading.value)]
 
 
 def level(threshold: Threshold, better: Better, value: float) -> Status:
@@ -89,7 +155,7 @@ def level(threshold: Threshold, better: Better, value: float) -> Status:
 
 
 def _ratio(entry: Kpi, threshold: Threshold, now: Reading, before: Sequence[Reading]) -> Status:
-    if now.value is None or entry.better is None or now.n < fewest(entry):
+    if now.value is None or entry.better is None:
         return Status.NONE
     high = entry.better is Better.HIGH
     share, good, warn = (

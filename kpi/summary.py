@@ -26,7 +26,7 @@ from kpi.planned import with_incl_maint
 from kpi.port_counts import PortCounts
 from kpi.reboots import RestartCounts, merge_restarts
 from kpi.states import StateSeconds, merge_states, weighted_availability_pct
-from kpi.status import NO_STATUS_BELOW, PARTIAL_BELOW, Reading, read_on, status_of
+from kpi.status import PARTIAL_BELOW, Happened, Reading, read_on, status_of
 from kpi.value_counts import ValueCounts
 from kpi.worst import beside_worst, worst_of
 
@@ -34,6 +34,8 @@ History = Mapping[str, Sequence[Reading]]
 """By figure name, the windows of the same length before this one, oldest first."""
 COVERAGE = "monitoring_coverage_pct"
 """Its own coverage is its value: it has a status however little is known, or it could never be bad (KPI.md R3)."""
+ALARMED = 1e9
+"""Beyond every threshold: what a day weighs in which the device itself said that something is wrong."""
 COVERAGE_TOLD = 0.05
 """By how much a figure's coverage must differ from its summary's to be told beside it."""
 PortsTogether = tuple[Mapping[str, Figure], Mapping[str, Figure]]
@@ -249,18 +251,28 @@ def judged(
     before = (history or {}).get(figure.kpi, ())
     scope = scope_in(figure.kpi) or scope
     enough = 1.0 if figure.kpi == COVERAGE else coverage
-    if enough >= NO_STATUS_BELOW and figure.value is not None and not set(entry.bad_flags).isdisjoint(figure.flags):
-        status = Status.BAD
-    else:
-        status = status_of(entry, reading_of(figure), before, scope=scope, coverage=enough)
+    status = status_of(entry, reading_of(figure), before, scope=scope, coverage=enough)
     return replace(figure, coverage=coverage, status=status)
 
 
 def reading_of(figure: Figure) -> Reading:
     """What the next window's status has to know of this one."""
-    on = entry_of(figure.kpi).status_on
-    value = figure.value if on == "value" or figure.value is None else figure.parts.get(on)
-    return Reading(value, figure.n, figure.status)
+    entry = entry_of(figure.kpi)
+    value = figure.value if entry.status_on == "value" or figure.value is None else figure.parts.get(entry.status_on)
+    alarmed = figure.value is not None and not set(entry.bad_flags).isdisjoint(figure.flags)
+    return Reading(figure.value if alarmed and value is None else value, figure.n, figure.status, alarmed)
+
+
+def happened_in(figure: Figure, window: Window) -> Happened:
+    """What a window adds to the events of its day (Rule.EVENTS)."""
+    reading = reading_of(figure)
+    coverage = 0.0 if figure.value is None and figure.coverage is not None else figure.coverage
+    weight, least = reading.value or 0.0, 0.0
+    if figure.kpi.startswith("stp_changes"):
+        weight, least = figure.value or 0.0, reading.value or 0.0
+    if reading.alarmed:
+        least = ALARMED
+    return Happened(window.start_utc, window.length_s, weight, least, coverage)
 
 
 def link_flap_of(ports: Iterable[PortCounts], unanswered: NullReason = NullReason.NO_DATA) -> Figure:

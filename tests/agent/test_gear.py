@@ -179,7 +179,7 @@ def hour_of(gear: GearCounts, peak: float) -> Mapping[str, Mapping[str, object]]
 
 def fold_into(summaries: Summaries, window: Window, plains: Mapping[str, Mapping[str, object]], site: SitePlan) -> None:
     """A window out of the store: ``plains`` by kind and entity."""
-    told = FoldedWindow(summaries, window, site, {}, judged=lambda: None)
+    told = FoldedWindow(summaries, window, site, {}, judged=list)
 
     async def fold() -> None:
         for entity in sorted({entity for kind in plains.values() for entity in kind}):

@@ -1,6 +1,7 @@
 """The probe's own figures: windows, summary and statuses like a device's, and no device."""
 
 import asyncio
+import json
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -131,13 +132,14 @@ async def test_hours_are_folded_and_judged(clock: ManualClock, tmp_path: Path) -
             await folds.hour(int(MIDNIGHT))
             await recorder.settled()
             (hour,) = await store.windows(PROBE, GEAR, HOUR, int(MIDNIGHT), int(MIDNIGHT) + HOUR)
+            said = [json.loads(m.payload) for m in await store.waiting(0, 100) if m.topic == "event/threshold"]
             recorder.stop()
             await task
     assert hour.plain["polls"] == 60
     figures = world.core.summaries.latest[PROBE].figures
     in_force = world.core.summaries.statuses.in_force(PROBE, "", figures)
     assert {f.kpi: f.status.value for f in in_force}["wifi_signal_dbm"] == "bad"
-    (crossed,) = [m for m in world.disk.messages("event/threshold") if m["kpi"] == "wifi_signal_dbm"]
+    (crossed,) = [m for m in said if m["kpi"] == "wifi_signal_dbm"]
     assert (crossed["entity"], crossed["status"]) == (PROBE, "bad")
     folded = world.core.window_folded(Window(int(MIDNIGHT), 300), 3)
     again = await folded.take(PROBE, {GEAR: rows[0].plain}, Pace(world.clock))

@@ -74,7 +74,7 @@ async def scene(path: Path, before: SitePlan, after: SitePlan) -> AsyncIterator[
                 return drafts
 
         def folded(window: Window, revision: int) -> FoldedWindow:
-            return Heard(summaries, window, after, {}, revision=revision, judged=lambda: None)
+            return Heard(summaries, window, after, {}, revision=revision, judged=list)
 
         folds = Folds(store, recorder, zone=lambda: ZoneInfo("UTC"), folded=folded)
         rows = [_row(label, before) for label in range(START, START + HOUR, FIVE_MINUTES)]

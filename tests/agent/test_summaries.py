@@ -60,7 +60,7 @@ def five(**ports: PortCounts) -> Five:
 
 def judge(summaries: Summaries, window: Window, plains: Mapping[str, Mapping[str, Any]], plan: SitePlan) -> None:
     """``plains`` by entity and kind, as the folds give them."""
-    folded = FoldedWindow(summaries, window, plan, {}, judged=lambda: None)
+    folded = FoldedWindow(summaries, window, plan, {}, judged=list)
 
     async def fold() -> None:
         for entity, of in plains.items():
@@ -160,7 +160,7 @@ def test_ports_that_are_gone_for_an_hour_are_forgotten() -> None:
         judge(summaries, Window(HOUR.start_utc + 3600 * number, 3600), plains, plan)
     statuses = summaries.statuses
     held = {port for ports in statuses._before.values() for port in ports}
-    held |= {port for ports in statuses._status.values() for port in ports}
+    held |= {port for ports in statuses._standing.values() for port in ports}
     assert held - {""} == {f"veth5-{i}" for i in range(3)}
 
 

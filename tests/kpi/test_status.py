@@ -3,9 +3,9 @@
 import pytest
 
 from kpi.catalogue import CATALOGUE
-from kpi.entry import DAY_S, HOUR_S, THIRTY_DAYS_S, Scope
+from kpi.entry import DAY_S, HOUR_S, THIRTY_DAYS_S, Rule, Scope
 from kpi.model import Status
-from kpi.status import Reading, level, read_on, remembered, status_of, wilson
+from kpi.status import Happened, Reading, level, read_on, remembered, status_of, status_of_day, votes, wilson
 
 GOOD, WARN, BAD, NONE = Status.GOOD, Status.WARN, Status.BAD, Status.NONE
 LOSS, RTT, AVAILABILITY = CATALOGUE["loss_ratio"], CATALOGUE["rtt_ms"], CATALOGUE["availability_pct"]
@@ -113,6 +113,102 @@ def test_others_go_by_two_of_three_windows() -> None:
         ([slow, slow], Reading(None), NONE),
     ]:
         assert status_of(RTT, now, before, scope=Scope.LAN) is expected
+
+
+RUNTIME, BATTERY = CATALOGUE["ups_runtime_min"], CATALOGUE["on_battery_s"]
+
+
+def test_safety_limits_are_worse_at_once_and_better_after_two_windows() -> None:
+    low, low_warn, well = Reading(4.0, 5), Reading(10.0, 5), Reading(40.0, 5)
+    for before, now, expected in [
+        ([], well, GOOD),
+        ([], low, BAD),
+        ([well, well], low, BAD),
+        ([well], low_warn, WARN),
+        ([low], well, BAD),
+        ([low, well], well, GOOD),
+        ([low], low_warn, BAD),
+        ([low, low_warn], low_warn, WARN),
+        ([low, low_warn], well, WARN),
+        ([low, Reading(None)], well, BAD),  # a window that does not vote is no good one
+        ([low, Reading(40.0, 0)], well, BAD),
+        ([Reading(40.0, 5, BAD, alarmed=True)], well, BAD),  # the device itself had said so
+        ([low], Reading(None), NONE),
+        ([low], Reading(40.0, 0), NONE),
+    ]:
+        assert status_of(RUNTIME, now, before) is expected, (before, now)
+    assert status_of(RUNTIME, Reading(40.0, 5, alarmed=True)) is BAD
+    assert CATALOGUE["cooling_margin_c"].rule is RUNTIME.rule is Rule.SAFETY
+
+
+def test_a_day_of_events_is_judged_by_itself() -> None:
+    for seconds, expected in ((0.0, GOOD), (1.0, WARN), (299.0, WARN), (300.0, BAD)):
+        for before in ([], [Reading(9000.0, 5)] * 2, [Reading(0.0, 5)] * 2):
+            assert status_of(BATTERY, Reading(seconds, 5), before) is expected
+    events = {kpi.id for kpi in CATALOGUE.values() if kpi.rule is Rule.EVENTS}
+    assert events == {
+        "reboots", "link_flap", "on_battery_s", "stp_changes", "neighbour_churn", "ospf_resets", "bgp_resets",
+    }  # fmt: skip
+    assert all(CATALOGUE[kpi].status_window_s == DAY_S for kpi in events)
+
+
+def hours(*weights: float, coverage: float | None = 1.0) -> list[Happened]:
+    return [Happened(HOUR_S * i, HOUR_S, weight, 0.0, coverage) for i, weight in enumerate(weights)]
+
+
+def test_the_last_24_hours_are_added_up() -> None:
+    day = hours(250.0, *[0.0] * 22, 50.0)
+    assert status_of_day(BATTERY, day, DAY_S) == (BAD, 300.0)
+    assert status_of_day(BATTERY, day, DAY_S + 300) == (BAD, 300.0)  # the hour that leaves counts until it has left
+    assert status_of_day(BATTERY, day, DAY_S + HOUR_S) == (WARN, 50.0)
+    assert status_of_day(BATTERY, day, 23 * HOUR_S) == (WARN, 250.0)  # what is later is not looked at
+    assert status_of_day(BATTERY, [], DAY_S) == (NONE, None)
+    assert status_of_day(CATALOGUE["if_in_bps"], day, DAY_S) == (NONE, None)
+
+
+def test_a_day_weighs_what_its_heaviest_window_weighs_at_least() -> None:
+    assert status_of_day(BATTERY, [Happened(0, 300, 5.0, 900.0)], 300) == (BAD, 900.0)
+    assert status_of_day(BATTERY, [Happened(0, 300, 5.0, 4.0), Happened(300, 300, 5.0, 0.0)], 600) == (WARN, 10.0)
+
+
+def test_half_of_the_time_since_the_first_window_must_be_known() -> None:
+    assert status_of_day(BATTERY, hours(0.0, 0.0, coverage=0.5), 2 * HOUR_S)[0] is GOOD
+    assert status_of_day(BATTERY, hours(0.0, 0.0, coverage=0.49), 2 * HOUR_S)[0] is NONE
+    assert status_of_day(BATTERY, hours(0.0), 2 * HOUR_S)[0] is GOOD
+    assert status_of_day(BATTERY, hours(0.0), 3 * HOUR_S)[0] is NONE  # two hours are missing
+    assert status_of_day(BATTERY, hours(0.0, coverage=None), HOUR_S)[0] is NONE  # nothing was due
+    planned = [*hours(*[0.0] * 20, coverage=None), Happened(20 * HOUR_S, HOUR_S, 0.0)]
+    assert status_of_day(BATTERY, planned, 21 * HOUR_S)[0] is GOOD
+    quiet = [*hours(0.0), Happened(HOUR_S + 900, 300, 7.0)]
+    assert status_of_day(BATTERY, quiet, HOUR_S + 1800) == (WARN, 7.0)  # the rest of the hour that runs is quiet
+
+
+@pytest.mark.parametrize(
+    ("reading", "coverage", "expected"),
+    [
+        (lost(0, 300), 0.5, True),
+        (lost(0, 300), 0.49, False),
+        (lost(0, 299), 1.0, False),
+        (Reading(None, 300), 1.0, False),
+        (lost(0, 300), None, False),
+    ],
+)
+def test_windows_that_say_too_little_do_not_vote(reading: Reading, coverage: float | None, *, expected: bool) -> None:
+    assert votes(LOSS, reading, coverage) is expected
+
+
+def test_two_of_three_windows_are_those_that_vote() -> None:
+    slow, fast, nothing = Reading(30.0, 300), Reading(2.0, 300), Reading(None)
+    assert status_of(RTT, slow, [slow, nothing, fast], scope=Scope.LAN) is BAD
+    assert status_of(RTT, fast, [slow, nothing, nothing], scope=Scope.LAN) is GOOD
+
+
+def test_a_routing_session_is_judged_from_ten_polls_on() -> None:
+    bgp = CATALOGUE["bgp_stability"]
+    assert status_of(bgp, Reading(100.0, 9)) is NONE
+    assert status_of(bgp, Reading(100.0, 10)) is GOOD
+    assert status_of(bgp, Reading(50.0, 10)) is BAD
+    assert CATALOGUE["ospf_stability"].min_n == 10
 
 
 def test_thresholds_depend_on_scope() -> None:
