@@ -132,7 +132,14 @@ class Parts:
             clock=clock,
             boundary=self.boundary,
         )
-        self.restating = Restating(store, recorder, self.folds, core.summaries.said, self.boundary)
+        self.restating = Restating(
+            store,
+            recorder,
+            self.folds,
+            said=core.summaries.said,
+            boundary=self.boundary,
+            closing=core.windows.settled,
+        )
         self.about = self._make_about(settings)
         self.publishing = Publishing(store, clock, boot=self.boot, info=self.about.info, event=core.event)
         self.view = self._make_view()

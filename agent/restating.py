@@ -9,7 +9,7 @@ revision; the site's own windows follow, and hours, days and months are folded o
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import Any, Protocol
@@ -84,20 +84,26 @@ class Restating:
         store: Reads,
         recorder: Recorder,
         folds: Folds,
+        *,
         said: Callable[[int], int] = lambda _label: 0,
         boundary: Boundary | None = None,
+        closing: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """``said(label)``: the highest revision with which five minutes were said."""
+        """``said(label)``: the highest revision with which five minutes were said; ``closing()`` returns once what was
+        being closed by another plan is closed."""
         self._store = store
         self._recorder = recorder
         self._folds = folds
         self._said = said
         self._boundary = boundary or Boundary()
+        self._closing = closing
         self._one_at_a_time = asyncio.Lock()
 
     async def follow(self, plan: SitePlan, now_utc: float, boot: str, *, anew: bool = False) -> None:
         """Bring the stored windows into step with ``plan``. ``anew``: they were written without regard to any."""
         async with self._one_at_a_time:
+            if self._closing is not None:
+                await self._closing()
             row = await self._store.last_counters(PLANNED)
             before = [(frozenset(ids), start, end) for ids, start, end in row.plain["planned"]] if row else []
             if not anew and row is not None and set(before) == set(plan.maintenance):

@@ -161,6 +161,11 @@ class Windows:
                 ahead = min(ahead, self._over[0].span.end + GRACE_S - self._clock.monotonic())
             await self._clock.sleep(min(AT_MOST_BEHIND_S, max(0.01, ahead)))
 
+    async def settled(self) -> None:
+        """Returns once what is being closed is closed: by the plan that was in force when that began."""
+        async with self._busy:
+            pass
+
     async def tick(self) -> None:
         """Whatever is due now."""
         async with self._busy:

@@ -1,6 +1,6 @@
 """A made-up day of a small site on a clock that stands still, with a real store: what happens is a list of events.
 
-Echoes go out every ten seconds, polls every minute, counters are read with every fifth. ``expected`` reckons figures
+Echoes go out every twenty seconds, polls every minute, counters are read with every fifth. ``expected`` reckons figures
 out of the same events, straight from what planned work takes out: an echo with its minute, a poll with its five
 minutes and the five after the work, states and restarts at their own times.
 """
@@ -43,7 +43,7 @@ from tests.agent.world import MIDNIGHT
 from tests.doubles import ManualClock
 
 DAY_S = 86_400
-ECHO_S, POLL_S, COUNTERS_S, LATE_S = 10, 60, 300, 7
+ECHO_S, POLL_S, COUNTERS_S, LATE_S = 20, 60, 300, 7
 """Polls are ``LATE_S`` after the full minute."""
 STEP_S = 5
 """Planned work and outages begin and end at multiples of this."""
@@ -62,7 +62,7 @@ class Events:
     """Seconds after midnight."""
 
     down: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
-    """By device, when it is silent; in whole tens."""
+    """By device, when it is silent."""
     flaps: Sequence[int] = ()
     """The port of "sw" goes down, or comes back."""
     errors: Sequence[tuple[int, int]] = ()
@@ -74,6 +74,15 @@ class Events:
     """The mains of "sw" fail for a moment."""
     reboots: Sequence[int] = ()
     """Of "srv"."""
+
+    _polls: dict[tuple[str, int], list[tuple[int, int]]] = field(default_factory=dict)
+
+    def polls(self, device: str, every: int) -> list[tuple[int, int]]:
+        """(before, at) of each poll of the day that was answered after another one."""
+        if (device, every) not in self._polls:
+            due = (at for at in range(LATE_S, DAY_S, every) if at % every == LATE_S)
+            self._polls[device, every] = list(pairwise(at for at in due if not self.is_down(device, at)))
+        return self._polls[device, every]
 
     def is_down(self, device: str, at: float) -> bool:
         return any(a <= at < b for a, b in self.down.get(device, ()))
@@ -125,7 +134,9 @@ class Site:
             folded=self.core.window_folded,
             planned=self.core.maintenance_of,
         )
-        self.restating = Restating(store, self.recorder, self.folds, self.core.summaries.said)
+        self.restating = Restating(
+            store, self.recorder, self.folds, said=self.core.summaries.said, closing=self.core.windows.settled
+        )
         self.numbers: dict[str, int] = defaultdict(int)
 
     def _five_closed(self, label: int, following: int) -> None:
@@ -337,21 +348,18 @@ class Reckoned:
 
     def _polls(self, device: str, every: int) -> list[tuple[int, int, bool]]:
         """(the poll before, this poll, whether it counts) of each poll of this window that has one before."""
-        answered = [
-            at for at in range(LATE_S, self.end, every) if at % every == LATE_S and not self._events.is_down(device, at)
-        ]
         found = []
-        for before, at in pairwise(answered):
-            if at >= self.start:
+        for before, at in self._events.polls(device, every):
+            if self.start <= at < self.end:
                 label = at // 300 * 300
-                silences = [b for b, a in self._silences(device) if label <= a < label + 300]
-                reach = min([label - 300, *silences])
+                reach = min([label - 300, *self._silences(device, label)])
                 found.append((before, at, not self._touched(device, reach, label + 300)))
         return found
 
-    def _silences(self, device: str) -> list[tuple[int, int]]:
-        answered = [at for at in range(LATE_S, self.end, POLL_S) if not self._events.is_down(device, at)]
-        return [(b, a) for b, a in pairwise(answered) if a - b > 300 and a // 300 * 300 - b > 330]
+    def _silences(self, device: str, label: int) -> list[int]:
+        """Of polls of these five minutes that came after a long silence, the poll before."""
+        polls = self._events.polls(device, POLL_S)
+        return [b for b, a in polls if label <= a < label + 300 and a - b > 300 and label - b > 330]
 
     def count(
         self, times: Sequence[int], device: str = "sw", every: int = POLL_S, *, incl_maint: bool = False
