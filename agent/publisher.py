@@ -8,7 +8,7 @@ once per change. Only a failing store raises out of ``run``.
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,8 +29,9 @@ from agent.publisher_dialling import Backoff, VersionChoice
 from agent.publisher_drain import Drain
 from agent.publisher_refusals import Refusal, Refusals
 from agent.publisher_session import Session
+from agent.publisher_sizes import Sizes
 from agent.publisher_state import Clash, Counters, PublisherState, RefusedTopic
-from agent.publisher_suspicion import Suspicion
+from agent.publisher_suspicion import Flight, Suspicion
 from agent.publisher_words import Words
 from collectors.clock import Clock
 
@@ -78,6 +79,7 @@ class Publisher:
         self._versions = VersionChoice(protocol, clock, self._pace.five_again_s)
         self._backoff = Backoff(self._pace, self._rng)
         self._suspicion = Suspicion()
+        self._sizes = Sizes(clock, self._pace.refused_first_s, self._pace.refused_cap_s)
         self._drain: Drain | None = None
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -177,19 +179,31 @@ class Publisher:
 
     async def _wait_after(self, error: BrokerError, session: Session, *, held: bool) -> None:
         in_flight = tuple(session.drain.in_flight.values()) if session.drain is not None else ()
-        explained = session.drain is not None and self._refusals.connection_lost()
+        explained = self._ended_by_a_try(in_flight) or (session.drain is not None and self._refusals.connection_lost())
         just_accepted = session.drain.just_accepted if session.drain is not None else None
         culprit = self._suspicion.ended(error, in_flight, just_accepted, explained=explained)
-        if culprit is not None:
+        if culprit is not None and culprit.seq is not None and self._sizes.explains(culprit.topic, culprit.octets):
+            log.warning("%s: the broker closes the connection at %d octets", culprit.topic, culprit.octets)
+            self._sizes.too_large(culprit.seq, culprit.octets, certain=False)
+        elif culprit is not None:
             text = "the broker closes the connection whenever this is published"
             seq = None if culprit is just_accepted else culprit.seq
-            self._refusals.refuse(culprit.topic, seq, None, text)
+            self._refusals.refuse(culprit.topic, seq, None, text, culprit.octets)
             self._refusals.connection_lost()
         if error.fault is Fault.TAKEN_OVER:
             self._clash(None, "it took over our session at the broker")
         elif held or explained or culprit is not None:
             self._backoff.reset()
         await self._pause(self._backoff.next_s(error))
+
+    def _ended_by_a_try(self, in_flight: Sequence[Flight]) -> bool:
+        """Where a message that was not taken before was on the way again, that is why; it waits longer then."""
+        for flight in in_flight:
+            if flight.seq is not None and flight.seq == self._sizes.trying:
+                self._sizes.set_apart(flight.seq, flight.octets)
+                return True
+        self._sizes.trying = None
+        return False
 
     async def _pause(self, seconds: float) -> None:
         self._hurry.clear()
@@ -219,6 +233,7 @@ class Publisher:
             counters=self._counters,
             rng=self._rng,
             suspicion=self._suspicion,
+            sizes=self._sizes,
             give_up=session.lost,
         )
         await self._acks.flush()
@@ -314,6 +329,7 @@ class Publisher:
             "tls": connection.tls,
             "warnings": self._warnings(connection.version),
             "refused": [{"topic": found.topic, "reason": found.reason, "text": found.text} for found in refused],
+            "kept_back": {"messages": len(self._sizes.held), "from_octets": self._sizes.limit},
         }
         replay_from = await self._outbox.replay_from()
         return self._words.info({**self._provide(), "mqtt": mqtt}, stream, backlog, replay_from)

@@ -16,6 +16,7 @@ from agent.mqtt_connection import REFUSED_FROM, Connection, Fault, LostError
 from agent.mqtt_settings import Pace
 from agent.publisher_acks import Acknowledger
 from agent.publisher_refusals import Refusal, Refusals
+from agent.publisher_sizes import Sizes
 from agent.publisher_state import Counters
 from agent.publisher_suspicion import Flight, Lane, Suspicion
 from collectors.clock import Clock
@@ -31,6 +32,9 @@ CAREFUL_GAP_S = 0.1
 PACKET_EXTRA = 64
 """Octets of a PUBLISH beside topic and payload: header, packet id, properties; rounded up."""
 NO_MATCHING_SUBSCRIBERS = 0x10
+PACKET_TOO_LARGE, PAYLOAD_INVALID = 0x95, 0x99
+OF_THE_MESSAGE = frozenset({PACKET_TOO_LARGE, PAYLOAD_INVALID})
+"""Reasons that are about one message, and say nothing of its topic."""
 
 
 DELIVERY = {Lane.RETRY: "backlog", Lane.LIVE: "live", Lane.HISTORY: "backlog"}
@@ -52,6 +56,7 @@ class Drain:
         counters: Counters,
         rng: random.Random,
         suspicion: Suspicion,
+        sizes: Sizes,
         give_up: Callable[[LostError], None],
     ) -> None:
         self._outbox, self._connection, self._clock, self._pace, self._root = outbox, connection, clock, pace, root
@@ -59,6 +64,7 @@ class Drain:
         self._give_up = give_up
         self.full_window = max(1, min(pace.window, connection.receive_maximum))
         self._suspicion = suspicion
+        self._sizes = sizes
         self._last_accepted: tuple[float, Flight] | None = None
         self._on_probation: list[tuple[float, Refusal]] = []
         self.in_flight: dict[int, Flight] = {}
@@ -136,10 +142,26 @@ class Drain:
             self._in_flight_seqs.discard(flight.seq)
         if reason >= REFUSED_FROM:
             self._counters.refusals += 1
-            self._refusals.refuse(flight.topic, flight.seq, reason, text)
+            self._turned_down(flight, reason, text)
         else:
             self._accepted(flight, reason)
         self._signal.set()
+
+    def _turned_down(self, flight: Flight, reason: int, text: str) -> None:
+        if flight.seq is None or (reason not in OF_THE_MESSAGE and flight.seq not in self._sizes.held):
+            self._refusals.refuse(flight.topic, flight.seq, reason, text, flight.octets)
+            return
+        self._say_apart(flight.topic, flight.octets, text)
+        if reason == PACKET_TOO_LARGE:
+            self._sizes.too_large(flight.seq, flight.octets, certain=True)
+        else:
+            self._sizes.set_apart(flight.seq, flight.octets)
+
+    def _say_apart(self, topic: str, octets: int, why: str) -> None:
+        self._counters.oversize += 1
+        if topic not in self._counters.oversize_topics:
+            self._counters.oversize_topics.add(topic)
+            log.warning("%s: a message of %d octets is kept back (%s); the others go on", topic, octets, why)
 
     async def run(self) -> None:
         while True:
@@ -166,6 +188,7 @@ class Drain:
         while True:
             for refusal in self._refusals.due():
                 await self._try_again(refusal)
+            await self._try_apart()
             self._end_probation()
             soonest = self._refusals.next_in_s()
             await self._clock.sleep(0.25 if self._on_probation else min(5.0, max(0.1, soonest or 5.0)))
@@ -216,7 +239,11 @@ class Drain:
             self._acks.add(flight.stream, flight.seq)
         now = self._clock.monotonic()
         self._last_accepted = (now, flight)
+        lowest = self._sizes.accept(flight.topic, flight.seq, flight.octets)
+        if lowest is not None:
+            self._go_back_to(lowest)
         if (refusal := self._refusals.accept(flight.topic)) is not None:
+            self._blame_first(refusal, flight)
             if refusal.closes:
                 self._on_probation.append((now + PROBATION_S, refusal))
             else:
@@ -239,21 +266,53 @@ class Drain:
         for topic in [topic for topic in self._held_announcements if not self._refusals.holds(topic, None)]:
             self._announcements[topic] = self._held_announcements.pop(topic)
         if refusal.first_seq is not None:
-            self._history_at = min(self._history_at, refusal.first_seq - 1)
-            self._history_end = max(self._history_end, self._live_at)
-            self._history.clear()
-            self._sweeps += 1
-            self._has_history.set()
+            self._go_back_to(refusal.first_seq)
+
+    def _go_back_to(self, seq: int) -> None:
+        """What waits from this number on goes again, as history."""
+        self._history_at = min(self._history_at, seq - 1)
+        self._history_end = max(self._history_end, self._live_at)
+        self._history.clear()
+        self._sweeps += 1
+        self._has_history.set()
+
+    def _blame_first(self, refusal: Refusal, accepted: Flight) -> None:
+        """Of a paused topic a message was accepted that is not the one it was paused for: that one alone is not taken,
+        because of its size where it is the larger one."""
+        first, octets = refusal.first_seq, refusal.first_octets
+        if refusal.topic != accepted.topic or accepted.seq is None or first is None or accepted.seq <= first:
+            return
+        if octets > accepted.octets:
+            self._sizes.too_large(first, octets, certain=False)
+        else:
+            self._sizes.set_apart(first, octets)
+        self._say_apart(refusal.topic, octets, refusal.text)
+
+    async def _try_apart(self) -> None:
+        """One message that was not taken, again, when its time has come."""
+        seq = self._sizes.due()
+        if seq is None:
+            return
+        found = await self._read(seq - 1, 1, seq)
+        if found:
+            self._sizes.trying = seq
+            self._retries.extend(found)
+        else:
+            self._sizes.forget(seq)
+        self._signal.set()
 
     async def _try_again(self, refusal: Refusal) -> None:
-        if refusal.first_seq is not None:
-            found = await self._read(refusal.first_seq - 1, 1, refusal.first_seq)
+        seq = refusal.next_seq
+        if seq is not None:
+            found = await self._read(seq - 1, 1, seq)
             if found:
                 refusal.trying = True
                 self._retries.extend(found)
+            elif seq != refusal.first_seq:
+                refusal.second_seq = None
             else:  # acknowledged meanwhile, or given up for lack of space: the sweep finds the next one
                 self._sweep(refusal)
-                refusal.first_seq = None
+                refusal.first_seq = refusal.second_seq = None
         elif refusal.topic in self._held_announcements:
             refusal.trying = True
             self._announcements[refusal.topic] = self._held_announcements.pop(refusal.topic)
@@ -328,6 +387,7 @@ class Drain:
         self._has_history.clear()
         self._in_flight_seqs.clear()
         self._refusals.numbered_by(self._stream)
+        self._sizes.new_stream()
 
     def _is_new(self, seq: int) -> bool:
         return seq not in self._in_flight_seqs and seq not in self._acks
@@ -336,7 +396,7 @@ class Drain:
         """True where the message was handed over."""
         if not self._is_new(message.seq):
             return False
-        if lane is not Lane.RETRY and self._refusals.holds(message.topic, message.seq):
+        if lane is not Lane.RETRY and self._waits(message):
             return False
         limit = self._connection.maximum_packet
         if limit is not None and len(message.payload) + len(self._root) + len(message.topic) + PACKET_EXTRA > limit:
@@ -348,6 +408,11 @@ class Drain:
                 )
             return False
         return self._hand_over(message.topic, message.payload, message.seq, lane, retain=message.retain)
+
+    def _waits(self, message: Message) -> bool:
+        """True where its topic is paused, or it is one that the broker does not take."""
+        octets = len(message.payload)
+        return self._refusals.holds(message.topic, message.seq, octets) or self._sizes.holds(message.seq, octets)
 
     def _hand_over(self, topic: str, payload: bytes, seq: int | None, lane: Lane, *, retain: bool) -> bool:
         try:
@@ -363,7 +428,7 @@ class Drain:
         if not self.in_flight:
             self._progress = now
         ticket = self._connection.publish(f"{self._root}/{topic}", payload, retain=retain, delivery=DELIVERY.get(lane))
-        self.in_flight[ticket] = Flight(seq, self._stream, topic, lane, now)
+        self.in_flight[ticket] = Flight(seq, self._stream, topic, lane, now, len(payload))
         self._counters.published += 1
         if seq is not None:
             self._in_flight_seqs.add(seq)

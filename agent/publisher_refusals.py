@@ -40,12 +40,24 @@ class Refusal:
     times: int = 1
     first_seq: int | None = None
     """The lowest number that is held; None where only announcements are."""
+    second_seq: int | None = None
+    """The next one that is held: every other try is made with it, for it may be the first alone that is not taken."""
+    first_octets: int = 0
     closes: bool = False
     trying: bool = False
 
-    def hold(self, seq: int | None) -> None:
-        if seq is not None and (self.first_seq is None or seq < self.first_seq):
-            self.first_seq = seq
+    def hold(self, seq: int | None, octets: int = 0) -> None:
+        if seq is None or seq == self.first_seq:
+            return
+        if self.first_seq is None or seq < self.first_seq:
+            self.first_seq, self.second_seq, self.first_octets = seq, self.first_seq, octets
+        elif self.second_seq is None or seq < self.second_seq:
+            self.second_seq = seq
+
+    @property
+    def next_seq(self) -> int | None:
+        """What to try next."""
+        return self.second_seq if self.second_seq is not None and self.times % 2 == 0 else self.first_seq
 
 
 class Refusals:
@@ -76,23 +88,23 @@ class Refusals:
     def all(self) -> tuple[Refusal, ...]:
         return tuple(self._paused.values())
 
-    def holds(self, topic: str, seq: int | None) -> bool:
+    def holds(self, topic: str, seq: int | None, octets: int = 0) -> bool:
         """True where this topic is paused; the message is remembered as held."""
         found = self._find(topic)
         if found is not None:
-            found.hold(seq)
+            found.hold(seq, octets)
         return found is not None
 
-    def refuse(self, topic: str, seq: int | None, reason: int | None, text: str) -> None:
+    def refuse(self, topic: str, seq: int | None, reason: int | None, text: str, octets: int = 0) -> None:
         now = self._clock.monotonic()
         found = self._find(topic)
         if found is None:
             found = Refusal(topic, reason, text, self._clock.utc(), now, now + self._first_s, self._first_s)
-            found.hold(seq)
+            found.hold(seq, octets)
             self._paused[topic] = found
             self._on_paused(self._join_family(found))
             return
-        found.hold(seq)
+        found.hold(seq, octets)
         found.reason, found.text = reason, text
         if found.trying or found.retry_at <= now:
             found.wait_s = min(found.wait_s * 2, self._cap_s)
@@ -132,7 +144,7 @@ class Refusals:
         if stream != self._stream:
             self._stream = stream
             for found in self._paused.values():
-                found.first_seq = None
+                found.first_seq = found.second_seq = None
                 found.trying = False
 
     def reconnected(self) -> None:

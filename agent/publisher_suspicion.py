@@ -30,6 +30,8 @@ class Flight:
     lane: Lane
     sent_at: float = 0.0
     """Monotonic seconds."""
+    octets: int = 0
+    """Of the payload."""
 
 
 class Suspicion:

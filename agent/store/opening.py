@@ -14,7 +14,7 @@ from types import TracebackType
 
 from agent.store.ballast import Ballast, give_up_set_aside
 from agent.store.carrying import Damaged, carry_rows, carry_windows
-from agent.store.db import Connection, check, open_writer, translated
+from agent.store.db import Connection, check, check_header, open_writer, translated
 from agent.store.errors import DiskFull, StoreCorrupt, StoreError, StoreFault, StoreInUse
 from agent.store.model import NOT_OPENED, Opened, StoreSettings
 from agent.store.noted import Known, Noted
@@ -146,6 +146,8 @@ class Opening:
     ) -> tuple[WriteSide, str, tuple[str, ...]]:
         """The open database, how its check ended, the migrations applied. Raises StoreCorrupt with nothing open."""
         with ExitStack() as own, translated(path):
+            if must_check:
+                check_header(path)
             con = open_writer(path, self._settings.wal_bytes)
             own.callback(con.close)
             checked = "not needed"

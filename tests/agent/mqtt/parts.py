@@ -131,7 +131,9 @@ class ScriptedConnection:
         self.open[said.ticket] = said
         self.most_open = max(self.most_open, len(self.open))
         assert len(self.open) <= self.receive_maximum, "more on the way than the broker takes"
-        if self.broker.answers:
+        if self.broker.closes_above is not None and len(payload) > self.broker.closes_above:
+            asyncio.get_running_loop().call_soon(self.drop)
+        elif self.broker.answers:
             asyncio.get_running_loop().call_soon(self.answer, said.ticket)
         return said.ticket
 
@@ -143,6 +145,12 @@ class ScriptedConnection:
         if said is None:
             return
         code = self.broker.refuse.get(said.topic, 0) if reason is None else reason
+        if (
+            reason is None
+            and self.broker.refuses_above is not None
+            and len(said.payload) > self.broker.refuses_above[0]
+        ):
+            code = self.broker.refuses_above[1]
         if code < 0x80 and said.retain:
             self.broker.retained[said.topic] = said.payload
         self.events.acknowledged(said.ticket, code, "refused" if code >= 0x80 else "ok")
@@ -191,6 +199,10 @@ class ScriptedBroker:
     maximum_packet: int | None = None
     refuse: dict[str, int] = field(default_factory=dict)
     closes_on_refusal: bool = False
+    closes_above: int | None = None
+    """Octets of a payload at which it closes the connection, without a word."""
+    refuses_above: tuple[int, int] | None = None
+    """Octets of a payload, and the reason with which it refuses what is larger."""
     retained: dict[str, bytes] = field(default_factory=dict)
     failures: list[DialError | None] = field(default_factory=list)
     refuses_five: bool = False

@@ -10,6 +10,7 @@ an error is followed by the next one, as systemd does it.
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import random
@@ -286,6 +287,7 @@ async def run(trials: int, seed: int, folder: Path) -> list[Trial]:
         at = folder / f"trial-{number}"
         found.append(await run_trial(bases[killed], at, rng, killed=killed))
         shutil.rmtree(at)
+        gc.collect()
     return found
 
 

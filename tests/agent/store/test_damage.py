@@ -107,6 +107,20 @@ async def test_a_lost_file_is_known_by_the_stream_noted_beside_it(opener: Opener
         assert (await said(store))[0]["reason"] == "lost"
 
 
+@pytest.mark.parametrize("at", [18, 19])
+async def test_a_flipped_bit_that_makes_sqlite_refuse_to_write_is_damage(
+    opener: Opener, tmp_path: Path, at: int
+) -> None:
+    async with opener() as store:
+        await store.commit(Batch(drafts=drafts(3)))
+    raw = bytearray((tmp_path / "sonda.db").read_bytes())
+    raw[at] ^= 0x40
+    (tmp_path / "sonda.db").write_bytes(raw)
+    async with opener() as store:
+        assert (store.trouble, store.opened.fresh) == (None, True)
+        await store.commit(Batch(drafts=drafts(1)))
+
+
 async def test_only_the_last_damaged_file_is_kept(opener: Opener, tmp_path: Path, clock: ManualClock) -> None:
     for _ in range(3):
         async with opener():
