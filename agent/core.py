@@ -18,7 +18,7 @@ from agent.polled import PollOutcome
 from agent.recorder import Recorder
 from agent.site import SitePlan, uplink_changes
 from agent.store.model import Batch, CountersRow, StateRow, WindowRow
-from agent.summaries import FoldedWindow, SiteParts, Summaries
+from agent.summaries import FoldedWindow, Summaries
 from agent.timeline import ClockEvent, Timeline
 from agent.topology import Topology
 from agent.view import rfc3339
@@ -41,8 +41,6 @@ EVENT_SCHEMA = "sonda.event.v1"
 DEVICE = "device"
 """The aspect of a device's states in the store."""
 STOPPED, REMOVED = "agent_stopped", "removed"
-VALUES_A_DEVICE = 50
-"""Of the site's summary, about."""
 NOTICE = "notice"
 """The boundary's name for what is said at once."""
 
@@ -282,13 +280,13 @@ class Core:
     async def _closed(self, five: Five, batch: Batch, pace: Pace) -> Batch:
         written = {row.entity: row.plain for row in batch.windows if row.kind == PORTS}
         drafts: list[MessageDraft] = []
-        site = SiteParts()
+        site = self.summaries.site_parts(Window(five.label, FIVE_S))
         for said in self.summaries.closing(five, self._polls(), written, site):
             drafts += said
             await pace.breathe()
         summary = None
         with self._boundary.around("summary", SITE):
-            summary = await pace.aside(VALUES_A_DEVICE * len(site.devices), site.summary)
+            summary = await site.summary_aside(pace)
         drafts += self.summaries.site_closed(site, summary)
         crossed = self._crossings()
         if five.dated:

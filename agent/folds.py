@@ -78,7 +78,7 @@ class Told(Protocol):
     async def take(self, entity: str, plains: Plains, pace: Pace) -> Sequence[MessageDraft]:
         """What is to be said of this one."""
 
-    def end(self) -> Sequence[MessageDraft]:
+    async def end(self, pace: Pace) -> Sequence[MessageDraft]:
         """That was all: what is to be said of the site."""
 
 
@@ -210,7 +210,7 @@ class Folds:
                     drafts += await told.take(entity, plains, pace)
         if told is not None:
             with self._boundary.around(PLACE, SITE):
-                drafts += told.end()
+                drafts += await told.end(pace)
         kept = self._kept() if told is not None else ()
         if rows or drafts or kept:
             self._recorder.put(Batch(windows=rows, counters=kept, drafts=drafts))
@@ -343,7 +343,7 @@ class Folds:
             rows += await _rows(UPLINK, plains, FIVE_MINUTES, start, pace)
             drafts += await told.take(UPLINK, plains, pace)
         log.info("Closed the five minutes that began at %s.", datetime.fromtimestamp(start, UTC).isoformat())
-        drafts += told.end()
+        drafts += await told.end(pace)
         self._recorder.put(Batch(windows=rows, counters=self._kept(), drafts=drafts))
 
 

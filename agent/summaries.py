@@ -6,7 +6,7 @@ days), and stands in every summary until the next such window.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -34,7 +34,6 @@ from kpi.reboots import RestartCounts
 from kpi.states import StateSeconds, merge_states
 from kpi.summary import (
     History,
-    PortsTogether,
     device_summary,
     link_flap_of,
     own_summary,
@@ -51,6 +50,8 @@ PORTS_A_MESSAGE = 256
 """
 PORTS_AT_ONCE = 64
 """Figures of ports that are made at a stretch: 36 us each, and as much to judge them."""
+VALUES_A_DEVICE = 50
+"""Of the site's summary, about."""
 PLACE = "summary"
 """The boundary's name for what is made of one entity."""
 REVISIONS_KEPT = 600
@@ -60,39 +61,40 @@ Polls = Mapping[str, PollOutcome | None]
 
 
 class SiteParts:
-    """What the site's five minutes are made of, as it is gathered device by device."""
+    """What the site's summary of one window is made of, as it is gathered device by device."""
 
-    def __init__(self) -> None:
+    def __init__(self, window: Window, history: History) -> None:
+        """``history`` is that of the site's statuses before this window."""
+        self.window = window
         self.devices: list[DeviceWindow] = []
-        """Without their ports."""
+        """Without their ports: 4,800 would be 3 MB, and the site asks for the sum of their flaps alone."""
         self.ports = _no_ports(), _no_ports()
         """What the site asks for of each device's, planned work left out, and with it."""
+        self.network: StateSeconds | None = None
+        self.clients: GearCounts | None = None
+        self.revision, self.final = 0, True
         self.flags: tuple[str, ...] = ()
-        self._network: StateSeconds | None = None
-        self._window = Window(0, FIVE_S)
-        self._revision, self._final = 0, True
-        self._history: History = {}
-
-    def begin(self, five: Five, window: Window, revision: int, history: History) -> None:
-        """Of these five minutes; ``history`` is that of the site's statuses."""
-        self.flags, self._network = five.flags, five.network
-        self._window, self._revision, self._final, self._history = window, revision, five.final, history
+        self._history = history
 
     def summary(self) -> Summary:
-        """Not judged beside others yet. 75 us a device: of many it is made aside."""
+        """Not judged beside others yet. 150 us a device: of many it is made aside."""
         (flaps, used), whole = self.ports
         return site_summary(
             self.devices,
-            self._network,
-            self._window,
-            revision=self._revision,
-            final=self._final,
+            self.network,
+            self.window,
+            revision=self.revision,
+            final=self.final,
             history=self._history,
-            clients=site_clients(self.devices),
+            clients=self.clients,
             flaps=flaps,
             used=used,
             incl_maint=whole,
         )
+
+    async def summary_aside(self, pace: Pace) -> Summary:
+        """The same; see Pace.aside."""
+        return await pace.aside(VALUES_A_DEVICE * len(self.devices), self.summary)
 
 
 class Summaries:
@@ -113,12 +115,16 @@ class Summaries:
 
     def closed(self, five: Five, polls: Polls, written: Mapping[str, bytes] | None = None) -> list[MessageDraft]:
         """What ``closing`` and ``site_closed`` give, at once."""
-        site = SiteParts()
+        site = self.site_parts(Window(five.label, FIVE_S))
         drafts = [draft for said in self.closing(five, polls, written, site) for draft in said]
         return drafts + self.site_closed(site, site.summary())
 
+    def site_parts(self, window: Window) -> SiteParts:
+        """For the site's summary of this window."""
+        return SiteParts(window, self.statuses.history(SITE, "", window))
+
     def closing(
-        self, five: Five, polls: Polls, written: Mapping[str, bytes] | None, site: "SiteParts"
+        self, five: Five, polls: Polls, written: Mapping[str, bytes] | None, site: SiteParts
     ) -> Iterator[list[MessageDraft]]:
         """Summaries of five closed minutes, a device or some of its ports at a time; the messages carry the window, so
         they are for dated ones alone. ``written``: by device, the window of its ports as it goes into the store;
@@ -128,7 +134,7 @@ class Summaries:
         if written is None or (self._piece is not None and self._piece.label == five.label):
             written = {}  # what is written of this piece is not the whole
         revision, five = self._revised(five)
-        site.begin(five, window, revision, self.statuses.history(SITE, "", window))
+        site.revision, site.final, site.flags, site.network = revision, five.final, five.flags, five.network
         for device in five.devices.values():
             site.devices.append(_without_ports(device))
             with self._boundary.around(PLACE, device.device) as attempt:
@@ -148,13 +154,15 @@ class Summaries:
                 own = replace(self.own(five.own, window), revision=revision, final=five.final)
                 self.latest[PROBE] = own
                 yield [_message(own)]
+        with self._boundary.around("clients of the site", SITE):
+            site.clients = site_clients(site.devices)
 
-    def site_closed(self, parts: "SiteParts", summary: Summary | None) -> list[MessageDraft]:
+    def site_closed(self, parts: SiteParts, summary: Summary | None) -> list[MessageDraft]:
         """After ``closing``: ``summary`` is what ``parts`` gave, None where that failed."""
         drafts = []
         with self._boundary.around(PLACE, SITE) as attempt:
             if summary is not None:
-                site = self._judged_site(summary)
+                site = self.judged_site(summary)
                 self.latest[SITE] = site
                 flags = {"flags": list(parts.flags)} if parts.flags else {}
                 drafts = [MessageDraft(_topic(SITE), SITE_SCHEMA, {**summary_to_plain(site), **flags})]
@@ -162,7 +170,8 @@ class Summaries:
             self.latest.pop(SITE, None)
         return drafts
 
-    def _judged_site(self, summary: Summary, *, remember: bool = True) -> Summary:
+    def judged_site(self, summary: Summary, *, remember: bool = True) -> Summary:
+        """The site's, judged, and what is in force; the last of its window."""
         summary = self._stood(summary, remember=remember)
         self.statuses.window_ended()
         return summary
@@ -250,31 +259,6 @@ class Summaries:
         summary = own_summary(PROBE, gear, window, history=self.statuses.history(PROBE, "", window))
         return self._stood(summary, remember=remember)
 
-    def site(
-        self,
-        devices: Iterable[DeviceWindow],
-        network: StateSeconds | None,
-        window: Window,
-        clients: GearCounts | None,
-        ports: tuple[PortsTogether, PortsTogether],
-        *,
-        remember: bool = True,
-    ) -> Summary:
-        """As ``device``; the last of its window. ``ports``: what the site asks for of each device's, planned work left
-        out, and with it. The rest as in kpi.summary.site_summary."""
-        (flaps, used), whole = ports
-        summary = site_summary(
-            devices,
-            network,
-            window,
-            history=self.statuses.history(SITE, "", window),
-            clients=clients,
-            flaps=flaps,
-            used=used,
-            incl_maint=whole,
-        )
-        return self._judged_site(summary, remember=remember)
-
     def _stood(self, summary: Summary, *, remember: bool) -> Summary:
         take = self.statuses.judged if remember else self.statuses.corrected
         return replace(summary, figures=take(summary.entity, "", summary.window, summary.figures))
@@ -337,18 +321,15 @@ class FoldedWindow:
         self._revision = revision
         self._judged = judged
         self._remember = revision == 0
-        self._devices: list[DeviceWindow] = []
-        """Without their ports: 4,800 would be 3 MB, and the site asks for the sum of their flaps alone."""
-        self._ports_apart, self._ports_whole = _no_ports(), _no_ports()
-        self._network: StateSeconds | None = None
-        self._clients: GearCounts | None = None
+        self._site = summaries.site_parts(window)
+        self._site.revision = revision
 
     async def take(self, entity: str, plains: Mapping[str, Any], pace: Pace) -> list[MessageDraft]:
         """The windows of one entity, by kind; what is to be said of it."""
         if entity == UPLINK:
-            self._network = StateSeconds.from_plain(plains[STATE])
+            self._site.network = StateSeconds.from_plain(plains[STATE])
         if entity == SITE:
-            self._clients = GearCounts.from_plain(plains[GEAR])
+            self._site.clients = GearCounts.from_plain(plains[GEAR])
         summaries, window = self._summaries, self._window
         if entity == PROBE:
             own = summaries.own(GearCounts.from_plain(plains[GEAR]), window, remember=self._remember)
@@ -363,9 +344,9 @@ class FoldedWindow:
             summaries.said_again(summary, compact(plains[PORTS]) if PORTS in plains else None)
         if _keys(_ports_of(device)):
             drafts += await self._take_ports(device, pace)
-            _sum_of_ports(device, summary, self._ports_apart, self._ports_whole)
+            _sum_of_ports(device, summary, *self._site.ports)
             await pace.breathe()
-        self._devices.append(_without_ports(device))
+        self._site.devices.append(_without_ports(device))
         return drafts
 
     async def _take_ports(self, device: DeviceWindow, pace: Pace) -> list[MessageDraft]:
@@ -391,20 +372,13 @@ class FoldedWindow:
         """Ports that came after a window that is told anew."""
         return () if self._remember else self._summaries.statuses.ports_of(device)
 
-    def end(self) -> list[MessageDraft]:
+    async def end(self, pace: Pace) -> list[MessageDraft]:
         """That was all; what is to be said of the site."""
-        site = self._summaries.site(
-            self._devices,
-            self._network,
-            self._window,
-            self._clients,
-            (self._ports_apart, self._ports_whole),
-            remember=self._remember,
-        )
+        made = await self._site.summary_aside(pace)
+        site = self._summaries.judged_site(made, remember=self._remember)
         said = list(self._judged())
-        if self._window.length_s != FIVE_S or not self._devices:
+        if self._window.length_s != FIVE_S or not self._site.devices:
             return said
-        site = replace(site, revision=self._revision)
         if self._revision:
             self._summaries.said_again(site)
         return [*said, MessageDraft(_topic(SITE), SITE_SCHEMA, summary_to_plain(site))]

@@ -158,7 +158,7 @@ async def test_five_minutes_that_are_said_again_are_the_same_out_of_the_store(cl
         told = world.core.window_folded(Window(int(MIDNIGHT), 300), 1)
         pace = Pace(world.clock)
         drafts = [draft for entity, kinds in plains.items() for draft in await told.take(entity, kinds, pace)]
-        drafts += told.end()
+        drafts += await told.end(pace)
     (again,) = [d.body for d in drafts if d.topic == "summary/device/sw"]
     names = ("stp_changes", "bgp_stability", "bgp_resets")
     assert {n: said["figures"][n]["v"] for n in names} == {n: again["figures"][n]["v"] for n in names}

@@ -52,7 +52,7 @@ class Said:
         self.open.append(entity)
         return [MessageDraft(f"summary/{entity}", "test", {"window": self.windows[-1].start_utc})]
 
-    def end(self) -> Sequence[MessageDraft]:
+    async def end(self, _pace: Pace) -> Sequence[MessageDraft]:
         return [MessageDraft("summary/site", "test", {"of": len(self.open)})]
 
 

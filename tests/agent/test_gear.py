@@ -185,9 +185,9 @@ def fold_into(summaries: Summaries, window: Window, plains: Mapping[str, Mapping
         for entity in sorted({entity for kind in plains.values() for entity in kind}):
             of = {kind: rows[entity] for kind, rows in plains.items() if entity in rows}
             await told.take(entity, of, Pace(SystemClock()))
+        await told.end(Pace(SystemClock()))
 
     asyncio.run(fold())
-    told.end()
 
 
 def test_an_hours_statuses_stand_in_the_summaries_and_are_said_once() -> None:

@@ -49,7 +49,7 @@ class Told:
     async def take(self, entity: str, plains: Mapping[str, Any], pace: Pace) -> list[Any]:
         return []
 
-    def end(self) -> list[Any]:
+    async def end(self, _pace: Pace) -> list[Any]:
         return []
 
 

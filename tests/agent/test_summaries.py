@@ -65,9 +65,9 @@ def judge(summaries: Summaries, window: Window, plains: Mapping[str, Mapping[str
     async def fold() -> None:
         for entity, of in plains.items():
             await folded.take(entity, of, Pace(SystemClock()))
+        await folded.end(Pace(SystemClock()))
 
     asyncio.run(fold())
-    folded.end()
 
 
 def status(summaries: Summaries, kpi: str) -> Status:
