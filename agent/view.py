@@ -125,9 +125,13 @@ class View:
         site = self._settings().site
         counts = dict.fromkeys(State, 0)
         for track in self._monitor:
-            counts[self._state(track)] += 1
+            known = track.reach.state
+            counts[self._boundary.value(PLACE, track.id, partial(self._state, track), partial(State, known))] += 1
         incidents = self._shown(self._incidents)
-        troubled = any(not self._in_maintenance(i.entity) for i in self._incidents)
+        troubled = any(
+            not self._boundary.value(PLACE, i.entity, partial(self._in_maintenance, i.entity), bool)
+            for i in self._incidents
+        )
         summary = self._figures.latest.get(SITE)
         return SiteNow(
             tenant=site.tenant,
@@ -208,8 +212,10 @@ class View:
     def kpis(self) -> Sequence[KpiNow]:
         values: dict[str, dict[str, FigureNow]] = {name: {} for name in CATALOGUE}
         for entity, summary in self._figures.latest.items():
-            for figure in summary.figures:
-                values[entry_of(figure.kpi).id][entity + figure.kpi[len(entry_of(figure.kpi).id) :]] = _figure(figure)
+            with self._boundary.around(PLACE, entity):
+                for figure in summary.figures:
+                    name = entry_of(figure.kpi).id
+                    values[name][entity + figure.kpi[len(name) :]] = _figure(figure)
         return [
             KpiNow(
                 id=entry.id,
