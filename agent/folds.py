@@ -188,6 +188,16 @@ class Folds:
             for start, end in spans:
                 if await self._store.windows(None, STATE, to_s, start, start + 1):  # what is not folded yet, will be
                     await self._fold(from_s, to_s, start, end, revision=revision if to_s == HOUR else None)
+        if days:
+            await self._judge_again(days, revision)
+
+    async def _judge_again(self, days: Sequence[int], revision: int) -> None:
+        """The 30 days that were judged last, where one of these days is among them."""
+        await self._recorder.settled()
+        folded = await self._store.starts(STATE, DAY, days[0], days[-1] + 31 * DAY, DAY)
+        if folded and days[-1] >= max(folded) - 29 * DAY:
+            end = max(folded) + DAY
+            await self._fold(DAY, MONTH, end - 30 * DAY, end, revision=revision, keep=False)
 
     async def _fold(
         self, from_s: int, to_s: int, start: int, end: int, *, revision: int | None = 0, keep: bool = True

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from kpi.catalogue import entry_of
-from kpi.entry import DAY_S, FIVE_MINUTES_S, HOUR_S, Rule
+from kpi.entry import DAY_S, FIVE_MINUTES_S, HOUR_S, Kpi, Rule
 from kpi.model import Figure, Status, Window
 from kpi.status import NO_STATUS_BELOW, Happened, Reading, read_on, remembered, status_of_day
 from kpi.summary import COVERAGE, History, happened_in, reading_of
@@ -94,7 +94,11 @@ class Statuses:
 
     def history(self, device: str, port: str, window: Window) -> History:
         """The windows of this length before this one that say enough, by figure."""
-        return self._past(device, port, window.length_s).readings
+        past = self._past(device, port, window.length_s)
+        if past.start_utc != window.start_utc:
+            return past.readings
+        standing = self._standing.get(device, {}).get(port, {})
+        return {kpi: _without_last(readings, standing.get(kpi)) for kpi, readings in past.readings.items()}
 
     def _past(self, device: str, port: str, length_s: int) -> _Past:
         return self._before.get((device, length_s), {}).get(port, _NO_PAST)
@@ -121,11 +125,14 @@ class Statuses:
 
     def corrected(self, device: str, port: str, window: Window, figures: Sequence[Figure]) -> tuple[Figure, ...]:
         """A window that was judged before is told anew (planned work that was entered late): what happened in it counts
-        as it is said now. Statuses of other figures stay what they were until their next window."""
+        as it is said now, and where it is the last of its length, the statuses that it made are those it makes now. Of
+        an earlier one the statuses have passed."""
         standing, days = dict(self._standing.get(device, {}).get(port, {})), self._days.get(device, {}).get(port, {})
-        turn = _Turn(window, standing, {}, dict(days))
+        past = self._past(device, port, window.length_s)
+        is_last = past.start_utc == window.start_utc
+        turn = _Turn(window, standing, dict(past.readings) if is_last else {}, dict(days))
         for figure in figures:
-            turn.correct(figure)
+            turn.correct(figure, is_last=is_last)
         entity = f"{device}/{port}" if port else device
         self._crossings += [replace(crossing, entity=entity) for crossing in turn.crossings]
         if turn.is_news:
@@ -303,7 +310,10 @@ class _Turn:
         self._stand(figure.kpi, status, value)
         self.is_news |= now.length_s == HOUR_S or now.weight != 0 or now.least != 0
 
-    def correct(self, figure: Figure) -> None:
+    def correct(self, figure: Figure, *, is_last: bool) -> None:
+        entry = entry_of(figure.kpi)
+        if is_last and entry.thresholds and entry.rule is not Rule.EVENTS and read_on(entry, self.window.length_s):
+            self._correct_last(entry, figure)
         happened = self.days.get(figure.kpi, ())
         now = happened_in(figure, self.window)
         anew = tuple(now if (one.start_utc, one.length_s) == (now.start_utc, now.length_s) else one for one in happened)
@@ -311,6 +321,15 @@ class _Turn:
             self.days[figure.kpi] = anew
             status, value = status_of_day(entry_of(figure.kpi), anew, max(one.end_utc for one in anew))
             self._stand(figure.kpi, status, value)
+            self.is_news = True
+
+    def _correct_last(self, entry: Kpi, figure: Figure) -> None:
+        known, was = self.before.get(figure.kpi, ()), self.standing.get(figure.kpi)
+        reading = [remembered(entry, reading_of(figure))] if figure.status is not Status.NONE else []
+        before = [*_without_last(known, was), *reading]
+        self._stand(figure.kpi, figure.status, figure.value)
+        if before != list(known) or self.standing.get(figure.kpi) != was:
+            self.before[figure.kpi] = before
             self.is_news = True
 
     def withdraw(self, told: Collection[str]) -> None:
@@ -353,6 +372,11 @@ class _Group:
             {int(length_s): _past_from_plain(past) for length_s, past in before.items()},
             {kpi: tuple(_happened_from_plain(*one) for one in some) for kpi, some in _known(days)},
         )
+
+
+def _without_last(readings: Sequence[Reading], standing: Standing | None) -> Sequence[Reading]:
+    """Without what the last window said, which is remembered where it made a status."""
+    return readings[:-1] if standing is not None and standing.status is not Status.NONE else readings
 
 
 def _known(of: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

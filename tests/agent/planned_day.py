@@ -109,8 +109,8 @@ def plan(*planned: Planned) -> SitePlan:
 class Site:
     """One run of the agent over the day."""
 
-    def __init__(self, clock: ManualClock, store: Store, events: Events) -> None:
-        self.clock, self.store, self.events = clock, store, events
+    def __init__(self, clock: ManualClock, store: Store, events: Events, echo_s: int) -> None:
+        self.clock, self.store, self.events, self._echo_s = clock, store, events, echo_s
         self.timeline = Timeline(clock, not_before_utc=0.0, trust=lambda _utc, _past: ClockTrust.SYNCHRONISED)
         self.recorder = Recorder(store, clock, lambda: None)
         self.core = Core(
@@ -163,10 +163,10 @@ class Site:
         await self.recorder.settled()
 
     def _to_next(self) -> int:
-        return min(ECHO_S - self.now % ECHO_S, (LATE_S - self.now) % POLL_S or POLL_S)
+        return min(self._echo_s - self.now % self._echo_s, (LATE_S - self.now) % POLL_S or POLL_S)
 
     def _second(self, at: int) -> None:
-        if at % ECHO_S == 0:
+        if at % self._echo_s == 0:
             for device in ROLES:
                 self._echo(device, at)
         if at % POLL_S == LATE_S:
@@ -268,11 +268,11 @@ class Site:
 
 
 @asynccontextmanager
-async def site(path: Path, events: Events, *planned: Planned) -> AsyncIterator[Site]:
+async def site(path: Path, events: Events, *planned: Planned, echo_s: int = ECHO_S) -> AsyncIterator[Site]:
     """From midnight on, with this work planned from the beginning."""
     clock = ManualClock(monotonic=MONOTONIC, utc=MIDNIGHT)
     async with Store.open(path, StoreSettings(ballast_bytes=0), clock, probe_id="p", boot_id="boot") as store:
-        made = Site(clock, store, events)
+        made = Site(clock, store, events, echo_s)
         made.core.apply(plan(*planned))
         await_all = [
             asyncio.create_task(c) for c in (made.recorder.run(), made.core.windows.run(), made.folds.run(None))
@@ -288,8 +288,8 @@ async def site(path: Path, events: Events, *planned: Planned) -> AsyncIterator[S
 
 
 def rtt_ms(device: str, at: int) -> float:
-    """Whole milliseconds that tell the devices and the minutes apart."""
-    return 1.0 + list(ROLES).index(device) + at // 60 % 7
+    """Quarters of a millisecond that tell the devices and the minutes apart."""
+    return (2 + 2 * list(ROLES).index(device) + at // 60 % 7) / 4
 
 
 def clients(at: int) -> float:

@@ -167,3 +167,58 @@ async def test_work_that_is_entered_while_it_goes_on_gives_the_same_figures(tmp_
         await made.run_to(9 * H + 20)
         await made.folded(8)
         assert not differences(await made.said(), live)
+
+
+HOUR_OFF = Events(down={"sw": [(H, 2 * H)]})
+WHOLE_HOUR: Planned = (SW, H, 2 * H)
+
+
+async def thresholds(made: Site) -> list[tuple[str, str, str]]:
+    return [(e["kpi"], e["was"], e["status"]) for e in await made.events_said("threshold") if e["entity"] == "sw"]
+
+
+def standing(made: Site, kpi: str) -> str | None:
+    found = made.core.summaries.statuses.standing("sw", "", kpi)
+    return found.status.value if found is not None else None
+
+
+async def test_an_outage_in_planned_work_makes_no_status_and_crosses_no_threshold(tmp_path: Path) -> None:
+    async with site(tmp_path / "s.db", HOUR_OFF, WHOLE_HOUR, echo_s=10) as made:
+        await made.run_to(2 * H + 20)
+        await made.folded(1)
+        assert await thresholds(made) == []
+        assert standing(made, "loss_ratio") == "none"
+        said = await made.said()
+        figures = said["summary/device/sw", H + 600, 300]["figures"]
+        assert (figures["loss_ratio"]["v"], figures["loss_ratio"]["incl_maint"]) == (None, 100)
+        assert all("status" not in figure for figure in figures.values())
+        assert {event.get("maintenance") for event in await made.events_said("device.down")} == {True}
+
+
+async def test_a_status_that_late_planned_work_has_made_wrong_is_withdrawn(tmp_path: Path) -> None:
+    async with site(tmp_path / "s.db", HOUR_OFF, echo_s=10) as made:
+        await made.run_to(2 * H + 20)
+        await made.folded(1)
+        assert ("loss_ratio", "good", "bad") in await thresholds(made)
+        await made.replan(WHOLE_HOUR)
+        assert (await thresholds(made))[-1] == ("loss_ratio", "bad", "none")
+        assert standing(made, "loss_ratio") == "none"
+        await made.replan()
+        assert (await thresholds(made))[-1] == ("loss_ratio", "none", "bad")
+        assert standing(made, "loss_ratio") == "bad"
+
+
+async def test_figures_do_not_depend_on_how_often_the_work_was_entered_anew(tmp_path: Path) -> None:
+    """Longer, shorter, somewhere else: what counts is what is planned in the end."""
+    other: tuple[Planned, ...] = ((SW, H - 300, H + 65), (EVERYBODY, 2 * H + 10, 2 * H + 20), (GW, 0, 3 * H))
+    wanted = WORK[:2]
+    async with site(tmp_path / "once.db", EVENTS, *wanted) as made:
+        await made.run_to(3 * H + 20)
+        await made.folded(2)
+        once = await made.said()
+    async with site(tmp_path / "often.db", EVENTS, *other[:1]) as made:
+        await made.run_to(3 * H + 20)
+        await made.folded(2)
+        for planned in (other, (), (*wanted, *other[1:]), other[2:], wanted):
+            await made.replan(*planned)
+        assert not differences(await made.said(), once)

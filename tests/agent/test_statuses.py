@@ -251,6 +251,28 @@ def test_what_turns_out_to_be_planned_counts_no_longer() -> None:
     assert (status(statuses), said(statuses), statuses.changed()) == (GOOD, [], [])
 
 
+def test_the_last_window_of_its_length_is_judged_anew_without_what_it_said_before() -> None:
+    statuses = Statuses()
+    for number, share, what in ((0, 0.0, GOOD), (1, 5.0, BAD)):
+        statuses.judged("a", "", hour(number), errors(share, what))
+    assert [reading.status for reading in statuses.history("a", "", hour(1))["if_error_pct"]] == ["good"]
+    assert len(statuses.history("a", "", hour(2))["if_error_pct"]) == 2
+    said(statuses)
+    statuses.corrected("a", "", hour(1), errors(0.0, GOOD))
+    assert (status(statuses, "if_error_pct"), said(statuses)) == (GOOD, [("a", "bad", "good")])
+    assert [reading.status for reading in statuses.history("a", "", hour(2))["if_error_pct"]] == ["good", "good"]
+    assert [device for device, _, _ in statuses.changed()] == ["a"]
+    statuses.corrected("a", "", hour(1), errors(None, NONE))
+    assert status(statuses, "if_error_pct") is NONE
+    assert len(statuses.history("a", "", hour(2))["if_error_pct"]) == 1
+    statuses.changed()
+    statuses.corrected("a", "", hour(1), errors(None, NONE))
+    assert statuses.changed() == []
+    statuses.corrected("a", "", hour(1), errors(5.0, BAD))
+    assert (status(statuses, "if_error_pct"), said(statuses)) == (BAD, [("a", "good", "bad")])
+    assert len(statuses.history("a", "", hour(2))["if_error_pct"]) == 2
+
+
 # over a restart
 
 
