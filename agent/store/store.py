@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from agent.messages import Backlog, Message
 from agent.store.db import Connection
-from agent.store.errors import StoreClosed, StoreCorrupt, StoreError
+from agent.store.errors import StoreClosed, StoreCorrupt, StoreError, StoreUnwritable
 from agent.store.model import (
     Batch,
     Committed,
@@ -172,11 +172,17 @@ class Store:
         while (side := self._writer.side) is not None:
             most = side.noted_seq if up_to_seq is None else min(up_to_seq, side.noted_seq)
             nothing_there: tuple[list[Message], list[int]] = ([], [])
-            found, unread = await self._read(partial(self._ask_waiting, above_seq, limit, most), nothing_there)
+            try:
+                found, unread = await self._read(partial(self._ask_waiting, above_seq, limit, most), nothing_there)
+            except StoreUnwritable:  # the writer has not met it yet
+                return ()
             if not unread:
                 return found
             log.error("%d messages are damaged in the database; a gap names them.", len(unread))
-            await self._writer.do(partial(WriteSide.give_up, seqs=unread, reason="damaged"))
+            try:
+                await self._writer.do(partial(WriteSide.give_up, seqs=unread, reason="damaged"))
+            except StoreUnwritable:
+                return found
         return ()
 
     def _ask_waiting(self, above: int, limit: int, up_to: int, con: Connection) -> tuple[list[Message], list[int]]:
@@ -244,7 +250,10 @@ class Store:
 
     async def replay_from(self) -> int:
         """The lowest number of the present stream that can still be replayed."""
-        return await self._read(replay_from, 1)
+        try:
+            return await self._read(replay_from, 1)
+        except StoreUnwritable:
+            return 1
 
     async def report(self) -> Report:
         """How full the store is, what it holds, what it had to drop."""

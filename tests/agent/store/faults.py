@@ -30,6 +30,7 @@ from agent.api.app import create_app
 from agent.api.guard import Access
 from agent.parts import Parts
 from agent.settings import Overrides, load
+from agent.storage_notice import DAMAGED, LOST, ROLLED_BACK, ROWS
 from agent.store import DAY, FIVE_MINUTES, HOUR, MONTH, Batch, Store, StoreSettings
 from agent.windows import ECHO, GEAR, PORTS, STATE
 from collectors.clock import SystemClock
@@ -38,6 +39,7 @@ from tests.doubles import ManualClock
 
 NAME = "sonda.db"
 LIMITS = StoreSettings(ballast_bytes=65_536, wal_bytes=400_000, ack_linger_s=0.0)
+NOTICES = (DAMAGED, LOST, ROLLED_BACK, ROWS)
 LIVES = 6
 """So many times an agent may be started until it stays; whatever needs more is a restart loop."""
 SITE = """
@@ -241,7 +243,7 @@ async def _see_page(parts: Parts, trial: Trial) -> None:
     page.raise_for_status()
     told: dict[str, Any] = agent.json()["store"]
     happened = parts.store.opened.set_aside or parts.store.opened.predecessor or told["rows_damaged"]
-    trial.silent_page |= bool(happened) and "The database" not in page.text and "Damaged rows" not in page.text
+    trial.silent_page |= bool(happened) and not any(words["en"] in page.text for words in NOTICES)
 
 
 async def run_trial(base: Base, folder: Path, rng: random.Random, *, killed: bool) -> Trial:
