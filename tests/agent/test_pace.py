@@ -1,0 +1,188 @@
+"""Nothing on the loop is long: what a large device or a large site costs is cut into slices, or done aside. What is done
+between two turns of the loop is counted, so that a busy machine makes no difference."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+import agent.folds
+import agent.summaries
+from agent.folds import Folds
+from agent.monitor import snmp_id
+from agent.pace import LARGE, SLICE_S, Pace, size_of
+from agent.settings.models import CredentialSettings, PortsSettings
+from agent.site import SitePlan, SnmpPlan, Watchable
+from agent.store import Store, StoreSettings
+from kpi.model import Device, Metric, Outcome, PortCounters, PortIdentity, PortStatus, Role, Sample
+from kpi.port_counts import ports_window_to_plain
+from kpi.port_summary import port_figures
+from kpi.ports import PortAccumulator
+from tests.agent.world import MIDNIGHT, World, running
+from tests.doubles import ManualClock
+
+PORTS = 1000
+COST_S = SLICE_S / 8
+"""What every look at the clock costs in these tests: the eighth look ends a slice."""
+
+
+class CostlyClock(ManualClock):
+    """Time goes by with each look at it, as if something had been done between two."""
+
+    costly = False
+
+    def monotonic(self) -> float:
+        if self.costly:
+            self._mono_ns += round(COST_S * 1e9)
+        return super().monotonic()
+
+
+class Turns:
+    """Counts calls between two turns of the loop, and notes in which thread they were made."""
+
+    def __init__(self) -> None:
+        self.most: dict[str, int] = {}
+        self.aside: set[str] = set()
+        self._now: dict[str, int] = {}
+
+    async def watch(self) -> None:
+        while True:
+            self._now.clear()
+            await asyncio.sleep(0)
+
+    def count(self, name: str, call: Callable[..., Any], size: Callable[..., int] = lambda *_, **__: 1) -> Any:
+        def counted(*args: Any, **named: Any) -> Any:
+            if threading.current_thread() is threading.main_thread():
+                self._now[name] = self._now.get(name, 0) + size(*args, **named)
+                self.most[name] = max(self.most.get(name, 0), self._now[name])
+            else:
+                self.aside.add(name)
+            return call(*args, **named)
+
+        return counted
+
+
+def feed(world: World, at: float) -> None:
+    """One poll of all ports."""
+    take, target = world.core.monitor.take, snmp_id("big")
+    ticks = round(at * 100) + 10_000
+    for number in range(PORTS):
+        key = f"ge{number}"
+        if world.core.monitor["big"].polled is not None and key not in world.core.monitor["big"].polled.ports:
+            identity = PortIdentity(key, number, key, key, "", 6, 1500, 10**9, None)
+            take(Sample(target, Metric.PORT_IDENTITY, key, at, identity, Outcome.OK))
+        oper = "up" if round(at / 60) % 2 else "down"
+        take(Sample(target, Metric.PORT_STATUS, key, at, PortStatus("up", oper, None, ticks), Outcome.OK))
+        values = [round(at) * (number + 1)] * 12
+        take(Sample(target, Metric.PORT_COUNTERS, key, at, PortCounters(ticks, 0, 64, 64, *values), Outcome.OK))
+
+
+@asynccontextmanager
+async def large(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[World, CostlyClock, Turns]]:
+    clock, turns = CostlyClock(monotonic=1000.0, utc=MIDNIGHT + 0.5), Turns()
+    monkeypatch.setattr(PortAccumulator, "close", turns.count("close", PortAccumulator.close))
+    monkeypatch.setattr(PortAccumulator, "last_reading", turns.count("last reading", PortAccumulator.last_reading))
+    monkeypatch.setattr("agent.windows.ports_window_to_plain", turns.count("pack", ports_window_to_plain))
+    figures = turns.count("figures", port_figures, lambda ports, *_, **__: len(ports))
+    monkeypatch.setattr("agent.summaries.port_figures", figures)
+    monkeypatch.setattr(agent.folds, "_with", turns.count("fold", agent.folds._with))
+    monkeypatch.setattr(agent.summaries, "_device_window", turns.count("read", agent.summaries._device_window))
+    async with running(clock) as world:
+        snmp = SnmpPlan(CredentialSettings(name="c", version="2c"), 161, 60.0, 60.0, 1.0, 1)
+        device = Device("big", "big", Role.SWITCH, "192.0.2.1")
+        watchable = Watchable(device, "192.0.2.1", "eth0", None, snmp, PortsSettings())
+        world.core.apply(SitePlan((watchable,), None, (), ()))
+        watching = asyncio.create_task(turns.watch())
+        try:
+            yield world, clock, turns
+        finally:
+            watching.cancel()
+
+
+async def until(done: Callable[[], bool]) -> None:
+    """Threads need real time."""
+    for _ in range(2000):
+        if done():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it was not done")
+
+
+@pytest.mark.may_block
+async def test_the_windows_of_a_large_device_are_closed_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with large(monkeypatch) as (world, clock, turns):
+        for _ in range(5):
+            feed(world, clock.monotonic())
+            await clock.advance(60)
+        clock.costly = True
+        await clock.advance(10)
+        await until(lambda: bool(world.disk.messages("summary/device/big")))
+        clock.costly = False
+        [row] = world.disk.windows("ports", 300, "big")
+        assert isinstance(row.plain, bytes)
+        assert 0 < turns.most["close"] <= 10 and turns.most["last reading"] <= 10
+        assert "pack" in turns.aside
+        assert 0 < turns.most["figures"] <= 10 * agent.summaries.PORTS_AT_ONCE
+        said = [len(body["port"]) for body in world.disk.messages("summary/ports/big")]
+        assert sum(said) == PORTS and max(said) <= 2 * agent.summaries.PORTS_A_MESSAGE
+
+
+@pytest.mark.may_block
+async def test_the_hour_of_a_large_device_is_folded_in_slices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async with large(monkeypatch) as (world, clock, turns):
+        for _ in range(10):
+            feed(world, clock.monotonic())
+            await clock.advance(60)
+        await clock.advance(10)
+        await until(lambda: len(world.disk.messages("summary/device/big")) == 2)
+        settings = StoreSettings(ballast_bytes=0)
+        async with Store.open(tmp_path / "s.db", settings, clock, probe_id="p", boot_id="boot") as store:
+            for batch in world.disk.batches:
+                await store.commit(batch)
+            folds = Folds(
+                store, world.recorder, zone=lambda: ZoneInfo("UTC"), folded=world.core.window_folded, clock=clock
+            )
+            turns.most.clear()
+            turns.aside.clear()
+            clock.costly = True
+            await folds.hour(int(MIDNIGHT))
+            clock.costly = False
+        await world.recorder.settled()
+        assert world.disk.windows("ports", 3600, "big")
+        assert {"fold", "read"} <= turns.aside
+        assert 0 < turns.most["figures"] <= 10 * agent.summaries.PORTS_AT_ONCE
+
+
+async def test_a_slice_ends_when_its_time_is_over_and_not_before() -> None:
+    clock, others = CostlyClock(), 0
+
+    async def other() -> None:
+        nonlocal others
+        while True:
+            others += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    await asyncio.sleep(0)
+    pace, before = Pace(clock), others
+    for _ in range(100):
+        await pace.breathe()
+    assert others == before, "no time went by"
+    clock.costly = True
+    for _ in range(100):
+        await pace.breathe()
+    assert 8 <= others - before <= 15
+    task.cancel()
+
+
+async def test_what_is_large_is_done_aside_and_what_is_small_is_not() -> None:
+    pace, threads = Pace(ManualClock()), list[str]()
+    for size in (LARGE - 1, LARGE):
+        assert await pace.aside(size, lambda: threads.append(threading.current_thread().name) or 7) == 7  # type: ignore[func-returns-value]
+    assert threads[0] == threading.main_thread().name != threads[1]
+    assert size_of([{"port": list(range(1000)), "in_octets": list(range(1000)), "v": 1}] * 2) == 4002
