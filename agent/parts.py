@@ -76,6 +76,7 @@ class Parts:
         self._resumed = False
         self._date_known = asyncio.Event()
         self.boot = uuid.uuid4().hex[:16]
+        self.boundary = Boundary()
         self.clock: Clock = SystemClock()
 
     async def open(self, settings: Settings, stack: AsyncExitStack) -> None:
@@ -86,7 +87,6 @@ class Parts:
         self.timeline = await self._begin_timeline()
         self.recorder = recorder = Recorder(store, clock, self._committed, store.trouble)
         self.links = stack.enter_context(Links())
-        self.boundary = Boundary()
         self.planning = Planning(
             settings,
             clock,

@@ -1,0 +1,161 @@
+"""The tasks of the agent: one that fails begins anew, settings that cannot be taken over leave the old ones in force."""
+
+import asyncio
+import itertools
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from agent.app import PAUSE_MOST_S, PAUSE_S, Agent
+from agent.parts import Parts
+from agent.planning import Planning
+from agent.settings import Overrides, load
+from collectors.clock import Clock
+from collectors.icmp import Mode
+from collectors.icmp.echo import EchoCounters, EchoSink, EchoTarget
+from kpi.model import Metric, Outcome, Sample
+from tests.doubles import ManualClock
+
+SITE = """
+[site]
+tenant = "t"
+site = "s"
+probe = "p"
+[network]
+gateway = "none"
+[http]
+enabled = false
+[topology]
+[store]
+path = "sonda.db"
+ballast_bytes = 0
+[[device]]
+name = "a"
+role = "server"
+address = "127.0.0.2"
+echo_s = 0.2
+"""
+
+
+class Wire:
+    """An echo engine whose every echo is answered at once."""
+
+    def __init__(self, clock: Clock, sink: EchoSink) -> None:
+        self._clock, self._sink = clock, sink
+        self._numbers: dict[str, int] = {}
+        self.modes = {4: Mode.DATAGRAM}
+        self.counters = EchoCounters()
+        self.failures = 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    async def run(self) -> None:
+        """Fails once."""
+        if self.failures:
+            self.failures -= 1
+            raise KeyError("the engine")
+        await asyncio.Event().wait()
+
+    def send(self, target: EchoTarget, *, confirm: bool = False) -> None:
+        number = self._numbers[target.id] = self._numbers.get(target.id, -1) + 1
+        metric = Metric.CONFIRM if confirm else Metric.ECHO
+        self._sink.take(Sample(target.id, metric, "", self._clock.monotonic(), 0.5, Outcome.OK, None, number))
+
+    def forget(self, target: str) -> None:
+        self._numbers.pop(target, None)
+
+
+@asynccontextmanager
+async def agent_running(folder: Path) -> AsyncIterator[tuple[Parts, Path, "asyncio.Task[None]"]]:
+    file = folder / "sonda.toml"
+    file.write_text(SITE)
+    parts = Parts(engine=Wire)
+    agent = asyncio.create_task(Agent(load([file]), [file], Overrides(), parts).run())
+    try:
+        await until(lambda: hasattr(parts, "core") and parts.core.watch["a"].state == "up")
+        yield parts, file, agent
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await agent
+
+
+async def until(done: object, limit_s: float = 10.0) -> None:
+    for _ in range(round(limit_s / 0.02)):
+        try:
+            if done():  # type: ignore[operator]
+                return
+        except (KeyError, AttributeError):
+            pass
+        await asyncio.sleep(0.02)
+    raise AssertionError("it did not come to pass")
+
+
+async def test_bad_settings_and_tasks_that_fail_end_no_agent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On the real agent: an engine that fails once, SIGHUP with what no parser likes, a plan that cannot be made."""
+    async with agent_running(tmp_path) as (parts, file, agent):
+        await until(lambda: parts.boundary.faults["task"] == 1)
+        for text in (
+            SITE + f"[snmp]\nretries = {'9' * 5000}\n",
+            SITE + f"x = {'[' * 3000}\n",
+            SITE + "\0",
+            f"{'a.' * 2000}b = 1\n",
+        ):
+            parts.planning.rejected = None
+            file.write_text(text)
+            os.kill(os.getpid(), signal.SIGHUP)
+            await until(lambda: parts.planning.rejected is not None)
+            assert not agent.done() and str(file) in (parts.planning.rejected or "")
+        file.write_text(SITE.replace('"a"', '"b"'))
+        replan, thrown = Planning.replan, iter((True,))
+
+        def odd(planning: Planning) -> None:
+            if next(thrown, False):
+                raise RecursionError
+            replan(planning)
+
+        monkeypatch.setattr(Planning, "replan", odd)
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: parts.boundary.faults["reload"] == 1)
+        await until(lambda: "old ones stay" in (parts.planning.rejected or ""))
+        assert parts.planning.settings.devices[0].name == "a" and "a" in parts.core.plan.by_id()
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: "b" in parts.core.plan.by_id())
+        assert parts.planning.rejected is None
+        await until(lambda: parts.core.watch["b"].state == "up")
+    assert not [record for record in caplog.records if "agent ends" in record.getMessage()]
+
+
+async def test_a_task_that_fails_begins_anew_after_a_pause_that_grows(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR)
+    clock, begun = ManualClock(), list[float]()
+    parts = Parts()
+    parts.clock = clock
+    agent = Agent.__new__(Agent)
+    agent._parts = parts
+
+    async def failing() -> None:
+        begun.append(clock.monotonic())
+        if len(begun) == 4:
+            return
+        raise KeyError
+
+    task = asyncio.create_task(agent._keep("odd", failing))
+    await clock.advance(PAUSE_MOST_S)
+    assert [b - a for a, b in itertools.pairwise(begun)] == [PAUSE_S, 2 * PAUSE_S, 4 * PAUSE_S]
+    assert task.done() and parts.boundary.faults["task"] == 3
+    assert len([record for record in caplog.records if record.exc_info]) == 1, "one traceback a streak"
