@@ -1,4 +1,5 @@
-"""The answers of a running agent as a screen: worst first, in 80 columns. What an agent does not say is left out."""
+"""The answers of a running agent as a screen: worst first, in as many columns as the terminal has. What an agent does
+not say is left out."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -6,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -27,7 +28,7 @@ _SENTENCES = {
 
 def whole(answers: Answers) -> RenderableType:
     """Everything, for a pipe or a long terminal."""
-    return Group(_heading(answers), *_incidents(answers), _devices(answers, answers.devices), *_agent(answers.agent))
+    return Group(_heading(answers), *_incidents(answers), _Devices(answers, answers.devices), *_agent(answers.agent))
 
 
 def screen(answers: Answers, trouble: str, console: Console) -> RenderableType:
@@ -39,7 +40,7 @@ def screen(answers: Answers, trouble: str, console: Console) -> RenderableType:
         group = Group(
             _heading(answers),
             *_incidents(answers)[:5],
-            _devices(answers, devices[:shown]),
+            _Devices(answers, devices[:shown]),
             *([Text(f"and {hidden} more devices", style="dim")] if hidden else []),
             *_agent(answers.agent),
             Text(trouble or "Ctrl-C ends this.", style="red" if trouble else "dim"),
@@ -76,28 +77,51 @@ def _incidents(answers: Answers) -> list[Text]:
     return lines
 
 
-def _devices(answers: Answers, devices: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    table.add_column("state", no_wrap=True)
-    table.add_column("device", overflow="fold", min_width=16)
-    table.add_column("role", no_wrap=True)
-    table.add_column("response", justify="right", no_wrap=True)
-    table.add_column("lost", justify="right", no_wrap=True)
-    table.add_column("SNMP", no_wrap=True)
-    table.add_column("since", justify="right", no_wrap=True)
-    now = _when(answers.site.get("time"))
-    for device in sorted(devices, key=_rank):
-        state = str(device.get("state", "unknown"))
-        table.add_row(
-            Text(printable(state), style=_COLOURS.get(state, "")),
-            Text(printable(device.get("name", "-"))),
-            Text(printable(device.get("role", "-"))),
-            _figure(device.get("rtt_ms"), "ms", 2),
-            _figure(device.get("loss_pct"), "%", 1),
-            Text(printable((device.get("snmp") or {}).get("state", ""))),
-            _since(device.get("since"), now),
-        )
-    return table
+_RIGHT = {"response", "lost", "since"}
+_DROPPED_FIRST = ("SNMP", "role", "lost", "since", "response")
+"""Which columns a narrow terminal does without. State and name are always there."""
+_NAME_WIDTH = 24
+"""A longer name goes over two lines before a column goes."""
+
+
+class _Devices:
+    """The table of devices, in as many columns as there is room for."""
+
+    def __init__(self, answers: Answers, devices: Sequence[Mapping[str, Any]]) -> None:
+        now = _when(answers.site.get("time"))
+        self._rows = [_row(device, now) for device in sorted(devices, key=_rank)]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        columns = list(_row({}, None))
+        widths = {name: max([len(name), *(row[name].cell_len for row in self._rows)]) for name in columns}
+        for name in _DROPPED_FIRST:
+            needed = sum(width for column, width in widths.items() if column != "device" and column in columns)
+            if needed + min(widths["device"], _NAME_WIDTH) + 2 * len(columns) <= options.max_width:
+                break
+            columns.remove(name)
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+        for name in columns:
+            if name == "device":
+                table.add_column(name, overflow="fold", min_width=min(widths["device"], 12))
+            else:
+                table.add_column(name, justify="right" if name in _RIGHT else "left", no_wrap=True)
+        for row in self._rows:
+            table.add_row(*(row[name] for name in columns))
+        yield table
+
+
+def _row(device: Mapping[str, Any], now: datetime | None) -> dict[str, Text]:
+    """One device's cells by their columns, in order."""
+    state = str(device.get("state", "unknown"))
+    return {
+        "state": Text(printable(state), style=_COLOURS.get(state, "")),
+        "device": Text(printable(device.get("name", "-"))),
+        "role": Text(printable(device.get("role", "-"))),
+        "response": Text(_figure(device.get("rtt_ms"), "ms", 2)),
+        "lost": Text(_figure(device.get("loss_pct"), "%", 1)),
+        "SNMP": Text(printable((device.get("snmp") or {}).get("state", ""))),
+        "since": Text(_since(device.get("since"), now)),
+    }
 
 
 def _rank(device: Mapping[str, Any]) -> tuple[int, list[tuple[int, str]]]:

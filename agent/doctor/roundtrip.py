@@ -1,10 +1,12 @@
-"""One message to the broker and back, over a connection of its own beside the running agent's.
+"""One message to the broker and back, over a connection of its own beside the running agent's: JSON, as is all below the
+probe's root.
 
 The topic lies below the probe's own root, so that the ACL line of the probe covers it. The message is not retained, and
 the last will that a connection needs is an empty one, which leaves nothing behind wherever it goes.
 """
 
 import asyncio
+import json
 import secrets
 from dataclasses import dataclass, replace
 from typing import Any
@@ -89,7 +91,7 @@ async def travel(settings: BrokerSettings, site: SiteSettings, clock: Clock) -> 
 
 
 async def _one(dialler: BrokerDialler, version: Version, trip: Trip, clock: Clock) -> None:
-    payload = b"sonda doctor"
+    payload = json.dumps({"doctor": trip.topic.rpartition("/")[2]}).encode()
     ears = _Ears(trip.topic, payload)
     async with dialler.connect(version, Will(trip.topic, b""), ears) as connection:
         trip.version, trip.tls = connection.version, connection.tls

@@ -1,9 +1,11 @@
 """`sonda status` against an API of known answers."""
 
 import http.server
+import io
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -18,7 +20,7 @@ import pytest
 from rich.console import Console
 
 from agent.cli.ask import Answers
-from agent.cli.status_tables import screen
+from agent.cli.status_tables import screen, whole
 from agent.cli.units import duration, scaled
 from tests.agent.cli.console import SONDA, sonda, widest
 from tests.agent.settings.writing import write
@@ -122,6 +124,22 @@ def test_in_a_pipe_it_is_printed_once_worst_first() -> None:
     shown = ended.out
     for word in LONG.split():
         assert word in shown
+
+
+@pytest.mark.parametrize("width", [40, 50, 60, 70, 80, 120])
+def test_a_name_is_whole_at_any_width(width: int) -> None:
+    names = ["Core switch in the cellar", "Access point 12, hall B", "NAS", LONG]
+    devices = [device(number, name, "down" if number == 1 else "up") for number, name in enumerate(names)]
+    answers = Answers(site(), devices, AGENT)
+    console = Console(width=width, height=60, file=io.StringIO(), force_terminal=False)
+    console.print(whole(answers))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert widest(shown) <= width
+    table = shown.partition("state")[2].partition("Sonda 9.9.9")[0]
+    for name in names[:3]:
+        assert all(word in re.split(r"\s+", table) for word in name.split()), name
+    assert "down" in table
+    assert ("role" in shown) == (width >= 80)
 
 
 def test_a_site_that_is_up_is_exit_0() -> None:

@@ -58,6 +58,7 @@ async def test_a_message_comes_back_over_tls_with_an_acl_for_the_own_root_alone(
     sees(found, "broker.ok")
     assert sees(found, "broker.certificate")["facts"]["days_left"] == pytest.approx(90, abs=1)
     assert [message.topic.rsplit("/", 1)[0] for message in heard] == ["sonda/v1/rossi/bologna/probe-1/doctor"]
+    assert [message.json() for message in heard] == [{"doctor": heard[0].topic.rsplit("/", 1)[1]}], "JSON, as all is"
     assert kept == {}
 
 
