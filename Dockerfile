@@ -2,7 +2,7 @@
 #   --network host                     it measures the host's network; a bridge would put Docker's own between
 #   --cap-add NET_RAW                  for echoes; without it Python itself does not start, for its file asks for it
 #   --tmpfs /tmp                       where the rest is read-only: SQLite sorts there what is too large for memory
-#   -v /etc/sonda:/etc/sonda:ro        sonda.toml; secrets by { file = ... }, readable for group 900, or { env = ... }
+#   -v /etc/sonda:/etc/sonda:ro        sonda.toml; its secrets in /etc/sonda/secrets, readable for group 900
 #   -v sonda:/var/lib/sonda            measurements and what is not sent yet
 #   sysctl net.ipv4.ip_unprivileged_port_start=162   only for [traps], or port = 1162 there and in the devices
 # docker build -t sonda .
@@ -11,13 +11,14 @@
 # The health check asks 127.0.0.1:8080 by plain HTTP; where [http] says otherwise, give --no-healthcheck.
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /src
-COPY requirements.lock pyproject.toml README.md ./
+COPY requirements-run.lock pyproject.toml README.md ./
 COPY agent agent
 COPY collectors collectors
 COPY kpi kpi
 COPY config config
 RUN python -m venv /opt/sonda \
- && /opt/sonda/bin/pip install --no-cache-dir --disable-pip-version-check --constraint requirements.lock . \
+ && /opt/sonda/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-run.lock \
+ && /opt/sonda/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps . \
  && /opt/sonda/bin/pip uninstall --yes pip setuptools
 
 FROM python:3.11-slim-bookworm

@@ -4,8 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 DEMO := $(VENV)/.installed-demo
-COMPILE = $(VENV)-lock/bin/pip-compile --quiet --strip-extras --allow-unsafe --no-emit-index-url \
+COMPILE = $(VENV)-lock/bin/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url \
 	--no-emit-trusted-host --no-emit-find-links
+# What is downloaded is what was looked at: every file has its hash in a lock, and one without is not installed.
+PIP = $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: install test check bench run show lock clean
 
@@ -14,13 +16,13 @@ install: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml requirements.lock
 	@echo "Installing what Sonda needs into $(VENV), once; this takes a minute or two."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
-	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(PIP) --require-hashes -r requirements.lock
+	PYTHONWARNINGS=ignore $(PIP) --no-deps --editable .
 	touch $@
 
 # What `sonda demo` needs besides: its broker and the SNMP of its devices.
 $(DEMO): requirements-demo.lock $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-demo.lock
+	$(PIP) --require-hashes -r requirements-demo.lock
 	touch $@
 
 # Unit, contract and lab tests. Lab tests need root and Debian packages; what is missing is named and skipped.
@@ -42,12 +44,13 @@ bench: install
 run: install $(DEMO)
 	$(BIN)/sonda demo $(ARGS)
 
-# Writes requirements.lock and requirements-demo.lock anew from pyproject.toml.
+# Writes the locks anew from pyproject.toml: for work on it, for the demo, and (run) for the service and the container.
 lock:
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/pip install --quiet pip-tools
 	$(COMPILE) --extra dev --output-file requirements.lock pyproject.toml
 	$(COMPILE) --extra demo --constraint requirements.lock --output-file requirements-demo.lock pyproject.toml
+	$(COMPILE) --constraint requirements.lock --output-file requirements-run.lock pyproject.toml
 	rm -rf $(VENV)-lock
 
 clean:

@@ -19,6 +19,7 @@ sysusers=/usr/lib/sysusers.d/sonda.conf
 tmpfiles=/usr/lib/tmpfiles.d/sonda.conf
 sysctl=/etc/sysctl.d/60-sonda.conf
 command=/usr/local/bin/sonda
+completion=/usr/local/share/bash-completion/completions/sonda
 
 say() { printf '%s\n' "$*"; }
 fail() { say "$*" >&2; exit 1; }
@@ -43,7 +44,7 @@ check_machine() {
 }
 
 install_program() {
-  made_of=$(cd "$here" && find agent collectors kpi config requirements.lock pyproject.toml README.md -type f \
+  made_of=$(cd "$here" && find agent collectors kpi config requirements-run.lock pyproject.toml README.md -type f \
     ! -path '*/__pycache__/*' -exec cksum {} + | sort | cksum)
   if [ -f "$opt/installed" ] && [ "$(cat "$opt/installed")" = "$made_of" ]; then
     say "the program is up to date"
@@ -51,20 +52,26 @@ install_program() {
   fi
   mkdir -p "$opt"
   [ -x "$opt/venv/bin/python" ] || python3 -m venv "$opt/venv"
-  # The lock also holds what the tests need; only what the program needs is installed, in those versions. It is built
-  # from a copy, so that nothing is left in this folder.
+  # What is downloaded must have the hash that stands in the lock. The program itself is built from a copy, so that
+  # nothing is left in this folder.
   build=$(mktemp -d)
-  (cd "$here" && cp -R agent collectors kpi config pyproject.toml README.md requirements.lock "$build")
+  (cd "$here" && cp -R agent collectors kpi config pyproject.toml README.md "$build")
   "$opt/venv/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir \
-    --constraint "$build/requirements.lock" --upgrade --force-reinstall --no-deps "$build"
+    --require-hashes -r "$here/requirements-run.lock"
   "$opt/venv/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir \
-    --constraint "$build/requirements.lock" "$build"
+    --upgrade --force-reinstall --no-deps "$build"
   rm -rf "$build"
   mkdir -p "$(dirname "$command")"
   ln -sfn "$opt/venv/bin/sonda" "$command"
+  put_completion
   install -m 0644 "$here/README.md" "$opt/README.md"
   printf '%s' "$made_of" >"$opt/installed"
   say "installed the program below $opt"
+}
+
+put_completion() { # for bash, whose completion package looks there; other shells: sonda --install-completion
+  mkdir -p "$(dirname "$completion")"
+  if _SONDA_COMPLETE=source_bash "$command" >"$completion" 2>/dev/null; then chmod 0644 "$completion"; else rm -f "$completion"; fi
 }
 
 # Port 162 is held only where [traps] wants it; settings that cannot be used change nothing.
@@ -92,8 +99,9 @@ install_all() {
     systemctl daemon-reload
   fi
   if [ ! -f "$etc/sonda.toml" ]; then
-    say "Next: write $etc/sonda.toml ($etc/sonda.toml.example shows how), its secrets into files that the group sonda may"
-    say "read; run: sudo -u sonda sonda check; sudo sonda doctor. Then run this again: it starts the service."
+    say "Next: write $etc/sonda.toml ($etc/sonda.toml.example shows how; sonda help config explains every setting) and"
+    say "its secrets, a line each, into files below $etc/secrets. Run: sudo -u sonda sonda check; sudo sonda doctor."
+    say "Then run this again: it starts the service."
   elif systemd_runs; then
     follow_traps
     systemctl enable -q sonda
@@ -105,7 +113,7 @@ install_all() {
 remove_program() {
   [ "$(id -u)" = 0 ] || fail "This needs root: run it with sudo."
   if systemd_runs; then systemctl disable -q --now sonda sonda-traps.socket 2>/dev/null || true; fi
-  rm -f "$unit" "$socket" "$sysusers" "$tmpfiles" "$sysctl" "$command"
+  rm -f "$unit" "$socket" "$sysusers" "$tmpfiles" "$sysctl" "$command" "$completion"
   rm -rf "$opt"
   if systemd_runs; then systemctl daemon-reload; fi
   say "removed the program"

@@ -112,7 +112,7 @@ def test_the_configuration_shown_can_be_used(tmp_path: Path) -> None:
         secret = tmp_path / name
         secret.write_text("s3cret\n")
         secret.chmod(0o600)
-        text = text.replace(f"/etc/sonda/{name}", str(secret))
+        text = text.replace(f"/etc/sonda/secrets/{name}", str(secret))
     path = tmp_path / "sonda.toml"
     path.write_text(text)
     settings = load([path])

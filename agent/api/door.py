@@ -75,6 +75,13 @@ class _Waiting:
     """Octets of our answers that the kernel has not taken yet."""
     seen_unsent: int = 0
 
+    def silent(self) -> bool:
+        """Whether it has said nothing that we have not read yet."""
+        try:
+            return not self.held.recv(1, socket.MSG_PEEK)
+        except OSError:  # nothing there, or an end
+            return True
+
 
 class Limits(NamedTuple):
     """How many connections there may be."""
@@ -178,9 +185,10 @@ class Door:
             return False
         if len(self._open) < self._limits.total:
             return True
-        waiting = [one for one in self._open.values() if one.stage in {Stage.HANDSHAKE, Stage.HEADERS}]
-        oldest = min(waiting, key=lambda one: one.since, default=None)
-        if oldest is None or self._clock.monotonic() - oldest.since < PATIENCE_S:
+        since = self._clock.monotonic() - PATIENCE_S
+        waiting = [one for one in self._open.values() if one.stage is not Stage.ANSWER and one.since <= since]
+        oldest = next((one for one in sorted(waiting, key=lambda one: one.since) if one.silent()), None)
+        if oldest is None:
             return False
         self._end(oldest)
         return True

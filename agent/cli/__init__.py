@@ -13,6 +13,7 @@ from agent.cli.check import check
 from agent.cli.demo import demo
 from agent.cli.doctor import doctor
 from agent.cli.exits import Exit
+from agent.cli.handbook import handbook
 from agent.cli.kpis import kpis
 from agent.cli.poll import poll
 from agent.cli.profile import app as profile
@@ -29,7 +30,6 @@ app = typer.Typer(
     help="Measures a site's network from within.",
     epilog=_EPILOG,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,  # they print local variables, and those may be secrets
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -55,6 +55,7 @@ def _options(
 app.add_typer(profile, name="profile")
 for command in (run, demo, status, check, doctor, poll, kpis):
     app.command(epilog=_EPILOG)(command)
+app.command("help", epilog=_EPILOG)(handbook)
 
 
 def main() -> None:

@@ -59,8 +59,17 @@ _WORDS = {
 }
 
 
+def _complete(incomplete: str) -> list[str]:
+    from kpi.catalogue import CATALOGUE
+
+    return [name for name in CATALOGUE if name.startswith(incomplete)]
+
+
 def kpis(
-    ids: Annotated[list[str] | None, typer.Argument(metavar="KPI", help="Only these, with all about them.")] = None,
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KPI", help="Only these, with all about them.", autocompletion=_complete),
+    ] = None,
     lang: Annotated[
         Language, typer.Option("--lang", metavar="en|it", help="Language of titles and sentences; JSON has both.")
     ] = Language.EN,

@@ -12,7 +12,7 @@ GOOD = ok("configuration.ok")
 NONE = attention(
     "configuration.none",
     "Only this machine could be examined: no device and no broker is known.",
-    "Write one (config/README.md explains every setting), or name it with --config.",
+    "Write one (`sonda help config` explains every setting), or name it with --config.",
 )
 FAULT = problem(
     "configuration.fault",

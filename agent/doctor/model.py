@@ -122,9 +122,7 @@ class Check:
 
 def as_the_service(user: str | None) -> str:
     """The command that runs the doctor with what systemd gives the service: its user, its secrets, its permission."""
-    options = (
-        f"-p User={user or 'sonda'} -p LoadCredential=sonda:/etc/sonda/credentials.d -p AmbientCapabilities=CAP_NET_RAW"
-    )
+    options = f"-p User={user or 'sonda'} -p LoadCredential=sonda:/etc/sonda/secrets -p AmbientCapabilities=CAP_NET_RAW"
     return f"systemd-run --quiet --pipe --wait {options} {sys.prefix}/bin/sonda doctor"
 
 

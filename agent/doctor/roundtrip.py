@@ -1,5 +1,5 @@
-"""One message to the broker and back, over a connection of its own beside the running agent's: JSON, as is all below the
-probe's root.
+"""One message to the broker and back, over a connection of its own beside the running agent's: JSON, as is all that
+lies below the probe's root.
 
 The topic lies below the probe's own root, so that the ACL line of the probe covers it. The message is not retained, and
 the last will that a connection needs is an empty one, which leaves nothing behind wherever it goes.

@@ -156,7 +156,7 @@ def _has_a_kind(way: Key, value: ValueModel) -> Iterator[Broken]:
         for word, kind in (value.kind_by.map or {}).items():
             if kind not in set(Kind):
                 near = difflib.get_close_matches(kind, list(Kind), n=1)
-                hint = f'Did you mean "{near[0]}"?' if near else "config/README.md lists them with their units."
+                hint = f'Did you mean "{near[0]}"?' if near else "`sonda help profiles` lists them with their units."
                 yield Broken((*way, "kind_by", "map", word), f'there is no kind "{kind}"', hint)
 
 

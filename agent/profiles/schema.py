@@ -135,7 +135,7 @@ ProfileName = Annotated[str, AfterValidator(_name), Expects("the name of a profi
 Sort = Annotated[
     str, AfterValidator(_sort), Field(json_schema_extra={"enum": list(SORTS)}), Expects(" or ".join(SORTS))
 ]
-KindName = Annotated[Kind, Expects("the name of a kind (config/README.md lists them with their units)")]
+KindName = Annotated[Kind, Expects("the name of a kind (`sonda help profiles` lists them with their units)")]
 Text = Annotated[str, Field(min_length=1), Expects("text in quotes, not empty")]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Whole = Annotated[int, Strict()]

@@ -254,6 +254,39 @@ def internet_has_three(draft: Draft) -> Iterator[Broken]:
         )
 
 
+_EXAMPLES = tuple(
+    ipaddress.ip_network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
+)
+"""RFC 5737 and RFC 3849: for documents, routed nowhere."""
+_EXAMPLE_NAMES = re.compile(r"(?:^|\.)example\.(?:com|net|org)$", re.IGNORECASE)
+"""RFC 2606."""
+
+
+def addresses_are_no_examples(draft: Draft) -> Iterator[Broken]:
+    """What was pasted out of a document: nothing at the site has such an address."""
+    network, mqtt = draft.network, draft.mqtt
+    named: dict[Key, Sequence[str]] = {
+        ("device", position, "address"): (device.address,) for position, device in draft.devices.items()
+    }
+    if network is not None:
+        named |= {("network", "gateway"): (network.gateway,), ("network", "internet"): network.internet}
+    if mqtt is not None and mqtt.host is not None:
+        named[("mqtt", "host")] = (mqtt.host,)
+    for key, addresses in named.items():
+        if found := [address for address in addresses if _is_example(address)]:
+            what = "is an example's address" if len(found) == 1 else "are addresses of an example"
+            message = f"{' and '.join(found)} {what}, which nothing at a site has"
+            yield _warn(key, message, "Write your own in its place.")
+
+
+def _is_example(address: str) -> bool:
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return _EXAMPLE_NAMES.search(address) is not None
+    return any(found in network for network in _EXAMPLES if network.version == found.version)
+
+
 def maintenance_is_sound(draft: Draft) -> Iterator[Broken]:
     for position, entry in draft.maintenance.items():
         start, end = entry.between(draft.zone)
@@ -490,6 +523,7 @@ RULES: tuple[Callable[[Draft], Iterator[Broken]], ...] = (
     devices_are_measured,
     polls_end_before_the_next,
     internet_has_three,
+    addresses_are_no_examples,
     maintenance_is_sound,
     broker_is_reachable,
     page_is_guarded,

@@ -156,7 +156,7 @@ def unreadable(file: Path, error: OSError) -> Fault:
     match error:
         case FileNotFoundError():
             near = _similar(file)
-            write = "Write it there (config/README.md lists every setting), or name another file with --config."
+            write = "Write it there (`sonda help config` explains every setting), or name another file with --config."
             hint = f"Did you mean {near}?" if near else write
             return Fault("", "there is no such file", hint, place)
         case IsADirectoryError():
@@ -264,7 +264,7 @@ def _depth(document: Mapping[str, Any]) -> int:
 def _syntax_hint(line: str) -> str:
     """What is probably meant, from the shape of the line; never its content, which may be a secret."""
     if _UNQUOTED_ADDRESS.search(line):
-        return 'An address is text and needs quotes: address = "192.0.2.1".'
+        return 'An address is text and needs quotes: address = "10.0.0.2".'
     if line.count('"') % 2:
         return "A text on this line is not closed with a quote."
     if _UNQUOTED_WORD.search(line):

@@ -67,7 +67,7 @@ def test_twice_and_away_again(debian: Debian) -> None:
     assert "installed the program" in first
     assert debian.run("sonda", "--version").startswith("sonda ")
     once = debian.files()
-    assert once["/etc/sonda/credentials.d"] == 0o700
+    assert once["/etc/sonda/secrets"] == 0o2750
     assert once["/etc/sonda"] == 0o750
     assert {"/etc/systemd/system/sonda.service", "/etc/systemd/system/sonda-traps.socket"} <= once.keys()
     second = debian.run("/src/systemd/install.sh")

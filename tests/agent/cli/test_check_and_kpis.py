@@ -81,7 +81,7 @@ def test_check_as_json(tmp_path: Path) -> None:
 
 
 def test_warnings_leave_exit_0_unless_strict(tmp_path: Path) -> None:
-    file = write(tmp_path, '[[device]]\nname = "B"\nrole = "router"\naddress = "198.51.100.1"\n')
+    file = write(tmp_path, '[[device]]\nname = "B"\nrole = "router"\naddress = "10.9.100.1"\n')
     relaxed, strict = sonda("check", "--config", file), sonda("check", "--strict", "--config", file)
     assert (relaxed.code, strict.code) == (0, 1)
     assert "with 1 warning." in relaxed.out

@@ -10,7 +10,7 @@ from tests.agent.settings.writing import SITE, write
 from tests.lab.agent import SondaRun
 from tests.lab.daemon import wait_until
 
-LOOPBACK = SITE.replace("198.51.100.1", "127.0.0.1").replace("192.0.2.", "127.0.1.")
+LOOPBACK = SITE.replace("10.9.100.1", "127.0.0.1").replace("10.9.2.", "127.0.1.")
 
 
 def test_a_configuration_that_cannot_be_used_is_exit_4(tmp_path: Path) -> None:

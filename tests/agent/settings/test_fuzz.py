@@ -90,7 +90,7 @@ def tried(file: Path, old: Settings) -> bool:
     if examined.warnings:
         agree(examined.warnings, examined.files)
     settings = answer.settings
-    plan = plan_site(settings, (), dict.fromkeys(host_names(settings), "192.0.2.9"))
+    plan = plan_site(settings, (), dict.fromkeys(host_names(settings), "10.9.2.9"))
     assert len(plan.devices) >= len(settings.devices)
     broker(settings.mqtt), store_limits(settings.store)
     for credential in settings.credentials:

@@ -52,7 +52,7 @@ def test_a_device_gets_its_id_from_its_name(tmp_path: Path, name: str, made: str
 
 
 @pytest.mark.parametrize(
-    "address", ["192.0.2.7", "2001:db8::7", "fe80::7%eth0", "::1", "switch", "a.example.", "my_host.lan", "7.example"]
+    "address", ["10.9.2.7", "2001:db8::7", "fe80::7%eth0", "::1", "switch", "a.example.", "my_host.lan", "7.example"]
 )
 def test_addresses_that_are_right(tmp_path: Path, address: str) -> None:
     settings = load([write(tmp_path, f'[[device]]\nname = "x"\nrole = "switch"\naddress = "{address}"\n')])

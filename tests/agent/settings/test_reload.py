@@ -51,7 +51,7 @@ def test_devices_come_go_and_change(tmp_path: Path) -> None:
     result = again(old, write(tmp_path, text))
     assert result.difference == Difference(added=("c",), removed=("b",), changed=("a",))
     assert result.difference.sentence() == "Devices: 1 added (c), 1 removed (b), 1 changed (a)."
-    assert [device.address for device in result.settings.devices] == ["198.51.100.1", "a2", "b"]
+    assert [device.address for device in result.settings.devices] == ["10.9.100.1", "a2", "b"]
 
 
 def test_ports_that_become_fast_change_their_device(tmp_path: Path) -> None:

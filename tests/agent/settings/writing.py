@@ -9,12 +9,12 @@ site = "bologna"
 probe = "probe-1"
 
 [network]
-internet = ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+internet = ["10.9.2.1", "10.9.2.2", "10.9.2.3"]
 
 [[device]]
 name = "Router"
 role = "router"
-address = "198.51.100.1"
+address = "10.9.100.1"
 """
 
 
