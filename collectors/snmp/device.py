@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from collectors.clock import Clock
 from collectors.snmp import ber, system
-from collectors.snmp.batch import Answer, Asker, Batch, Group, Poisons, Size, batches, spans
+from collectors.snmp.batch import Answer, Asker, Batch, Packing, Poisons, Size, batches, spans
 from collectors.snmp.ber import VarBind
 from collectors.snmp.contact import Contact, DeadlineReached
 from collectors.snmp.credentials import Credential
 from collectors.snmp.errors import SnmpError
 from collectors.snmp.gear.rounds import Rounds, Said
-from collectors.snmp.interfaces import column_of, identify, identity_of, is_present, unsigned, with_keys
+from collectors.snmp.interfaces import column_of, identity_of, is_present, unsigned, with_keys_in_steps
 from collectors.snmp.message import prepare
 from collectors.snmp.plan import (
     WALKED,
@@ -30,11 +31,14 @@ from collectors.snmp.plan import (
     status_group,
     undecided,
 )
+from collectors.snmp.slices import by_and_by, in_slices
 from collectors.snmp.walk import Walk, walk_ports
 from kpi.model import Metric, Outcome, PortCounters, PortIdentity, PortStatus, Sample, Value
 
-GROUPS_AT_ONCE = 256
-"""Groups encoded before the loop gets its turn: some 10 ms."""
+PORTS_AT_ONCE = 32
+"""Ports that something is made of before the loop gets its turn: 1 to 2 ms."""
+TOLD_AT_ONCE = 256
+"""Identities compared before the loop gets its turn."""
 SOONEST_RELEARN_S = 300.0
 """Ports that vanish make the device be walked again, but not more often."""
 
@@ -198,26 +202,40 @@ class Device:
             self.walk = walk_ports(WALKED)
             self.learned_at = clock.monotonic()
         await self.walk.run(asker.contact)
-        rows, self.cut, self.walk = self.walk.rows, dict(self.walk.cut), None
+        rows, cut = self.walk.rows, dict(self.walk.cut)
         past = {port.identity.key: port for port in self.ports}
-        self.identities = identify(rows)
+        identities: dict[int, PortIdentity] = {}
+        async for some in in_slices(clock, list(rows.items()), PORTS_AT_ONCE):
+            identities |= {index: identity_of(index, row) for index, row in some}
+        identities = await by_and_by(with_keys_in_steps(identities), clock)
         wanted = self.settings.wanted
         shared: Shared = {}
-        self.ports = [
-            learn(identity, rows[index], past.get(identity.key), shared)
-            for index, identity in self.identities.items()
-            if wanted is None or wanted(identity)
-        ]
+        ports: list[Port] = []
+        async for each in in_slices(clock, list(identities.items()), PORTS_AT_ONCE):
+            ports += (
+                learn(identity, rows[index], past.get(identity.key), shared)
+                for index, identity in each
+                if wanted is None or wanted(identity)
+            )
+        self.identities, self.ports, self.cut, self.walk = identities, ports, cut, None
         self.known, self.renumbered, self._status = True, False, None
         self.static_at = clock.monotonic() + self.settings.static_s
-        self._tell(samples, clock.monotonic())
+        await self._tell(samples, clock)
+        while rows:  # to free the rows of 2,000 ports takes 10 ms
+            for index in list(islice(rows, PORTS_AT_ONCE)):
+                del rows[index]
+            await clock.sleep(0)
 
-    def _tell(self, samples: list[Sample], at: float) -> None:
+    async def _tell(self, samples: list[Sample], clock: Clock) -> None:
         """Samples for the identities that are new or changed, and for the ports that went."""
+        at = clock.monotonic()
         now = {port.identity.key: port.identity for port in self.ports}
-        for key, identity in now.items():
-            if self.told.get(key) != identity:
-                samples.append(self._sample(Metric.PORT_IDENTITY, key, at, identity))
+        async for some in in_slices(clock, list(now.items()), TOLD_AT_ONCE):
+            samples += (
+                self._sample(Metric.PORT_IDENTITY, key, at, identity)
+                for key, identity in some
+                if self.told.get(key) != identity
+            )
         samples += (
             self._sample(Metric.PORT_IDENTITY, key, at, None, outcome=Outcome.REFUSED, reason="no_such_instance")
             for key in self.told
@@ -236,22 +254,17 @@ class Device:
         uptime = "sysUpTime" in self.scalars
         shared: Shared = {}
         is_fast = self.settings.fast or _never
+        states, counts, fasts = (Packing(version, self.size.limit, with_uptime=uptime) for _ in range(3))
         status: list[Batch] = []
         counters: list[Batch] = []
         fast: list[Batch] = []
-        held: list[Group] = []
-        for at in range(0, len(self.ports), GROUPS_AT_ONCE):
-            some = self.ports[at : at + GROUPS_AT_ONCE]
-            groups = [status_group(port, skip, shared) for port in some]
-            status += batches(version, groups, self.size.limit, with_uptime=uptime)
+        async for some in in_slices(clock, self.ports, PORTS_AT_ONCE):
+            status += states.add(status_group(port, skip, shared) for port in some)
             groups = [counter_group(port, skip, shared) for port in some]
-            counters += batches(version, groups, self.size.limit, with_uptime=uptime)
-            held += (group for port, group in zip(some, groups, strict=True) if is_fast(port.identity))
-            if len(held) >= GROUPS_AT_ONCE or at + GROUPS_AT_ONCE >= len(self.ports):
-                fast += batches(version, held, self.size.limit, with_uptime=uptime)
-                held.clear()
-            await clock.sleep(0)
-        self._status, self._counters, self._fast, self._planned = tuple(status), tuple(counters), tuple(fast), fits
+            counters += counts.add(groups)
+            fast += fasts.add(group for port, group in zip(some, groups, strict=True) if is_fast(port.identity))
+        self._status, self._counters = (*status, *states.rest()), (*counters, *counts.rest())
+        self._fast, self._planned = (*fast, *fasts.rest()), fits
         self._by_index = {port.index: port for port in self.ports}
 
     async def _statuses(self, asker: Asker, samples: list[Sample]) -> None:
@@ -298,16 +311,17 @@ class Device:
                     column = column_of(name)
                     if column is not None and bind.tag != ber.MISSING and is_present(bind):
                         found.setdefault(group.key, {})[column.name] = bind
-        for group in groups:
-            if len(found.get(group.key, {})) == len(group.oids):
-                self.identities[group.key] = identity_of(group.key, found[group.key])
-        self.identities = with_keys(self.identities)
+        async for some in in_slices(asker.contact.clock, groups, PORTS_AT_ONCE):
+            for group in some:
+                if len(found.get(group.key, {})) == len(group.oids):
+                    self.identities[group.key] = identity_of(group.key, found[group.key])
+        self.identities = await by_and_by(with_keys_in_steps(self.identities), asker.contact.clock)
         is_fast = self.settings.fast or _never
         for port in self.ports:
             before, port.identity = port.identity, self.identities[port.index]
             if before != port.identity and is_fast(before) != is_fast(port.identity):
                 self._status = None
-        self._tell(samples, asker.contact.clock.monotonic())
+        await self._tell(samples, asker.contact.clock)
 
     async def _read_counters(self, asker: Asker, samples: list[Sample], *, every: bool) -> None:
         """The counters of every port, or of the fast ones alone."""

@@ -9,7 +9,7 @@ import ipaddress
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from collectors.clock import Clock
 from collectors.snmp import ber, system
@@ -18,7 +18,7 @@ from collectors.snmp.ber import VarBind
 from collectors.snmp.contact import Client, Contact, DeadlineReached, Tally
 from collectors.snmp.cost import cost_of
 from collectors.snmp.credentials import Credential
-from collectors.snmp.device import DeviceSettings
+from collectors.snmp.device import PORTS_AT_ONCE, DeviceSettings
 from collectors.snmp.errors import AnsweredElsewhere, SnmpError
 from collectors.snmp.gear.gear import Gear
 from collectors.snmp.gear.library import Library
@@ -36,6 +36,7 @@ from collectors.snmp.interfaces import (
 from collectors.snmp.message import prepare
 from collectors.snmp.peer import Peer
 from collectors.snmp.plan import WALKED
+from collectors.snmp.slices import by_and_by, in_slices
 from collectors.snmp.walk import walk_ports
 from collectors.snmp.widths import PAIRS, best
 from kpi.gear import SENSORS, UNITS, WIRELESS, Bridge, Facts, Inventory, Reading, Readings
@@ -44,6 +45,8 @@ Document = dict[str, Any]
 Remarks = Callable[[Gear], Sequence[str]]
 """What is to be said of how a device was read, a sentence each."""
 
+T = TypeVar("T")
+_PLACED = frozenset({*WIRELESS, *SENSORS})
 TOGETHER = 16
 """Devices polled at a time."""
 
@@ -153,7 +156,7 @@ async def poll_document(
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         reader.errors.append(f"{target.host}: {why}")
-        return reader.document(target.label, answered=False, seconds=clock.monotonic() - began)
+        return await reader.document(clock, target.label, answered=False, seconds=clock.monotonic() - began)
     contact = Contact(client, peer, clock, Tally(), ends_at=began + deadline_s, timeout_s=timeout_s, retries=retries)
     try:
         await reader.read(contact)
@@ -164,7 +167,8 @@ async def poll_document(
     except SnmpError as error:
         reader.errors.append(_SAYINGS.get(error.reason, str(error)))
     reader.errors += (f"{count} x {name.replace('_', ' ')}" for name, count in sorted(contact.tally.odd.items()))
-    return reader.document(target.label, answered=contact.replies > 0, seconds=clock.monotonic() - began)
+    seconds = clock.monotonic() - began
+    return await reader.document(clock, target.label, answered=contact.replies > 0, seconds=seconds)
 
 
 async def resolve(host: str) -> str:
@@ -203,8 +207,10 @@ class _Reader:
             self.errors += (f"{name}: {reason.replace('_', ' ')}" for name, reason in walk.cut.items())
         await self._gear.learn(asker, system.read_system(self._scalars))
 
-    def document(self, label: str, *, answered: bool, seconds: float) -> Document:
+    async def document(self, clock: Clock, label: str, *, answered: bool, seconds: float) -> Document:
         found = system.read_system(self._scalars)
+        interfaces = await _each(clock, sorted(self._rows), lambda index: _interface(index, self._rows[index]))
+        said = await by_and_by(self._gear.so_far_in_steps(found.uptime_cs), clock)
         return {
             "target": label,
             "answered": answered,
@@ -218,23 +224,31 @@ class _Reader:
                 "uptime_seconds": None if found.uptime_cs is None else found.uptime_cs / 100,
             },
             "identity": dataclasses.asdict(self._gear.inventory or Inventory()),
-            "interfaces": [_interface(index, self._rows[index]) for index in sorted(self._rows)],
-            **_gear(*self._gear.so_far(found.uptime_cs)),
+            "interfaces": interfaces,
+            **await _gear(clock, *said),
             **({} if self._remarks is None else {"remarks": list(self._remarks(self._gear))}),
         }
 
 
-def _gear(readings: Readings, facts: Sequence[Facts]) -> Document:
+async def _each(clock: Clock, items: Sequence[T], make: Callable[[T], Document]) -> list[Document]:
+    """What is made of each; the loop has its turn in between."""
+    found: list[Document] = []
+    async for some in in_slices(clock, items, PORTS_AT_ONCE):
+        found += map(make, some)
+    return found
+
+
+async def _gear(clock: Clock, readings: Readings, facts: Sequence[Facts]) -> Document:
     """The sections that a profile fills; an empty list where the device has none of it."""
     rows = {found.sort: found.rows for found in facts}
     bridge = next((row for row in rows.get("bridge", ()) if isinstance(row, Bridge)), None)
     return {
-        "wireless": [_reading(one) for one in readings.readings if one.kind in WIRELESS],
-        "sensors": [_reading(one) for one in readings.readings if one.kind in SENSORS],
-        "other": [_reading(one) for one in readings.readings if one.kind not in {*WIRELESS, *SENSORS}],
-        "neighbors": [dataclasses.asdict(row) for row in rows.get("neighbors", ())],
-        "bgp_peers": [dataclasses.asdict(row) for row in rows.get("bgp_peers", ())],
-        "ospf_neighbors": [dataclasses.asdict(row) for row in rows.get("ospf_neighbors", ())],
+        "wireless": await _each(clock, [one for one in readings.readings if one.kind in WIRELESS], _reading),
+        "sensors": await _each(clock, [one for one in readings.readings if one.kind in SENSORS], _reading),
+        "other": await _each(clock, [one for one in readings.readings if one.kind not in _PLACED], _reading),
+        "neighbors": await _each(clock, rows.get("neighbors", ()), dataclasses.asdict),
+        "bgp_peers": await _each(clock, rows.get("bgp_peers", ()), dataclasses.asdict),
+        "ospf_neighbors": await _each(clock, rows.get("ospf_neighbors", ()), dataclasses.asdict),
         "stp": None if bridge is None else dataclasses.asdict(bridge),
     }
 

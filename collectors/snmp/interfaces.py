@@ -5,12 +5,13 @@ A row maps a column to the varbind the agent gave; a column it lacks, or answere
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 
 from collectors.snmp import ber, oid
 from collectors.snmp.ber import VarBind
 from collectors.snmp.errors import DecodeError
+from collectors.snmp.slices import at_once
 from collectors.snmp.text import NAME_LIMIT, clean_text, mac_text, number_in_opaque, number_in_text
 from kpi.model import PortIdentity
 
@@ -87,6 +88,8 @@ Row = Mapping[str, VarBind]
 OID_OCTETS_MAX = 640
 """128 arcs of 32 bits (RFC 2578 section 3.5); a longer one is not an answer."""
 
+KEYS_AT_ONCE = 256
+"""Keys given before the loop gets its turn."""
 _DOTTED = re.compile(r"[0-9]{1,10}(\.[0-9]{1,10}){1,127}")
 _WORD = 1 << 32
 _LONG = 1 << 64
@@ -215,6 +218,11 @@ def identify(rows: Mapping[int, Row]) -> dict[int, PortIdentity]:
 
 
 def with_keys(ports: Mapping[int, PortIdentity]) -> dict[int, PortIdentity]:
+    """As ``with_keys_in_steps``, at once."""
+    return at_once(with_keys_in_steps(ports))
+
+
+def with_keys_in_steps(ports: Mapping[int, PortIdentity]) -> Generator[None, None, dict[int, PortIdentity]]:
     """The ports with their ``key``: ifName, else ifDescr, else "if" and the index; where several ports share one, the
     MAC address is added if that tells them apart, else the index (KPI.md R12)."""
     bases = {index: port.name or port.descr or f"if{index}" for index, port in ports.items()}
@@ -223,7 +231,9 @@ def with_keys(ports: Mapping[int, PortIdentity]) -> dict[int, PortIdentity]:
     told_apart = Counter(with_mac.values())
     taken = {base for base, times in shared.items() if times == 1}
     found = {}
-    for index in sorted(ports):
+    for at, index in enumerate(sorted(ports)):
+        if at % KEYS_AT_ONCE == 0:
+            yield
         key = bases[index]
         if shared[key] > 1:
             candidate = with_mac.get(index)

@@ -105,7 +105,9 @@ class Walk(Generic[K]):
             elif reply.error_status:
                 self._refused(contact, group, repetitions, reply.error_status, reply.error_index - len(lead))
             else:
-                self._take(contact, group, self._without_uptime(reply) if lead else reply.varbinds)
+                binds = self._without_uptime(reply) if lead else reply.varbinds
+                contact.tally.odd["unasked"] += max(0, len(binds) - repetitions * len(group))
+                self._take(contact, group, binds[: repetitions * len(group)])
             if not group:
                 self._todo.popleft()
 

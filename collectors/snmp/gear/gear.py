@@ -1,8 +1,8 @@
 """What one device has beyond its ports: found at first contact by its profile, then asked again poll by poll."""
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar, cast
 
 from collectors.clock import Clock
 from collectors.snmp import ber, entity, oid
@@ -15,9 +15,9 @@ from collectors.snmp.gear.library import Library
 from collectors.snmp.gear.model import Every, Profile, System
 from collectors.snmp.gear.peers import together
 from collectors.snmp.gear.placed import placed
-from collectors.snmp.gear.reading import at_once
 from collectors.snmp.gear.tables import LEARNT, STALE_S, TableState, fetch, settled
 from collectors.snmp.interfaces import is_present
+from collectors.snmp.slices import at_once, by_and_by, in_slices
 from collectors.snmp.walk import bounded
 from kpi.gear import Fact, Facts, Inventory, Reading, Readings
 from kpi.model import SystemReading
@@ -34,9 +34,10 @@ PEERS = "bgp_peers"
 """The sort of which several tables tell the same."""
 SORTED_AT_ONCE = 1024
 """Facts compared before the loop gets its turn: about 1 ms (measured)."""
+GROUPS_AT_ONCE = 64
+"""Rows whose GETs are made before the loop gets its turn: some 2 ms."""
 _MARKERS = -1
 """The key of the group with the scalars that tell whether a table changed."""
-T = TypeVar("T")
 Said = tuple[Readings, list[Facts]]
 """What one poll says."""
 
@@ -104,9 +105,10 @@ class Gear:
         finally:
             contact.memo = None
             self._paused_at = contact.clock.monotonic()
-        self.tables = settled(self.tables, self.known)
+        self.tables = await by_and_by(settled(self.tables, self.known), contact.clock)
         for state in self.tables:
-            await _by_and_by(state.plan(self.known), contact.clock)
+            await by_and_by(state.plan(self.known), contact.clock)
+            await contact.clock.sleep(0)
         self.learnt, self._plans, self._memo = True, {}, None
 
     async def _identify(self, asker: Asker, system: SystemReading) -> list[TableState]:
@@ -114,14 +116,17 @@ class Gear:
         come again, in the same order: those that were answered cost nothing."""
         asker.size.resume(self._size)
         self.known = await _known(asker, system)
-        profile = self.library.profile(await choose(asker, self.library, self.known))
-        self.profile = placed(profile, self.known.get(System.OBJECT_ID, ""))
+        self.profile = await asyncio.to_thread(self._read_profile, await choose(asker, self.library, self.known))
         self.inventory = await inventory(asker, self.profile, self.known)
         self.tables = await self._those_present(asker, self.profile)
         await self._mark(asker, self.tables)
         assert self._memo is not None
         self._memo.answers.clear()
         return list(self.tables)
+
+    def _read_profile(self, name: str | None) -> Profile:
+        """The profile for this device. Reading the files of one takes 30 ms and more, which is not the loop's."""
+        return placed(self.library.profile(name), self.known.get(System.OBJECT_ID, ""))
 
     def _rests(self, state: TableState, now: float) -> bool:
         """Whether the table may be long, and was walked so lately, for what that costs, that it waits. One of several
@@ -139,11 +144,12 @@ class Gear:
         """The tables that the agent has anything of."""
         roots = {table.witness for table in profile.tables} | {table.entry for table in profile.tables}
         there = await present(asker, sorted(root for root in roots if root is not None))
-        return [
-            TableState(table, witnessed=table.witness in there)
-            for table in profile.tables
-            if table.entry in there or table.witness in there
-        ]
+        found: list[TableState] = []
+        for table in profile.tables:
+            if table.entry in there or table.witness in there:
+                found.append(TableState(table, witnessed=table.witness in there))
+                await asker.contact.clock.sleep(0)
+        return found
 
     async def _mark(self, asker: Asker, tables: Iterable[TableState]) -> None:
         """Read what tells that a table changed, before the table is."""
@@ -183,19 +189,17 @@ class Gear:
             if not isinstance(error, DeadlineReached) and not asker.contact.replies:
                 raise
         steps = self._said([state for state in states if state.table.name in read], uptime_cs)
-        return await _by_and_by(steps, clock)
+        return await by_and_by(steps, clock)
 
     async def _ask(self, asker: Asker, due: frozenset[Every], read: set[str]) -> None:
         """GETs of the known instances, all tables together; ``read`` gets the names of those of which anything was
         had. Nothing old is left where nothing new came."""
-        plan = self._plan(asker, due)
+        plan = await self._plan(asker, due)
         asked = {key: state for key, state in enumerate(self.tables) if state.table.every in due}
         for key, state in asked.items():
             if not state.table.volatile:
                 state.lacking = plan.spoilt.get(key)
-                for group in state.groups(key):
-                    for name in group.oids:
-                        state.forget(name)
+                await self._forget(asker.contact.clock, state, key)
         had: set[int] = set()
         try:
             for done, batch in enumerate(plan.batches):
@@ -217,33 +221,51 @@ class Gear:
             }
             self.missed |= {s.table.name: s.lacking for s in asked.values() if s.lacking is not None}
 
-    def _plan(self, asker: Asker, due: frozenset[Every]) -> _Plan:
+    @staticmethod
+    async def _forget(clock: Clock, state: TableState, key: int) -> None:
+        """Drop what is about to be asked again."""
+        async for some in in_slices(clock, list(state.groups(key)), GROUPS_AT_ONCE):
+            for name in (name for group in some for name in group.oids):
+                state.forget(name)
+
+    async def _plan(self, asker: Asker, due: frozenset[Every]) -> _Plan:
         fits = (asker.size.limit, asker.poisons.changes, asker.contact.watch is not None)
         if self._planned != fits:
             self._plans, self._planned = {}, fits
         if due not in self._plans:
             spoilt: dict[int, str] = {}
-            groups = self._groups(asker, due, spoilt)
-            self._plans[due] = _Plan(asker.batches(groups), spoilt)
+            packing = asker.packing()
+            made = list(packing.add(Group(_MARKERS, (name,)) for name in self._changed(due)))
+            every = [
+                group
+                for key, state in enumerate(self.tables)
+                if state.table.every in due and not state.table.volatile
+                for group in state.groups(key)
+            ]
+            async for some in in_slices(asker.contact.clock, every, GROUPS_AT_ONCE):
+                made += packing.add(self._unspoilt(asker, some, spoilt))
+            self._plans[due] = _Plan((*made, *packing.rest()), spoilt)
         return self._plans[due]
 
-    def _groups(self, asker: Asker, due: frozenset[Every], spoilt: dict[int, str]) -> list[Group]:
+    def _changed(self, due: frozenset[Every]) -> dict[bytes, None]:
+        """The scalars that tell whether a volatile table changed."""
+        return {
+            oid.parse(state.table.changed): None
+            for state in self.tables
+            if state.table.every in due and state.table.volatile and state.table.changed is not None
+        }
+
+    @staticmethod
+    def _unspoilt(asker: Asker, groups: Iterable[Group], spoilt: dict[int, str]) -> Iterator[Group]:
+        """The groups without what spoils answers; ``spoilt`` gets the reason, by table."""
         now = asker.contact.clock.monotonic()
-        found: list[Group] = []
-        markers: dict[bytes, None] = {}
-        for key, state in enumerate(self.tables):
-            if state.table.every not in due:
-                continue
-            for group in () if state.table.volatile else state.groups(key):
-                kept = tuple(name for name in group.oids if not asker.poisons.holds(name, now))
-                for name in group.oids if len(kept) < len(group.oids) else ():
-                    if name not in kept and (reason := asker.poisons.by_oid[name].reason) != _GONE:
-                        spoilt[key] = reason
-                if kept:
-                    found.append(Group(key, kept))
-            if state.table.volatile and state.table.changed is not None:
-                markers[oid.parse(state.table.changed)] = None
-        return [*(Group(_MARKERS, (name,)) for name in markers), *found]
+        for group in groups:
+            kept = tuple(name for name in group.oids if not asker.poisons.holds(name, now))
+            for name in group.oids if len(kept) < len(group.oids) else ():
+                if name not in kept and (reason := asker.poisons.by_oid[name].reason) != _GONE:
+                    spoilt[group.key] = reason
+            if kept:
+                yield Group(group.key, kept)
 
     def _take(self, key: int, name: bytes, answer: Answer, at: int) -> None:
         bind = VarBind(name, answer.tags[at], answer.values[at])
@@ -273,13 +295,18 @@ class Gear:
     async def first(self, uptime_cs: int | None, clock: Clock) -> Said:
         """What first contact found, as ``read`` gives it."""
         self.missed = {}
-        return await _by_and_by(self._said([state for state in self.tables if state.walked], uptime_cs), clock)
+        return await by_and_by(self._said([state for state in self.tables if state.walked], uptime_cs), clock)
 
     def so_far(self, uptime_cs: int | None) -> Said:
-        """As ``first``, also where first contact broke off."""
+        """As ``first``, also where first contact broke off, and all at once."""
+        return at_once(self.so_far_in_steps(uptime_cs))
+
+    def so_far_in_steps(self, uptime_cs: int | None) -> Generator[None, None, Said]:
+        """As ``so_far``, step by step."""
         walked = [state for state in self.tables if state.walked]
         self.missed = {state.table.name: "unread" for state in self.tables if not state.walked}
-        return at_once(self._said(settled(walked, self.known), uptime_cs))
+        states = yield from settled(walked, self.known)
+        return (yield from self._said(states, uptime_cs))
 
     def _said(self, states: Sequence[TableState], uptime_cs: int | None) -> Generator[None, None, Said]:
         readings: list[Reading] = []
@@ -310,16 +337,6 @@ class Gear:
             Readings(uptime_cs, tuple(readings), dict(self.missed)),
             [Facts(sort, tuple(rows), sort not in broken, uptime_cs) for sort, rows in facts.items()],
         )
-
-
-async def _by_and_by(steps: Generator[None, None, T], clock: Clock) -> T:
-    """What the steps give; the loop has its turn after each."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return cast("T", end.value)
-        await clock.sleep(0)
 
 
 def _reason(error: DeadlineReached | SnmpError) -> str:

@@ -13,13 +13,14 @@ from collectors.snmp.gear.model import Part, Reduce, Source, System, Table, Valu
 from collectors.snmp.gear.numbers import meant, possible
 from collectors.snmp.gear.sources import counted, tag_of
 from collectors.snmp.gear.values import NUMBER_MOST, Row, holds, number_of, parts_of, text_of
+from collectors.snmp.slices import at_once
 from collectors.snmp.text import shortened
 from kpi.gear import AS_TRANS, PER_CLIENT, SORTS, Fact, Kind, Reading
 
 Binds = Mapping[str, VarBind]
 T = typing.TypeVar("T")
-ROWS_AT_ONCE = 64
-"""Rows read before the loop gets its turn: some 4 ms (measured)."""
+ROWS_AT_ONCE = 32
+"""Rows read before the loop gets its turn: 2 to 3 ms (measured)."""
 NAME_LIMIT = 80
 """Characters kept of a reading's name."""
 _DECIMALS_MOST = 18
@@ -71,7 +72,7 @@ def readings_by_and_by(
         tag = tag_of(spec.source.column, spec.source.oid, at)
         if spec.reduce is not None:
             if whole and not (cut and any(source.column in cut for source in counted(table, spec))):
-                keep(_reduced(table, spec, rows, f"{table.name}.{tag}", witnessed=witnessed))
+                keep((yield from _reduced(table, spec, rows, f"{table.name}.{tag}", witnessed=witnessed)))
             yield
             continue
         for start in range(0, len(rows), ROWS_AT_ONCE):
@@ -82,15 +83,6 @@ def readings_by_and_by(
             )
             yield
     return list(found.values())
-
-
-def at_once(steps: Generator[None, None, T]) -> T:
-    """All the steps without a pause, and what they give."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return typing.cast("T", end.value)
 
 
 def dotted(suffix: bytes) -> str:
@@ -218,10 +210,13 @@ def _share(spec: ValueSpec, row: Row, kind: Kind, raw: float) -> float | None:
 
 def _reduced(
     table: Table, spec: ValueSpec, rows: Sequence[Row], instance: str, *, witnessed: bool
-) -> Iterable[Reading]:
-    """Rows made one reading, or one a group."""
+) -> Generator[None, None, list[Reading]]:
+    """Rows made one reading, or one a group, step by step."""
     groups: dict[str, list[Row]] = {}
-    for row in rows:
+    found: list[Reading] = []
+    for at, row in enumerate(rows):
+        if at % ROWS_AT_ONCE == ROWS_AT_ONCE - 1:
+            yield
         if _kind(spec, row) is None:
             continue
         group = text_of(spec.group_by, row) if spec.group_by is not None else ""
@@ -230,15 +225,18 @@ def _reduced(
     if not groups and spec.group_by is None and spec.reduce is Reduce.COUNT and witnessed:
         groups = {"": []}
     for group, members in groups.items():
-        value = _together(spec, members)
+        value = yield from _together(spec, members)
         if value is not None and spec.kind is not None:
             name = first_text(spec.name, members[0]) if members else None
-            yield Reading(
-                kind=spec.kind,
-                instance=f"{instance}.{group}" if group else instance,
-                name=(name or group or table.name)[:NAME_LIMIT],
-                value=value,
+            found.append(
+                Reading(
+                    kind=spec.kind,
+                    instance=f"{instance}.{group}" if group else instance,
+                    name=(name or group or table.name)[:NAME_LIMIT],
+                    value=value,
+                )
             )
+    return found
 
 
 def _is_gone(source: Source, row: Row) -> bool:
@@ -247,11 +245,15 @@ def _is_gone(source: Source, row: Row) -> bool:
     return bind is not None and bind.tag == ber.MISSING
 
 
-def _together(spec: ValueSpec, rows: Sequence[Row]) -> float | None:
+def _together(spec: ValueSpec, rows: Sequence[Row]) -> Generator[None, None, float | None]:
     if spec.reduce is Reduce.COUNT:
         return float(sum(not _is_gone(spec.source, row) for row in rows))
-    kind = spec.kind
-    values = [value for row in rows if kind and (value := _value(spec, row, kind)) is not None]
+    values: list[float] = []
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        for row in rows[start : start + ROWS_AT_ONCE]:
+            value = _value(spec, row, spec.kind) if spec.kind is not None else None
+            values += () if value is None else (value,)
+        yield
     if not values:
         return None
     match spec.reduce:

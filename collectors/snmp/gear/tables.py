@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from collectors.snmp import ber, oid
 from collectors.snmp.batch import Asker, Group
@@ -9,7 +10,6 @@ from collectors.snmp.ber import VarBind
 from collectors.snmp.gear.model import Source, System, Table
 from collectors.snmp.gear.reading import (
     ROWS_AT_ONCE,
-    at_once,
     facts_by_and_by,
     readings_by_and_by,
     rows_of,
@@ -18,6 +18,7 @@ from collectors.snmp.gear.reading import (
 from collectors.snmp.gear.sources import changing, wanted, within
 from collectors.snmp.gear.values import Row, instance_of, parts_of
 from collectors.snmp.interfaces import Column, is_present
+from collectors.snmp.slices import at_once
 from collectors.snmp.walk import LEARNT_MAX, ROWS_MAX, Walk, bounded, row_of
 from kpi.gear import Fact, Reading
 
@@ -95,18 +96,23 @@ class TableState:
         self.foreign = {}
         asked: set[bytes] = set()
         for _ in range(_NESTED):
-            names: set[bytes] = set()
+            names: dict[bytes, str] = {}
+            pointed = False
             for at, row in enumerate(self._all_rows({})):
-                names.update(self._pointed(row, self._foreign))
+                for name in self._pointed(row, self._foreign):
+                    if name in asked:
+                        continue
+                    pointed = True
+                    asked.add(name)
+                    if name in known and not isinstance(known[name].value, int):
+                        self.foreign[name] = known[name]
+                    else:
+                        names[name] = ""
                 if at % ROWS_AT_ONCE == 0:
                     await asker.contact.clock.sleep(0)
-            names -= asked
-            if not names:
+            if not pointed:
                 return
-            kept = {name: known[name] for name in names if name in known and not isinstance(known[name].value, int)}
-            self.foreign |= kept
-            asked |= names
-            found, _missing = await fetch(asker, dict.fromkeys(sorted(names - kept.keys()), ""))
+            found, _missing = await fetch(asker, names)
             self.foreign |= found
 
     def _all_rows(self, known: Mapping[System, str]) -> Iterator[Row]:
@@ -194,9 +200,9 @@ class TableState:
         rows = yield from self._passing(known)
         return (yield from facts_by_and_by(self.table, rows))
 
-    def tells_something(self, known: Mapping[System, str]) -> bool:
-        """Whether there is a reading or a fact."""
-        return bool(at_once(self.readings(known)) if self.table.sort is None else at_once(self.facts(known)))
+    def tells_something(self, known: Mapping[System, str]) -> Generator[None, None, bool]:
+        """Whether there is a reading or a fact, step by step."""
+        return bool((yield from self.readings(known) if self.table.sort is None else self.facts(known)))
 
 
 async def fetch(asker: Asker, names: Mapping[bytes, str]) -> tuple[dict[bytes, VarBind], dict[str, str]]:
@@ -204,8 +210,9 @@ async def fetch(asker: Asker, names: Mapping[bytes, str]) -> tuple[dict[bytes, V
     given for them. Raises as Asker.ask."""
     found: dict[bytes, VarBind] = {}
     missing: dict[str, str] = {}
-    groups = [Group(0, (name,)) for name in names]
-    for batch in asker.batches(groups):
+    packing = asker.packing()
+    made = packing.add(Group(0, (name,)) for name in names)
+    for batch in chain(made, packing.rest()):  # each is made right before it is asked
         answer = await asker.ask_whole(batch)
         for at, name in enumerate(batch.request.oids[batch.lead :], batch.lead):
             tag = answer.tags[at]
@@ -217,8 +224,8 @@ async def fetch(asker: Asker, names: Mapping[bytes, str]) -> tuple[dict[bytes, V
     return found, missing
 
 
-def settled(states: Sequence[TableState], known: Mapping[System, str]) -> list[TableState]:
-    """The tables that are to be asked: of alternatives the first that says anything."""
+def settled(states: Sequence[TableState], known: Mapping[System, str]) -> Generator[None, None, list[TableState]]:
+    """The tables that are to be asked, found step by step: of alternatives the first that says anything."""
     taken: set[str] = set()
     kept = []
     for state in states:
@@ -226,7 +233,7 @@ def settled(states: Sequence[TableState], known: Mapping[System, str]) -> list[T
         if word is not None:
             if word in taken:
                 continue
-            if state.tells_something(known):
+            if (yield from state.tells_something(known)):
                 taken.add(word)
             else:
                 continue

@@ -17,6 +17,7 @@ from kpi.gear import Facts, Forwarding
 from tests.collectors.snmp_device.access_point import OWN, RADIOS, STATION, STATIONS, OneProfile, access_point
 from tests.collectors.snmp_device.conftest import MakePoller, Poller
 from tests.collectors.snmp_device.scripted import (
+    END_OF_MIB,
     GET,
     INT,
     TICKS,
@@ -55,7 +56,7 @@ class Bridge(ScriptedAgent):
             self.ordered = sorted(self.values)
         at = bisect.bisect_right(self.ordered, oid)
         return (
-            (self.ordered[at], encode(self.values[self.ordered[at]])) if at < len(self.ordered) else super()._next(oid)
+            (self.ordered[at], encode(self.values[self.ordered[at]])) if at < len(self.ordered) else (oid, END_OF_MIB)
         )
 
 
@@ -66,10 +67,11 @@ def address(number: int) -> Arcs:
 def bridge(addresses: int) -> Bridge:
     """An access point that has learnt so many addresses, behind 40 ports."""
     values: dict[Arcs, Typed] = dict(access_point().values)
+    ports, states = (*arcs(LEARNT), 2), (*arcs(LEARNT), 3)
     for number in range(addresses):
-        values[*arcs(LEARNT), 2, *address(number)] = (INT, 1 + number % 40)
-        values[*arcs(LEARNT), 3, *address(number)] = (INT, 3)
-    return Bridge(values)
+        values[*ports, *address(number)] = (INT, 1 + number % 40)
+        values[*states, *address(number)] = (INT, 3)
+    return Bridge(values, ordered=sorted(values))
 
 
 def walked(agent: ScriptedAgent, root: str = LEARNT) -> int:

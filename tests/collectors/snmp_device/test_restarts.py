@@ -173,8 +173,10 @@ async def test_the_watch_costs_no_request(poller: MakePoller, version: str) -> N
 def test_sysuptime_takes_no_other_s_place(limit: int, ceiling: int) -> None:
     alone, seen = (cast("Contact", SimpleNamespace(version="2c", watch=watch)) for watch in (None, Watch(5)))
     groups = [Group(0, (parse(f"1.3.6.1.4.1.99999.{row}"),)) for row in range(96)]
-    plain = Asker(alone, Size(limit, ceiling), Poisons()).batches(groups)
-    watched = Asker(seen, Size(limit, ceiling), Poisons()).batches(groups)
+    plain, watched = (
+        [*packing.add(groups), *packing.rest()]
+        for packing in (Asker(who, Size(limit, ceiling), Poisons()).packing() for who in (alone, seen))
+    )
     assert all(len(batch.request.oids) <= ceiling for batch in watched)
     if ceiling > limit:
         assert [len(batch.groups) for batch in watched] == [len(batch.groups) for batch in plain]
