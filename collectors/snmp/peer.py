@@ -76,8 +76,10 @@ class Peer:
 
     def source(self) -> Source:
         """Where its answers come from. Raises OSError as ``destination``."""
+        if self.answers_from is None:
+            return self.destination()
         if self._source is None:
-            self._source = _source(self.answers_from or self.address, self.port)
+            self._source = _source(self.answers_from, self.port)
         return self._source
 
 

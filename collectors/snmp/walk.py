@@ -106,8 +106,10 @@ class Walk(Generic[K]):
                 self._refused(contact, group, repetitions, reply.error_status, reply.error_index - len(lead))
             else:
                 binds = self._without_uptime(reply) if lead else reply.varbinds
-                contact.tally.odd["unasked"] += max(0, len(binds) - repetitions * len(group))
-                self._take(contact, group, binds[: repetitions * len(group)])
+                wanted = repetitions * len(group)
+                if len(binds) > wanted:
+                    contact.tally.odd["unasked"] += len(binds) - wanted
+                self._take(contact, group, binds[:wanted])
             if not group:
                 self._todo.popleft()
 
