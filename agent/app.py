@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.about import agent_version
+from agent.api.address import page_urls
 from agent.api.server import PortBusyError
 from agent.cli.exits import Exit
 from agent.logs import set_up
@@ -24,6 +25,7 @@ from agent.parts import Parts, StartError
 from agent.reloading import Reloading
 from agent.settings import Overrides, Settings, load
 from agent.store.errors import StoreError
+from agent.vitals import own_addresses
 from collectors.icmp import Mode, permission_help
 
 log = logging.getLogger("sonda")
@@ -187,7 +189,7 @@ class Agent:
     def _say_started(self) -> None:
         devices = len(self._parts.core.plan.devices)
         web = self._settings.http
-        page = f"page on http://{web.host}:{web.port}/" if web.enabled else "no page"
+        page = f"page on {' and '.join(page_urls(web, own_addresses()))}" if web.enabled else "no page"
         log.info("Sonda %s watches %d devices; %s.", agent_version(), devices, page)
         if self._parts.engine.modes.get(4) in {Mode.TCP, Mode.NONE}:
             log.error("%s", permission_help())

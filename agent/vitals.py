@@ -1,6 +1,7 @@
 """The agent's own vitals, for page, /metrics and `info`: what it costs the box it runs on. Owner of psutil."""
 
 import contextlib
+import ipaddress
 import os
 import shutil
 from dataclasses import dataclass
@@ -91,3 +92,18 @@ def who_listens(port: int, kind: str = "tcp") -> str | None:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
     return seen
+
+
+def own_addresses() -> list[str]:
+    """This machine's addresses that others can reach, IPv4 first: none of loopback, none of one link alone."""
+    up = {name for name, state in psutil.net_if_stats().items() if state.isup}
+    texts = {entry.address for name, entries in psutil.net_if_addrs().items() if name in up for entry in entries}
+    found = []
+    for text in texts:
+        try:
+            address = ipaddress.ip_address(text.partition("%")[0])
+        except ValueError:  # a hardware address
+            continue
+        if not (address.is_loopback or address.is_link_local):
+            found.append(address)
+    return [str(address) for address in sorted(found, key=lambda address: (address.version, int(address)))]

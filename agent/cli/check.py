@@ -102,10 +102,11 @@ def _summary(settings: "Settings") -> dict[str, str]:
 
 
 def _page(settings: "Settings") -> str:
-    http = settings.http
-    host = f"[{http.host}]" if ":" in http.host else http.host
-    guarded = "access code" if http.access_code else "no access code"
-    return f"{'https' if http.cert else 'http'}://{host}:{http.port}/, {guarded}"
+    from agent.api.address import page_urls
+    from agent.vitals import own_addresses
+
+    guarded = "access code" if settings.http.access_code else "no access code"
+    return f"{', '.join(page_urls(settings.http, own_addresses()))}, {guarded}"
 
 
 def _document(examined: "Examined", profiles: "Checked", *, good: bool) -> dict[str, Any]:

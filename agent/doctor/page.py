@@ -2,6 +2,7 @@
 
 import ssl
 
+from agent.api.address import WILDCARDS, page_urls
 from agent.api.server import PortBusyError, listen
 from agent.doctor import certificate
 from agent.doctor.certificate import SOON_DAYS
@@ -9,7 +10,7 @@ from agent.doctor.model import Case, Finding, attention, ok, problem, shown
 from agent.settings.models import HttpSettings
 from agent.settings.rules import loopback
 from agent.threads import in_thread
-from agent.vitals import who_listens
+from agent.vitals import own_addresses, who_listens
 
 OFF = ok("page.off")
 FREE = ok("page.free", "No agent runs at the moment; `sonda run` or systemctl start sonda starts it.")
@@ -54,7 +55,12 @@ async def _port(case: Case, http: HttpSettings) -> Finding:
     except OSError as error:
         seen = f"{http.host} cannot be listened on ({error.strerror or error})."
         return NOT_OPEN.found(seen, mend="Set `host` in [http] to an address of this machine, or to 127.0.0.1.")
-    return FREE.found(f"Port {http.port} on {http.host} is free.")
+    return FREE.found(f"Port {http.port} on {http.host} is free{_reached(http)}.")
+
+
+def _reached(http: HttpSettings) -> str:
+    """Where a browser finds it, where it listens on every address."""
+    return f"; browsers reach it at {' and '.join(page_urls(http, own_addresses()))}" if http.host in WILDCARDS else ""
 
 
 async def _held(case: Case, http: HttpSettings, error: PortBusyError) -> Finding:
@@ -64,7 +70,7 @@ async def _held(case: Case, http: HttpSettings, error: PortBusyError) -> Finding
     answer = await case.agent.ask()
     if answer.about is not None:
         version, hours = shown(answer.about.get("version")), float(answer.about.get("uptime_s") or 0) / 3600
-        seen = f"Sonda {version} runs and serves it on {http.host} port {http.port}, for {hours:.1f} h."
+        seen = f"Sonda {version} runs and serves it on {http.host} port {http.port}, for {hours:.1f} h{_reached(http)}."
         return RUNNING.found(seen, facts={"version": version})
     if "access code" in answer.why:
         return RUNNING.found(f"Port {http.port} on {http.host} is held by something that asks for an access code.")

@@ -123,6 +123,25 @@ class NetworkSettings(Section):
 
 ENDPOINTS = frozenset({Role.ENDPOINT, Role.PRINTER, Role.CAMERA})
 """Roles that sleep, and limit."""
+ROLE_OF = {
+    word: role
+    for role, words in {
+        Role.ROUTER: "firewall utm vpn modem ont cpe load-balancer balancer sd-wan radio radio-link bridge lte",
+        Role.SWITCH: "hub olt core distribution stack",
+        Role.ACCESS_POINT: "ap wifi wi-fi wlan accesspoint repeater mesh",
+        Role.CONTROLLER: "wlc wireless-controller",
+        Role.SERVER: "nas storage san nvr dvr recorder hypervisor vm host pbx database bmc ipmi",
+        Role.UPS: "pdu power battery rectifier generator ats",
+        Role.PRINTER: "copier scanner mfp plotter",
+        Role.CAMERA: "cctv webcam",
+        Role.ENDPOINT: "phone telephone voip intercom pc workstation desktop laptop notebook client tablet tv display "
+        "terminal pos plc sensor iot thermostat door clock projector",
+        Role.INTERNET: "wan external outside dns",
+    }.items()
+    for word in words.split()
+}
+"""What devices are called that are one of the roles: what a role is for is how closely it is watched, which figures are
+expected of it, and what an outage of it means. A firewall is a router in all of this."""
 
 
 class EchoSettings(Section):
@@ -257,7 +276,10 @@ class DeviceSettings(Section):
         validate_default=False,
         description="The id in topics and in the store, for ever. Default: from the name; set it before you rename.",
     )
-    role: Role = Field(description="What it does at the site.")
+    role: Role = Field(
+        description="What it does at the site. A firewall is a router, a NAS a server, a PDU a ups, "
+        "a phone an endpoint."
+    )
     address: Address = Field(description="Where it answers.")
     parents: tuple[DeviceName, ...] = Field(
         (),

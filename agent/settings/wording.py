@@ -14,10 +14,11 @@ from pydantic_core import ErrorDetails
 
 from agent.settings.faults import Fault
 from agent.settings.lines import Key
-from agent.settings.models import Settings
+from agent.settings.models import ROLE_OF, Settings
 from agent.settings.secret import EXPECTED, Secret
 from agent.settings.sources import Tree
 from agent.settings.types import Expects, quoted
+from kpi.model import Role
 
 
 def fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
@@ -198,6 +199,8 @@ def _wrong_value(info: FieldInfo, value: object) -> tuple[str, str]:
     kind = next(iter(parts(info.annotation)))
     if kind is Secret:
         return f"expected {EXPECTED}", ""
+    if kind is Role and isinstance(value, str) and (role := ROLE_OF.get(value.strip().lower().replace(" ", "-"))):
+        return f"found {found(value)}, expected {expected(info)}", f'Write "{role}", which stands for it.'
     near = nearest(value, _words(kind)) if isinstance(value, str) else ""
     return f"found {found(value)}, expected {expected(info)}", f'Did you mean "{near}"?' if near else ""
 

@@ -6,7 +6,9 @@ import pytest
 
 from agent.settings import load
 from agent.settings.convert import broker, snmp_credential, store_limits
+from agent.settings.models import ROLE_OF
 from collectors.snmp.credentials import AuthProtocol, Community, PrivProtocol, UsmUser
+from kpi.model import Role
 from tests.agent.settings.writing import write
 from tests.lab.certificates import Authority
 
@@ -77,3 +79,11 @@ def test_the_store(tmp_path: Path) -> None:
     limits = store_limits(load([write(tmp_path, text)]).store)
     assert (limits.max_bytes, limits.keep_minute_days, limits.ballast_bytes) == (1_000_000_000, 3, 0)
     assert (limits.keep_five_minutes_days, limits.keep_hour_days) == (90, 731)
+
+
+def test_words_that_stand_for_a_role_are_no_roles_and_are_written_as_people_would() -> None:
+    assert not set(ROLE_OF) & set(Role)
+    assert all(word == word.lower() and " " not in word for word in ROLE_OF)
+    assert {ROLE_OF[word] for word in ("firewall", "nas", "phone", "pdu")} == {
+        Role.ROUTER, Role.SERVER, Role.ENDPOINT, Role.UPS,
+    }  # fmt: skip
