@@ -98,19 +98,21 @@ class Restating:
         self._boundary = boundary or Boundary()
         self._closing = closing
         self._one_at_a_time = asyncio.Lock()
+        self._revision = 0
+        """The highest that was said of any window: the hour of one that comes later may have been said with it."""
 
     async def follow(self, plan: SitePlan, now_utc: float, boot: str, *, anew: bool = False) -> None:
         """Bring the stored windows into step with ``plan``. ``anew``: they were written without regard to any."""
         async with self._one_at_a_time:
             if self._closing is not None:
                 await self._closing()
-            row = await self._store.last_counters(PLANNED)
-            before = [(frozenset(ids), start, end) for ids, start, end in row.plain["planned"]] if row else []
-            if not anew and row is not None and set(before) == set(plan.maintenance):
+            before, self._revision = _read(await self._store.last_counters(PLANNED))
+            if not anew and before is not None and set(before) == set(plan.maintenance):
                 return
-            await self.planned([] if anew else before, plan, now_utc)
+            await self.planned([] if anew else before or [], plan, now_utc)
             kept = [(sorted(ids), start, end) for ids, start, end in plan.maintenance]
-            self._recorder.put(Batch(counters=[CountersRow(PLANNED, boot, 0.0, now_utc, {"planned": kept})]))
+            plain = {"planned": kept, "revision": self._revision}
+            self._recorder.put(Batch(counters=[CountersRow(PLANNED, boot, 0.0, now_utc, plain)]))
             await self._recorder.settled()
 
     async def planned(self, before: Iterable[Planned], plan: SitePlan, now_utc: float) -> int:
@@ -136,7 +138,8 @@ class Restating:
         for label in sorted(clients):
             self._write(await self._site_clients(label, plan), revisions)
         if revisions:
-            await self._folds.again(sorted(revisions), max(revisions.values()))
+            self._revision = max(self._revision + 1, *revisions.values())
+            await self._folds.again(sorted(revisions), self._revision)
             log.info("Planned work was entered late or taken back: %d five minutes are said again.", len(revisions))
         return len(revisions)
 
@@ -203,6 +206,16 @@ class Restating:
                 if plain != before.plain:
                     found.append(replace(before, plain=plain, revision=before.revision + 1))
         return found
+
+
+def _read(row: CountersRow | None) -> tuple[list[Planned] | None, int]:
+    """What the stored windows were computed by, and the highest revision; None where nothing tells."""
+    try:
+        plain = row.plain if row is not None else {}
+        planned = [(frozenset(map(str, ids)), float(start), float(end)) for ids, start, end in plain["planned"]]
+        return planned, int(plain.get("revision", 0))
+    except (TypeError, ValueError, KeyError, AttributeError):
+        return None, 0
 
 
 class _Hour:

@@ -6,7 +6,6 @@ import errno
 import logging
 import os
 import secrets
-import shutil
 import signal
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from asyncio.subprocess import Process
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +23,7 @@ from agent.api.server import PortBusyError, listen
 from agent.app import Agent, run_to_end
 from agent.cli.exits import Exit
 from agent.demo.children import COMMUNITY, ChildError, child, last_line
-from agent.demo.site import SITE
+from agent.demo.site import PLANNED_WORK, PRINTER, SITE
 from agent.demo.wire import SimulatedWire
 from agent.logs import set_up
 from agent.parts import Parts, StartError
@@ -117,11 +117,17 @@ class _Demo:
             facts = await self._children(stack, folder)
             step(f"The devices answer SNMP at port {facts['snmp_port']} and show pages at port {facts['http_port']}.")
             step(f"The broker listens on {HOST}:{wanted.mqtt_port}.")
-            shutil.copy(CONFIG, folder)
             paths = [folder / CONFIG.name]
+            paths[0].write_text(f"{CONFIG.read_text()}\n{self._planned_work()}")
             overrides = Overrides(wanted.http_port, wanted.mqtt_port, facts["snmp_port"])
             await self._agent(load(paths, overrides), paths, overrides)
             self._ending = True
+
+    def _planned_work(self) -> str:
+        """Something that is serviced meanwhile, as a technician would enter it."""
+        began = self._clock.utc() + self._began - self._clock.monotonic()
+        start, end = (datetime.fromtimestamp(began + s, UTC).isoformat(timespec="seconds") for s in PLANNED_WORK)
+        return f'[[maintenance]]\ndevices = ["{PRINTER.name}"]\nstart = {start}\nend = {end}\nreason = "Service"\n'
 
     async def _children(self, stack: AsyncExitStack, folder: Path) -> dict[str, Any]:
         """Both processes; what they said of their ports. StartError."""

@@ -1,9 +1,10 @@
 """The simulated site: a small restaurant with rooms upstairs. config/demo.toml tells the agent of the same devices.
 
 Within the first two minutes: from 8 s on a cable at port 14 of the upper switch comes loose again and again; from 30 s
-to 70 s the access point in the garden has no power (and its port no link), then it has restarted; Wi-Fi fills up; at
-150 s, and every quarter of an hour, the gateway has a hiccup. From 210 s to 255 s, and every twenty minutes, the mains
-is away and the UPS runs on its battery.
+to 70 s the access point in the garden has no power (and its port no link), then it has restarted; Wi-Fi fills up; from
+95 s to 135 s the printer is off for a service that is planned from 90 s to 150 s, so that it is under maintenance and
+nothing of it counts; at 150 s, and every quarter of an hour, the gateway has a hiccup. From 210 s to 255 s, and every
+twenty minutes, the mains is away and the UPS runs on its battery.
 """
 
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ LOOSE_CABLE = Cycle(first_s=8.0, every_s=24.0, lasts_s=11.0)
 NO_POWER = Cycle(first_s=30.0, every_s=600.0, lasts_s=40.0)
 MAINS_AWAY = Cycle(first_s=210.0, every_s=1200.0, lasts_s=45.0)
 HICCUP = Cycle(first_s=150.0, every_s=900.0, lasts_s=5.0)
+SERVICED = Cycle(first_s=95.0, every_s=DAY_S, lasts_s=40.0)
+PLANNED_WORK = (90.0, 150.0)
+"""Seconds from the demo's beginning; of the printer."""
 WIFI_S = 240.0
 """Guests come and go."""
 
@@ -246,7 +250,7 @@ UPS = Simulated(
 PRINTER = Simulated(
     id="printer", name="Printer", role=Role.PRINTER, address="127.20.0.40", number=40, location="First floor, office",
     line=Line(1.7, 0.4, loss=0.0005, spike=0.02), model="XP-7", descr="Example Printing XP-7", firmware="1.18",
-    serial="XP700123", up_s=3 * DAY_S, snmp=True, page=True,
+    serial="XP700123", up_s=3 * DAY_S, snmp=True, page=True, away=SERVICED,
     supplies=(Supply("Black toner", 62.0), Supply("Cyan toner", 12.0), Supply("Magenta toner", 47.0),
               Supply("Yellow toner", 71.0)),
     ports=(Port(1, "eth0", "Ethernet", "", ETHERNET, 10**8, Traffic(3e4, day(0.7)), Traffic(8e3, day(0.7))),),

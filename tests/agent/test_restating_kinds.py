@@ -15,10 +15,10 @@ from agent.restating import Planned, Restating
 from agent.settings.models import PortsSettings
 from agent.site import SitePlan, Watchable
 from agent.store import Batch, Store, StoreSettings, WindowRow
-from agent.store.model import FIVE_MINUTES, HOUR, MINUTE, StateRow
+from agent.store.model import FIVE_MINUTES, HOUR, MINUTE, CountersRow, StateRow
 from agent.windows import ECHO, FABRIC, GEAR, PORTS, RESTARTS, STATE
 from kpi.echo import EchoCounts, merge_echo_halves
-from kpi.entities import LINK, SITE, UPLINK
+from kpi.entities import LINK, PLANNED, SITE, UPLINK
 from kpi.fabric_counts import FabricCounts, StpCounts
 from kpi.gear_counts import GearCounts, Level, Topic
 from kpi.model import Device, Role, State, Window
@@ -277,6 +277,35 @@ async def test_work_that_is_taken_back_while_the_agent_is_off_is_noticed(tmp_pat
         await again.follow(plan(), NOW + 120, "another boot")
         assert await made.planned(ECHO, length_s=MINUTE) == []
         assert [(window.start_utc - START, revision) for window, revision in made.said] == [(600, 1), (600, 2)]
+
+
+async def test_what_is_said_again_has_a_higher_revision_than_anything_said_before(tmp_path: Path) -> None:
+    """An hour is said again for one of its five minutes, and then for another one that was never touched."""
+    plain = FabricCounts(stp=StpCounts(5, 5, 4, 7)).to_plain()
+    first, second = (A, START + 300.0, START + 400.0), (A, START + 2400.0, START + 2500.0)
+    async with scene(tmp_path) as made:
+        for label in LABELS:
+            await made.put(STATE, StateSeconds(unknown_ms=300_000).to_plain(), label)
+            await made.put(FABRIC, plain, label)
+        await made.folds.hour(START)
+        made.said.clear()
+        await made.restating.follow(plan(first), NOW, "boot")
+        again = Restating(made.store, made.recorder, made.folds)
+        await again.follow(plan(first, second), NOW, "another boot")
+        assert [revision for window, revision in made.said if window.length_s == HOUR] == [1, 2]
+        await again.follow(plan(second), NOW, "another boot")
+        assert [revision for window, revision in made.said if window.start_utc == START + 300] == [1, 3]
+
+
+async def test_a_record_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    async with scene(tmp_path) as made:
+        await _minutes(made, kept=True)
+        records: list[Any] = [{"planned": 5}, {"planned": [["a", "x", None]]}, [], {}]
+        for plain in records:
+            made.recorder.put(Batch(counters=[CountersRow(PLANNED, "boot", 0.0, NOW, plain)]))
+            await made.recorder.settled()
+            await made.restating.follow(plan(WORK), NOW, "boot")
+            assert await made.planned(ECHO, length_s=MINUTE) == [600, 660, 720, 780, 840]
 
 
 async def test_windows_that_were_written_without_a_date_know_of_no_work_until_they_get_one(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agent.demo.behaviour import Cycle
-from agent.demo.site import GARDEN, GATEWAY, HICCUP, NO_POWER, SITE, Line
+from agent.demo.site import GARDEN, GATEWAY, HICCUP, NO_POWER, PLANNED_WORK, PRINTER, SERVICED, SITE, Line
 from agent.demo.wire import SimulatedWire, draw
 from collectors.icmp.echo import EchoTarget, Mode
 from kpi.model import Metric, Outcome, Sample
@@ -164,4 +164,13 @@ def test_something_happens_within_the_first_two_minutes() -> None:
     assert 0 < NO_POWER.first_s < NO_POWER.first_s + NO_POWER.lasts_s < 120
     assert NO_POWER.lasts_s == pytest.approx(40)
     assert HICCUP.first_s > 120
+
+
+def test_the_printers_service_lies_in_what_is_planned_of_it() -> None:
+    start, end = PLANNED_WORK
+    assert PRINTER.away is SERVICED
+    assert start < SERVICED.first_s < SERVICED.first_s + SERVICED.lasts_s < end
+
+
+def test_there_are_a_dozen_devices() -> None:
     assert len(SITE) >= 12
