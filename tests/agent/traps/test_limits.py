@@ -225,6 +225,38 @@ async def test_a_varbind_without_a_value_costs_no_trap(tmp_path: Path, tag: int,
     assert [(e["device"], e["ifindex"]) for e in heard.said] == [("one", 7)]
 
 
+@pytest.mark.parametrize("pdu", [0xA7, 0xA6], ids=["trap", "inform"])
+@pytest.mark.parametrize("odd", [b"\x47\x01\x05", b"\x45\x02\x01\x02", b"\x03\x02\x00\x01", b"\x99\x00"])
+async def test_a_varbind_of_an_unknown_type_costs_no_trap(tmp_path: Path, odd: bytes, pdu: int) -> None:
+    """UInteger32 and NsapAddress of RFC 1442, BIT STRING, and one that nobody knows."""
+    plain = trap(("1.3.6.1.2.1.2.2.1.8.7", ber.Value(5, None)), ("1.3.6.1.2.1.2.2.1.7.7", ber.integer(1)), pdu=pdu)
+    octets = with_value(plain, odd)
+    async with hearing(tmp_path) as heard:
+        with sender() as out:
+            out.settimeout(5)
+            out.sendto(octets, heard.address)
+            assert await heard.dealt_with(1) == {"accepted": 1}
+            if pdu == 0xA6:
+                answer = out.recv(2048)
+                assert answer.replace(b"\xa2", b"\xa6", 1) == octets, "RFC 3416 section 4.2.7: the same varbinds"
+    assert [(e["device"], e["ifindex"]) for e in heard.said] == [("one", 7)]
+
+
+def with_value(octets: bytes, value: bytes) -> bytes:
+    """The message with ``value`` in the place of its NULL. Its lengths are all below 128."""
+    at = octets.index(b"\x05\x00")
+    changed = bytearray(octets[:at] + value + octets[at + 2 :])
+    more, outer = len(value) - 2, 0
+    while outer < at:  # every element that holds it
+        tag, length = changed[outer], changed[outer + 1]
+        inside = outer + 2 + length > at
+        if inside:
+            changed[outer + 1] += more
+        constructed = tag in {0x30, 0xA6, 0xA7}
+        outer += 2 if inside and constructed else 2 + length
+    return bytes(changed)
+
+
 async def test_a_device_is_heard_from_the_address_it_answers_from(tmp_path: Path) -> None:
     async with hearing(tmp_path) as heard:
         one, *others = heard.settings.devices
