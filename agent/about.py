@@ -86,7 +86,7 @@ class About:
         return None
 
     def info(self) -> dict[str, Any]:
-        """For the retained ``info`` topic (DESIGN section 7)."""
+        """For the retained ``info`` topic (agent/README.md)."""
         vitals = self._vitals.read()
         return {
             "version": agent_version(),

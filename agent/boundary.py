@@ -1,4 +1,4 @@
-"""The one place that catches the unexpected, wherever one entity is worked on (DESIGN section 3, "One boundary").
+"""The one place that catches the unexpected, wherever one entity is worked on (agent/README.md, "One boundary").
 
 Expected failures are Outcomes (kpi/model.py) and never come here. What comes here is a fault of ours: it costs this
 entity this figure and nobody else; it is logged with its traceback once a streak, counted, and becomes AGENT_FAULT

@@ -1,7 +1,7 @@
 """What one device said last beyond its ports, for whoever looks: its identity, its readings, its neighbours and routes.
 
 Nothing here is a figure of a window (kpi/gear_accumulator.py makes those), and nothing of it is stored: an agent that
-begins asks anew. It is as the device said it: what leaves the box passes agent/privacy.py first (DESIGN section 7).
+begins asks anew. It is as the device said it: what leaves the box passes agent/privacy.py first (agent/README.md).
 """
 
 from collections import defaultdict

@@ -20,7 +20,7 @@ DEADLINE_SHARE = 0.9
 DEADLINE_MAX_S = 45.0
 UNRESOLVED = "name_not_resolved"
 CHECK_AGAIN_S = 5.0
-"""A device that is watched by SNMP alone is asked again so soon after a failure (KPI.md R2: within 10 s)."""
+"""A device that is watched by SNMP alone is asked again so soon after a failure (kpi/README.md R2: within 10 s)."""
 
 
 class Measuring:

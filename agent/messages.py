@@ -1,7 +1,7 @@
 """Messages for the central servers: drafts that the store numbers, and the outbox that the publisher empties.
 
 A draft becomes a message in the store's transaction: there it gets its stream and seq and its bytes become final
-(DESIGN section 7). Nothing is published before that commit has returned.
+(agent/README.md). Nothing is published before that commit has returned.
 """
 
 from collections.abc import Mapping, Sequence

@@ -31,7 +31,7 @@ UNEXPECTED = "unexpected"
 PATIENCE_MIN_MS = 250.0
 PATIENCE_OF_P95 = 4.0
 PATIENCE_MAX_MS = 1750.0
-"""An echo is overdue after max(250 ms, 4 x p95) (DESIGN section 5), and in any case before its waiting time is over."""
+"""An echo is overdue after max(250 ms, 4 x p95) (agent/README.md), and in any case before its waiting time is over."""
 
 
 def echo_id(device: str) -> str:
@@ -241,7 +241,7 @@ class Monitor:
             self._watch.not_measured(track.id, sample.reason or "agent_fault")
 
     def _check(self, track: Track, polled: Polled, sample: Sample) -> None:
-        """The state of a device that is watched by SNMP alone: down by two failures, close together (KPI.md R2)."""
+        """The state of a device that is watched by SNMP alone: down by two failures, close together (rule R2)."""
         track.checks += 1
         if sample.outcome in {Outcome.OK, Outcome.REFUSED}:
             polled.first_failure = None

@@ -12,7 +12,7 @@ from collectors.clock import Clock
 
 SLICE_S = 0.008
 """At a stretch: a Raspberry Pi is two to three times slower than what it was measured on, and is to give way every
-20 ms (DESIGN section 10)."""
+20 ms (agent/README.md)."""
 LARGE = 3000
 """Values in a window (ports times columns, readings) from which on it is dealt with aside: what takes some 5 ms."""
 

@@ -106,7 +106,7 @@ class Polled:
         at: float = 0.0,
         gear: GearMemory | None = None,
     ) -> None:
-        """What was read before the probe restarted (KPI.md R8), moved to the present monotonic clock; ``fabric`` as
+        """What was read before the probe restarted (rule R8), moved to the present monotonic clock; ``fabric`` as
         last_fabric gave it at ``at``."""
         if gear is not None:
             self.gear = GearAccumulator(self.restarts.uptime, *self._window, gear)

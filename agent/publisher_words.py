@@ -1,4 +1,4 @@
-"""What the publisher itself says: the retained ``status`` and ``info`` (DESIGN section 7). Neither has a number."""
+"""What the publisher itself says: the retained ``status`` and ``info`` (agent/README.md). Neither has a number."""
 
 import json
 import logging

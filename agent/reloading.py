@@ -80,7 +80,7 @@ class Reloading:
             log.error("%s", line)
 
     async def restate(self) -> None:
-        """What was planned until now may not be what is planned: closed windows come out differently (KPI.md R4)."""
+        """What was planned until now may not be what is planned: closed windows come out differently (rule R4)."""
         if self._timeline.dated:
             with self._boundary.around("recomputation"):
                 await self._restating.follow(self._plan(), self._clock.utc(), self._boot)

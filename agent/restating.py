@@ -1,4 +1,4 @@
-"""Planned work that is entered late, or taken back (KPI.md R4): closed five minutes are computed again, and said again.
+"""Planned work that is entered late, or taken back (rule R4): closed five minutes are computed again, and said again.
 
 What a window took out is a function of the window and of what is planned (kpi/planned.py), so that the stored windows
 are all that is needed: states are computed anew out of their changes, restarts go by their dates, echoes by their

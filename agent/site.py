@@ -269,7 +269,7 @@ class PortFilter:
 @dataclass(frozen=True, slots=True)
 class FastPorts:
     """Picks the ports whose counters are read as often as status: those named, and those so fast that their 32-bit
-    error counters may go round between two readings of counters (KPI.md R6: 288 s at 10 Gb/s)."""
+    error counters may go round between two readings of counters (kpi/README.md R6: 288 s at 10 Gb/s)."""
 
     patterns: tuple[str, ...]
     status_s: float

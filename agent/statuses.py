@@ -2,7 +2,7 @@
 
 A status is read on the window that the catalogue names for its figure (an hour, a day, 30 days), and stands until the
 next such window; one of events is read anew at the end of each hour, and of each five minutes in which something
-happened, on the 24 hours before. A window that has none withdraws the one that stood (KPI.md R10). All of it is kept in
+happened, on the 24 hours before. A window that has none withdraws the one that stood (rule R10). All of it is kept in
 the store, in the commit of the window that made it, so that a restart says nothing twice and forgets nothing.
 
 4,800 ports are normal and most of them say the same, so that equal memories are one object.
@@ -19,7 +19,7 @@ from kpi.status import NO_STATUS_BELOW, Happened, Reading, read_on, remembered, 
 from kpi.summary import COVERAGE, History, happened_in, reading_of
 
 BEFORE = 2
-"""Windows before the present one that a status looks at (KPI.md R10)."""
+"""Windows before the present one that a status looks at (kpi/README.md R10)."""
 PLAIN_VERSION = 1
 
 T = TypeVar("T")

@@ -46,7 +46,7 @@ DEVICE_SCHEMA = "sonda.summary.device.v1"
 PORTS_SCHEMA = "sonda.summary.ports.v1"
 HOUR_S = 3600
 PORTS_A_MESSAGE = 256
-"""A port of which every column differs takes 145 octets and its name: a message stays below 128 kB (DESIGN section 7).
+"""A port of which every column differs takes 145 octets and its name: a message stays below 128 kB (agent/README.md).
 """
 PORTS_AT_ONCE = 64
 """Figures of ports that are made at a stretch: 36 us each, and as much to judge them."""

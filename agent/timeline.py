@@ -1,4 +1,4 @@
-"""Where monotonic time lies on the calendar, and where the open window begins and ends (KPI.md R3, R5).
+"""Where monotonic time lies on the calendar, and where the open window begins and ends (kpi/README.md R3, R5).
 
 Windows are aligned in UTC; everything inside is monotonic. A wall clock that jumps by more than JUMP_S closes the open
 window and starts another. While the clock is not to be believed, windows carry no date: they are keyed by boot and

@@ -1,4 +1,4 @@
-"""The site's links as they are known now, and the parents that follow from them (KPI.md R1).
+"""The site's links as they are known now, and the parents that follow from them (kpi/README.md R1).
 
 kpi/topology.py finds links in what the devices told last, kpi/parents.py what each is reached through. Here stands what
 time does to it: who is away takes no link along, and parents are others only when two polls running have said so.

@@ -448,7 +448,7 @@ def _judged(one: TroubledPort) -> FigureNow:
 
 
 def _figure(figure: Figure) -> FigureNow:
-    """A status belongs to a value (KPI.md R10): where there is none now, none is shown."""
+    """A status belongs to a value (kpi/README.md R10): where there is none now, none is shown."""
     return FigureNow(
         kpi=figure.kpi,
         unit=entry_of(figure.kpi).unit,

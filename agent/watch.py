@@ -189,7 +189,7 @@ class Watch:
             self._cut_off(change)
 
     def _cut_off(self, change: StateChange) -> None:
-        """A device that was down behind one that fell is no longer known to be: its way is cut (KPI.md R1)."""
+        """A device that was down behind one that fell is no longer known to be: its way is cut (kpi/README.md R1)."""
         for watched in self._devices.values():
             if change.device in watched.parents and watched.reach.state is State.DOWN:
                 others = self.parents(watched.device)

@@ -1,6 +1,6 @@
 """The one place that reads a clock or sleeps. Everything else is handed a Clock.
 
-Wall time only labels; durations are monotonic (KPI.md R5). Tests use tests/doubles.py:ManualClock.
+Wall time only labels; durations are monotonic (kpi/README.md R5). Tests use tests/doubles.py:ManualClock.
 """
 
 import asyncio

@@ -17,7 +17,7 @@ from kpi.planned import INCL_MAINT
 
 _ENTRIES = (*PATH_ENTRIES, *PORT_ENTRIES, *WIRELESS_ENTRIES, *GEAR_ENTRIES, *FABRIC_ENTRIES)
 _WITHOUT_PLANNED_WORK = frozenset({"monitoring_coverage_pct"})
-"""What was planned is no part of them (KPI.md R3): they have no raw value beside."""
+"""What was planned is no part of them (kpi/README.md R3): they have no raw value beside."""
 
 
 def _whole(entry: Kpi) -> Kpi:

@@ -1,4 +1,4 @@
-"""Temperatures against their limits, fans, and how full processors, memory and disks are (KPI.md 6).
+"""Temperatures against their limits, fans, and how full processors, memory and disks are (kpi/README.md).
 
 What comes of one poll. Levels: ``margin``, ``hottest``, ``inlet`` (degrees Celsius), ``cpu``, ``memory``, ``storage``
 (percent).

@@ -1,4 +1,4 @@
-"""What two readings of a counter mean: the delta, or why there is none (KPI.md R6).
+"""What two readings of a counter mean: the delta, or why there is none (kpi/README.md R6).
 
 A delta is taken only where the device's own clock says that nothing restarted in between: sysUpTime went on like the
 probe's clock, and ifCounterDiscontinuityTime stayed. A delta that cannot be known is a Refusal, never 0.
@@ -190,7 +190,7 @@ class UptimeTracker:
 
     def resume(self, at: float, uptime_cs: int | None, *, trusted: bool) -> None:
         """The last reading before the probe itself restarted. Where sysUpTime was to be trusted, less of it than has
-        passed since is a restart in the gap, be it more than it was before (KPI.md R8)."""
+        passed since is a restart in the gap, be it more than it was before (kpi/README.md R8)."""
         self.take(at, uptime_cs)
         self.trusted = trusted
         self._good = int(trusted)

@@ -1,4 +1,4 @@
-"""How much of a window is known of what a figure is made from (KPI.md R3): echoes, or the SNMP polls of that device,
+"""How much of a window is known of what a figure is made from (rule R3): echoes, or the SNMP polls of that device,
 port or table. What is planned work was not due.
 """
 

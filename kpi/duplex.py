@@ -103,7 +103,7 @@ class DuplexReadings:
             self._ports[port] = PortDuplex(status, late, damaged)
 
     def now(self, at: float) -> Mapping[int, PortDuplex]:
-        """What holds at ``at``: the last reading, while it is valid (KPI.md R1)."""
+        """What holds at ``at``: the last reading, while it is valid (kpi/README.md R1)."""
         return self._ports if at - self._at <= max(VALID_S, VALID_INTERVALS * self._interval_s) else {}
 
     @property

@@ -40,7 +40,7 @@ class EchoCounts:
     faults_by: Reasons = ()
     skipped: int = 0
     clock_flagged: int = 0
-    """Answered, but wall and monotonic clock disagreed about them by more than 1 ms (DESIGN section 5)."""
+    """Answered, but wall and monotonic clock disagreed about them by more than 1 ms (agent/README.md)."""
     sum_ns: int = 0
     min_ns: int | None = None
     max_ns: int | None = None

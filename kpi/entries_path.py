@@ -250,7 +250,7 @@ PATH_ENTRIES = (
             "sonda, percorso verso il dispositivo, permessi mancanti. `sonda doctor` dice come rimediare.",
         ),
         merge="sums of seconds",
-        source="KPI.md R3; thresholds [D]",
+        source="kpi/README.md R3; thresholds [D]",
         page=OnPage(
             says=Words(
                 "Only part of the last hour was measured: nothing is known of the rest.",

@@ -36,7 +36,7 @@ class Scope(StrEnum):
 
 
 class Rule(StrEnum):
-    """How a status is reached (KPI.md R10)."""
+    """How a status is reached (kpi/README.md R10)."""
 
     RATIO = "ratio"
     """Worse when the Wilson 95 % bound is beyond the threshold, better after two windows within it."""
@@ -137,7 +137,7 @@ class Kpi:
     status_on: str = "value"
     """The value, or the companion that thresholds are read on."""
     status_window_s: int | None = None
-    """The window that status is read on (KPI.md R3); 30 days also stands for a calendar month."""
+    """The window that status is read on (kpi/README.md R3); 30 days also stands for a calendar month."""
     min_n: int = 0
     """Fewer measurements than this give no status."""
     parts: tuple[str, ...] = ()
@@ -162,7 +162,7 @@ SITE_WEIGHTS: Mapping[Role, int] = {
     Role.GATEWAY: 5, Role.ROUTER: 5, Role.SWITCH: 5, Role.CONTROLLER: 5, Role.ACCESS_POINT: 2, Role.SERVER: 2,
     Role.UPS: 2, Role.PRINTER: 1, Role.CAMERA: 1, Role.ENDPOINT: 1, Role.INTERNET: 0,
 }  # fmt: skip
-"""What a device weighs in figures of the site (KPI.md health_score: core 5, access 2, endpoint 1) [D]."""
+"""What a device weighs in figures of the site (kpi/README.md health_score: core 5, access 2, endpoint 1) [D]."""
 
 NO_DATA = Words("Nothing was measured in this period.", "In questo periodo non è stato misurato nulla.")
 NO_SNMP = Words(

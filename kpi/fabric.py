@@ -25,7 +25,7 @@ MOST_CHANGES_A_S = 100.0
 MOST_NEIGHBOURS = 4096
 """Neighbours of one device that are remembered, so that no agent can fill the memory."""
 _STP, _NEIGHBOURS = "stp", "neighbours"
-"""The levels that say for how long a reading of the spanning tree, or of the neighbours, holds (KPI.md R3)."""
+"""The levels that say for how long a reading of the spanning tree, or of the neighbours, holds (kpi/README.md R3)."""
 _COUNTED = frozenset({"bgp_peers", "ospf_neighbors", "bridge"})
 """What has counters."""
 NO_BRIDGE = "00:00:00:00:00:00"
@@ -137,7 +137,7 @@ class FabricAccumulator:
 
     def _topology_changes(self, before: _BridgeSeen, after: _BridgeSeen) -> int | None:
         """The difference of dot1dStpTopChanges; 1 where it stayed though the last change lies after the reading
-        before. None where it is not known (KPI.md R6)."""
+        before. None where it is not known (kpi/README.md R6)."""
         over = span(before.uptime_cs, after.uptime_cs, after.at - before.at, trusted=self.uptime.trusted)
         rise = delta(
             before.bridge.topology_changes,

@@ -1,6 +1,6 @@
 """What one window knows of a device's routing and switching: additive counts, their merging, their compact form.
 
-Everything merges by sums, so that any coarser window is a sum of finer ones (KPI.md R9); of two verdicts on one port's
+Everything merges by sums, so that any coarser window is a sum of finer ones (rule R9); of two verdicts on one port's
 duplex the worse one stands.
 """
 
@@ -82,7 +82,7 @@ class FabricCounts:
     known_ms: Mapping[str, int] = field(default_factory=dict)
     """Of ``stp`` and ``neighbours``: time outside maintenance in which a reading holds."""
     odd_clock: int = 0
-    """Intervals that go by the probe's own time: sysUpTime is absent or not to be trusted (KPI.md R6)."""
+    """Intervals that go by the probe's own time: sysUpTime is absent or not to be trusted (kpi/README.md R6)."""
 
     def named(self, device: str) -> "FabricCounts":
         """The same with the device before the names of ports and sessions, for sums over several devices."""

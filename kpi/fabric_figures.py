@@ -61,7 +61,7 @@ def site_fabric(devices: Mapping[str, FabricCounts]) -> list[Figure]:
 
 
 def _flagged(figure: Figure) -> Figure:
-    """What comes of counters says that the device's clock is not to be trusted (KPI.md R6)."""
+    """What comes of counters says that the device's clock is not to be trusted (kpi/README.md R6)."""
     return replace(figure, flags=(*figure.flags, "uptime")) if figure.kpi in _COUNTED else figure
 
 

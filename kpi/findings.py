@@ -1,5 +1,5 @@
 """Which figures are not as they should be, and what the first screen says of each. By the rules that the catalogue has
-for every KPI (kpi/entry.py:OnPage); a figure without a value says nothing, whatever status comes with it (KPI.md R10).
+for every KPI (kpi/entry.py:OnPage); a figure without a value says nothing, whatever status comes with it (rule R10).
 """
 
 from collections.abc import Iterable, Mapping, Sequence

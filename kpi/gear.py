@@ -160,7 +160,7 @@ class Readings:
     """Everything a device said of itself in one poll."""
 
     uptime_cs: int | None
-    """sysUpTime in the same poll, for counters among the readings (KPI.md R6)."""
+    """sysUpTime in the same poll, for counters among the readings (kpi/README.md R6)."""
     readings: tuple[Reading, ...]
     missed: Mapping[str, str]
     """Tables that should have been read and could not be, with the reason."""

@@ -55,7 +55,7 @@ _TOLD: Mapping[Topic, str] = {
     Topic.LINE_FAILURES: "told_line",
     Topic.BATTERY_SECONDS: "told_seconds",
 }
-"""What is no level itself is known while a level of this name is held: the polls of its table (KPI.md R3)."""
+"""What is no level itself is known while a level of this name is held: the polls of its table (kpi/README.md R3)."""
 _SUMMED = (Kind.CLIENTS, Kind.AP_COUNT, Kind.AP_REGISTERED, Kind.POE_NOMINAL, Kind.POE_USED)
 """A sum over rows of which some could not be read is no sum."""
 

@@ -1,4 +1,4 @@
-"""What one window knows of what a device tells beyond its ports: levels over time, distributions, counts (KPI.md 4, 6).
+"""What one window knows of what a device tells beyond its ports: levels over time, distributions, counts.
 
 A level (clients, percent, watts, degrees) holds from the poll that read it to the next one; its window keeps the
 integral, exact in whole hundredths of its unit and milliseconds, so that merging in any grouping gives the same.
@@ -48,7 +48,7 @@ class Mark(IntFlag):
     """More than a day of battery runtime: the unit is to be doubted."""
     FAN_STOPPED = 8
     UPTIME = 16
-    """sysUpTime is absent or not to be trusted: counter intervals are by the probe's own time (KPI.md R6)."""
+    """sysUpTime is absent or not to be trusted: counter intervals are by the probe's own time (kpi/README.md R6)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Figures of what a device tells beyond its ports (KPI.md 4, 6): one function a KPI, null with a reason where too
+"""Figures of what a device tells beyond its ports (kpi/README.md): one function a KPI, null with a reason where too
 little is known (R11). Which of them a device has at all is ``gear_figures``' to say.
 """
 
@@ -63,7 +63,7 @@ def tells(counts: GearCounts, kpi: str) -> bool:
 
 
 def known_s(counts: GearCounts, kpi: str) -> float | None:
-    """For how long the readings behind a figure are known (KPI.md R3). Where nothing tells, they are known for no
+    """For how long the readings behind a figure are known (rule R3). Where nothing tells, they are known for no
     longer than what else the device tells; None where it tells of no time at all, and for figures of other things."""
     names = _LEVELS.get(kpi)
     if names is None:

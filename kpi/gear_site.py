@@ -1,4 +1,4 @@
-"""What a site's devices tell beyond their ports, together: sums plus the worst of them (KPI.md R9)."""
+"""What a site's devices tell beyond their ports, together: sums plus the worst of them (kpi/README.md R9)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Levels that are read now and then, as integrals over windows: a value holds from its reading to the next (KPI.md R1).
+"""Levels that are read now and then, as integrals over windows: a value holds from its reading to the next (rule R1).
 
 It holds at most two periods; from there on it is unknown. The period is what the readings show: a table may be read
 each minute, every five minutes or once an hour.

@@ -1,4 +1,4 @@
-"""Fixed radio links: how far each is below what is usual for it, the median of its last 14 days (KPI.md 4)."""
+"""Fixed radio links: how far each is below what is usual for it, the median of its last 14 days (kpi/README.md)."""
 
 from collections import deque
 from collections.abc import Mapping

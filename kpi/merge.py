@@ -1,4 +1,4 @@
-"""Coarser windows out of finer ones: 60 s, 5 min, 1 h, 1 d, month, as pure folds (KPI.md R9).
+"""Coarser windows out of finer ones: 60 s, 5 min, 1 h, 1 d, month, as pure folds (kpi/README.md R9).
 
 Every merge is associative with a neutral element, so that an hour out of minutes is the same as one out of
 five-minute windows. The earlier window comes first.

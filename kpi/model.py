@@ -1,4 +1,4 @@
-"""The vocabulary of DESIGN section 2: what every room of the house calls a thing.
+"""The vocabulary: what every room of the house calls a thing.
 
 All times inside are seconds of the monotonic clock (``at``), except where a name says ``utc`` (seconds since the
 epoch). Units stand in names. Everything here is immutable.
@@ -26,7 +26,7 @@ class Outcome(StrEnum):
 
 
 class State(StrEnum):
-    """What is known of an entity at a time (KPI.md R1). UNKNOWN is neither up nor down."""
+    """What is known of an entity at a time (kpi/README.md R1). UNKNOWN is neither up nor down."""
 
     UP = "up"
     DOWN = "down"
@@ -51,7 +51,7 @@ class Role(StrEnum):
 
 
 class NullReason(StrEnum):
-    """Why a figure is null (KPI.md R11). A figure is never 0 for want of knowledge."""
+    """Why a figure is null (kpi/README.md R11). A figure is never 0 for want of knowledge."""
 
     NO_DATA = "no_data"
     UNSUPPORTED = "unsupported"
@@ -60,7 +60,7 @@ class NullReason(StrEnum):
 
 
 class Status(StrEnum):
-    """A figure against its thresholds (KPI.md R10); NONE where too little is known to say."""
+    """A figure against its thresholds (kpi/README.md R10); NONE where too little is known to say."""
 
     GOOD = "good"
     WARN = "warn"
@@ -95,7 +95,7 @@ class Target:
 @dataclass(frozen=True, slots=True)
 class PortIdentity:
     """The static columns of one interface (IF-MIB ifTable, ifXTable). ``key`` is what survives a renumbered ifIndex:
-    ifName, else ifDescr, made unique with the MAC address or the index (KPI.md R12)."""
+    ifName, else ifDescr, made unique with the MAC address or the index (kpi/README.md R12)."""
 
     key: str
     index: int
@@ -146,7 +146,7 @@ class PortCounters:
 
 @dataclass(frozen=True, slots=True)
 class SystemReading:
-    """The system group (SNMPv2-MIB) with what tells a reboot from a restarted agent (KPI.md R7)."""
+    """The system group (SNMPv2-MIB) with what tells a reboot from a restarted agent (kpi/README.md R7)."""
 
     uptime_cs: int | None
     engine_boots: int | None = None
@@ -198,7 +198,7 @@ class Metric:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Window:
-    """[start_utc, start_utc + length_s), aligned to its length in UTC (KPI.md R3)."""
+    """[start_utc, start_utc + length_s), aligned to its length in UTC (kpi/README.md R3)."""
 
     start_utc: int
     length_s: int
@@ -222,7 +222,7 @@ class Figure:
     """Companions by name with their unit in the name: min_ms, p95_ms, longest_run, ..."""
     flags: tuple[str, ...] = ()
     coverage: float | None = 1.0
-    """The share of the window that is known of what this figure is made from, 0..1 (KPI.md R3); None where nothing
+    """The share of the window that is known of what this figure is made from, 0..1 (rule R3); None where nothing
     was due."""
 
 
@@ -239,7 +239,7 @@ class Summary:
     figures: tuple[Figure, ...]
     sketches: Mapping[str, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
     values: Mapping[str, tuple[tuple[float, int], ...]] = field(default_factory=dict)
-    """By figure name, how often each value was seen, of quantities that have few values (KPI.md R9)."""
+    """By figure name, how often each value was seen, of quantities that have few values (kpi/README.md R9)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a device is reached through (KPI.md R1), out of the links between devices and the place of the probe.
+"""What a device is reached through (kpi/README.md R1), out of the links between devices and the place of the probe.
 
 Links that share a port are one cable as far as anybody can see: an unmanaged switch, or one that shows nothing, stands
 between, and nobody on it is in front of the others. Seen from the probe, devices and cables make a tree; the device in

@@ -1,4 +1,4 @@
-"""Planned work leaves numerator and denominator of every figure (KPI.md R4): what it takes out, and how that is kept.
+"""Planned work leaves numerator and denominator of every figure (rule R4): what it takes out, and how that is kept.
 
 A window has two halves of the same kind with the same merge: what counts, and what fell into planned work. Figures are
 made of the first; ``incl_maint`` is what both give together. States and restarts have times of their own and are split

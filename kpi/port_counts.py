@@ -1,7 +1,7 @@
 """What one window knows of one port: additive counts, their merging and their compact form by columns.
 
 Octets and times add; a rate is 8 octets / time, so any coarser window is a sum of finer ones. The 5-minute averages
-themselves (``bins``) are kept beside, for percentiles of rates (KPI.md p95_rate_bps).
+themselves (``bins``) are kept beside, for percentiles of rates (kpi/README.md p95_rate_bps).
 """
 
 from collections.abc import Iterable, Mapping
@@ -37,7 +37,7 @@ class PortCounts:
     """One port in one window. A counter interval counts in the window in which it ends.
 
     Intervals longer than one and a half windows, and those over a restart of the probe, are in ``gap_*`` alone: they
-    belong to totals, never to rates, bins or peaks (KPI.md R8).
+    belong to totals, never to rates, bins or peaks (kpi/README.md R8).
     """
 
     polls: int = 0

@@ -1,4 +1,4 @@
-"""What passed a port between two readings of its counters, direction by direction (KPI.md R6)."""
+"""What passed a port between two readings of its counters, direction by direction (kpi/README.md R6)."""
 
 from collections.abc import Callable
 from operator import attrgetter

@@ -5,7 +5,7 @@ Feed a PortAccumulator what SNMP answered with the monotonic time at which it wa
 A counter interval counts in the window in which it ends, whole. Polls lie anywhere in their window, so that a bin of
 300 s shows the 300 s up to its last poll; to share an interval out would mean to open a closed window again. Totals are
 conserved, and no interval longer than a window and a half (silence in between) is in a bin: it gives totals only, as
-does one over a restart of the probe (KPI.md R5, R8). Nothing knows how often a port is polled: whatever intervals end
+does one over a restart of the probe (rule R5, R8). Nothing knows how often a port is polled: whatever intervals end
 in a window make its one bin, one of 300 s or five of 60 s. After silence a bin of short intervals spans that interval
 and its own window; it is an average over more than 5 minutes, never a peak. An answer that comes after its window was
 closed counts in the one that is open.
@@ -33,7 +33,7 @@ DOWN = frozenset({"down", "lowerLayerDown", "notPresent"})
 
 @dataclass(frozen=True, slots=True)
 class LastReading:
-    """What is persisted of a port with each window, so that totals survive a restart of the probe (KPI.md R8)."""
+    """What is persisted of a port with each window, so that totals survive a restart of the probe (rule R8)."""
 
     index: int
     at: float

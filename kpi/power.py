@@ -1,4 +1,4 @@
-"""Uninterruptible power supplies and power over Ethernet (KPI.md 6).
+"""Uninterruptible power supplies and power over Ethernet (kpi/README.md).
 
 What comes of one poll, and what has to be remembered from the one before. Levels: ``on_battery`` (0 or 1),
 ``runtime`` (minutes), ``charge``, ``load`` (percent), ``poe_nominal``, ``poe_used`` (W).
@@ -15,7 +15,7 @@ from kpi.wireless import ByKind, row_of
 
 RUNTIME_UNKNOWN_MIN = 65535
 RUNTIME_SUSPECT_MIN = 1440
-"""More than a day: some agents count seconds where minutes are due (KPI.md 6)."""
+"""More than a day: some agents count seconds where minutes are due (kpi/README.md)."""
 FAILURES_PER_S = 10.0
 """No line fails more often: a counter that went back did not go round, it began anew."""
 COUNTER_BITS = 32
@@ -90,7 +90,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """What is remembered of a supply between polls, and over a restart of the probe (KPI.md R8)."""
+    """What is remembered of a supply between polls, and over a restart of the probe (kpi/README.md R8)."""
 
     failures: tuple[float, int | None, int] | None = None
     """When, sysUpTime, and the counter."""

@@ -1,4 +1,4 @@
-"""Is a device there? The state machine of KPI.md R1 and R2, and DESIGN section 5 ("Down"), for one device.
+"""Is a device there? The state machine of kpi/README.md R1 and R2, and agent/README.md ("Down"), for one device.
 
 Pure: every time is an argument (seconds of the monotonic clock), what is to be done next is returned. A loss alone
 never says down: it starts confirmation echoes, and only CONFIRMATIONS of them unanswered in a row do. Any answer,
@@ -17,7 +17,7 @@ CONFIRM_EVERY_S = 0.25
 CONFIRM_WAIT_S = 1.0
 """How long the last confirmation echo is waited for."""
 CHECK_AGAIN_S = 10.0
-"""For checks other than echoes, the second failure must come within this of the first (KPI.md R2)."""
+"""For checks other than echoes, the second failure must come within this of the first (kpi/README.md R2)."""
 WAY_CUT = ("own_link", "parent")
 """The reasons for unknown that also end a known down: the probe cannot see this far any more."""
 
@@ -124,7 +124,7 @@ class Reachability:
         self.tick(at)
 
     def not_measured(self, at: float, reason: str) -> None:
-        """The probe itself could not measure (KPI.md R1: unknown, never down). A device that is down stays so over a
+        """The probe itself could not measure (rule R1: unknown, never down). A device that is down stays so over a
         fault of ours, until it was not checked for two periods; what cuts its way ends what is known of it."""
         if self.state is State.DOWN and reason not in WAY_CUT:
             return

@@ -40,6 +40,41 @@ Pure functions from measurements to figures: no clock, no store, no logging, the
 | `summary.py`, `gear_site.py`, `port_summary.py` | all figures of a device, the site, the ports; their JSON |
 | `catalogue.py` | the one source of titles, sentences, units and thresholds (`entry.py`, `entries_*.py`) |
 
+## Rules R1 to R12
+
+The code cites them by these names. What follows below is how they are kept.
+
+- **R1 States.** A check says up, down, unknown or maintenance, valid until the next one and for two periods at most.
+  Unknown: the probe could not have measured (it was stopped, its own link, the gateway or the device's parent was
+  down, the send failed). A device that answers echoes and not SNMP is up, and its SNMP figures are unknown.
+- **R2 Confirmation.** Echoes are confirmed as agent/README.md says (ICMP); for other checks two failures, the second
+  within 10 s of the first.
+- **R3 Windows** are half-open, in UTC: five minutes, an hour, a day, a month of the site's time zone. Coverage is the
+  seconds known, divided by the window without maintenance, of the measurements that a figure is made from: echoes, or
+  the polls of that device, port and table. Below 0.9 a figure is partial, below 0.5 it has no status; a window that
+  is all maintenance has none.
+- **R4 Maintenance** leaves numerator and denominator of every figure, and of events and thresholds; the raw value
+  stays beside. Planned work that is entered late makes all of them be computed again.
+- **R5 Clock.** Durations are monotonic, wall time only labels. Where the two part by more than 2 s the window is
+  closed and flagged. Before the clock is set, windows are kept by boot and monotonic time. No window holds more than
+  its length.
+- **R6 Counters.** A difference counts where sysUpTime went on like the probe's clock, within 3 s or 1 %, and the
+  discontinuity time stayed. A Counter32 that went back has gone round, where that is within 1.05 times the line rate,
+  or the packets a line can carry, and the poll is quicker than one round; a Counter64 that went back was reset. Else
+  the difference is unknown, never 0. Rates are divided by the device's own time.
+- **R7 Restarts.** sysUpTime goes round after 497.1 days. Where it, or snmpEngineBoots, was reset and hrSystemUptime
+  ran on, the SNMP agent alone restarted; else the device did.
+- **R8 Restart of the probe.** The gap is unknown. The last readings before it give totals over it where R6 holds,
+  never rates or peaks. A reboot inside the gap shows as a sysUpTime shorter than the gap.
+- **R9 Merging.** Sums, least and most, and sketches (relative accuracy 1 %) merge exactly; percentiles and ratios are
+  never averaged. Whole numbers of few values (dBm, dB, degrees, percent) are counted a value. Published ratios are
+  rounded away from perfect.
+- **R10 Status.** A status belongs to a value: null, too little coverage or too small an n gives none and withdraws
+  the one that stood. Events go by the last 24 hours, safety limits are bad at once and better after two windows,
+  ratios become worse by the Wilson lower bound and better after two windows, the rest goes by two of three windows.
+- **R11 Null.** What is missing is null with a reason (`no_data`, `unsupported`, `auth`, `insufficient`), never 0.
+- **R12 Identity.** A device is its serial number, chassis id or engine id; a port is its device and ifName.
+
 ## Rules that every figure follows
 
 1. A window's counts add up. Times are whole milliseconds, round trips whole nanoseconds, so that an hour folded from

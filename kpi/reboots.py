@@ -1,4 +1,4 @@
-"""Restarts: of the device, or of its SNMP agent alone (KPI.md R7).
+"""Restarts: of the device, or of its SNMP agent alone (kpi/README.md R7).
 
 sysUpTime counts since the agent began, hrSystemUptime (HOST-RESOURCES-MIB) since the host did, snmpEngineBoots (RFC
 3414) goes up with each restart of the engine. All TimeTicks wrap after 497.1 d, which is no restart.

@@ -257,7 +257,7 @@ class Sessions:
         return changes
 
     def settle(self, to: float) -> None:
-        """Let the states hold up to ``to``, at most two periods after they were read (KPI.md R1)."""
+        """Let the states hold up to ``to``, at most two periods after they were read (kpi/README.md R1)."""
         since, to_ms = self._passed_ms, ms_of(to)
         if to_ms <= since:
             return
@@ -282,7 +282,7 @@ class Sessions:
 
     def resume(self, plain: Mapping[str, Any], at: float) -> None:
         """The reverse of to_plain, ``at`` on the present clock. What was read then says nothing of the time since: it
-        is not known (KPI.md R8)."""
+        is not known (kpi/README.md R8)."""
         self._fresh_from = at
         self._seen = {key: Seen(*row).moved(at) for key, row in plain.items()}
 

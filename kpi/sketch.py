@@ -1,4 +1,4 @@
-"""DDSketch: a distribution that merges exactly and keeps every quantile within 1 % of a true value (KPI.md R9).
+"""DDSketch: a distribution that merges exactly and keeps every quantile within 1 % of a true value (kpi/README.md R9).
 
 Masson, Rim, Lee, "DDSketch: a fast and fully-mergeable quantile sketch with relative-error guarantees" (2019):
 gamma = (1 + alpha) / (1 - alpha), a value x falls into bucket ceil(log_gamma x), and the bucket's estimate
@@ -87,7 +87,7 @@ class Sketch:
         raise AssertionError("the rank is below the count")
 
     def to_wire(self) -> tuple[int, tuple[int, ...]]:
-        """``(first, counts)`` as it travels (DESIGN section 7); the zero count goes beside it."""
+        """``(first, counts)`` as it travels (agent/README.md); the zero count goes beside it."""
         return self.first, self.counts
 
     @staticmethod

@@ -1,7 +1,7 @@
 """State time: seconds up, down, unknown and in maintenance of one entity, outages, availability and coverage.
 
 Times are monotonic seconds in, whole milliseconds inside, so that windows add up exactly. A change holds from its
-``at`` on; before the first one nothing is known (KPI.md R1). Sources: KPI.md R1, R3, R4; IEC 60050-192 (A = MUT /
+``at`` on; before the first one nothing is known (rule R1). Sources: rule R1, R3, R4; IEC 60050-192 (A = MUT /
 (MUT + MDT)).
 """
 
@@ -13,7 +13,7 @@ from kpi.model import State
 
 PLAIN_VERSION = 1
 VALID_PERIODS = 2
-"""A check holds until the next one, at most so many periods (KPI.md R1)."""
+"""A check holds until the next one, at most so many periods (kpi/README.md R1)."""
 
 
 class Change(Protocol):
@@ -45,7 +45,7 @@ class StateSeconds:
     unknown_ms: int = 0
     maintenance_ms: int = 0
     maintenance_up_ms: int = 0
-    """The part of the maintenance that the entity was up all the same; for ``incl_maint`` (KPI.md R4)."""
+    """The part of the maintenance that the entity was up all the same; for ``incl_maint`` (kpi/README.md R4)."""
     maintenance_down_ms: int = 0
     checks: int = 0
     outages_started: int = 0
@@ -87,11 +87,11 @@ class StateSeconds:
 
     @property
     def coverage(self) -> float:
-        """known / (W - maintenance), 0..1 (KPI.md R3); 1 where the whole window was maintenance."""
+        """known / (W - maintenance), 0..1 (kpi/README.md R3); 1 where the whole window was maintenance."""
         return self.known_ms / self.expected_ms if self.expected_ms else 1.0
 
     def whole(self, seconds: int) -> "StateSeconds":
-        """The same over a window of this length: of what no finer window tells, nothing is known (KPI.md R1, R3)."""
+        """The same over a window of this length: of what no finer window tells, nothing is known (rule R1, R3)."""
         missing_ms = 1000 * seconds - self.expected_ms - self.maintenance_ms
         return replace(self, unknown_ms=self.unknown_ms + missing_ms) if missing_ms > 0 else self
 

@@ -1,4 +1,4 @@
-"""Good, attention or bad: a figure against the thresholds of the catalogue (KPI.md R3, R10). Pure functions.
+"""Good, attention or bad: a figure against the thresholds of the catalogue (kpi/README.md R3, R10). Pure functions.
 
 A ratio becomes worse only where chance is ruled out (Wilson's 95 % lower bound is beyond the threshold), and better
 after two windows within it. Events of the last 24 hours decide at once, both ways; a safety limit makes worse at once

@@ -1,6 +1,6 @@
 """Summaries: the figures of a device or of the site over one window, and their form as JSON.
 
-A site's figures are sums over its devices plus the worst of them (KPI.md R9); what is measured on the site's own
+A site's figures are sums over its devices plus the worst of them (kpi/README.md R9); what is measured on the site's own
 network and what over the line come apart, as ``rtt_ms@lan`` and ``rtt_ms@wan``.
 """
 
@@ -33,7 +33,7 @@ from kpi.worst import beside_worst, worst_of
 History = Mapping[str, Sequence[Reading]]
 """By figure name, the windows of the same length before this one, oldest first."""
 COVERAGE = "monitoring_coverage_pct"
-"""Its own coverage is its value: it has a status however little is known, or it could never be bad (KPI.md R3)."""
+"""Its own coverage is its value: it has a status however little is known, or it could never be bad (rule R3)."""
 ALARMED = 1e9
 """Beyond every threshold: what a day weighs in which the device itself said that something is wrong."""
 COVERAGE_TOLD = 0.05

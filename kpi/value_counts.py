@@ -1,6 +1,6 @@
 """Quantities that arrive as whole numbers of few values (dBm, dB), counted per value: exact, and merged exactly.
 
-A sketch of 1 % would move -67 dBm to -67.36, across a threshold (KPI.md R9). Some devices tell one decimal, so values
+A sketch of 1 % would move -67 dBm to -67.36, across a threshold (rule R9). Some devices tell one decimal, so values
 are counted in tenths.
 """
 

@@ -1,4 +1,4 @@
-"""Readings of access points, controllers and fixed links: clients, signal, channel use, retries (KPI.md 4).
+"""Readings of access points, controllers and fixed links: clients, signal, channel use, retries (kpi/README.md).
 
 What comes of one poll; the time between polls is kpi/levels.py's. Levels: ``clients``, ``busiest`` (of one radio or
 network), ``channel``, ``channel_top``, ``other`` (percent of the time), ``noise``, ``noise_top`` (dBm), ``link`` (dBm),
@@ -15,7 +15,7 @@ from kpi.gear import Kind, Reading
 ByKind = Mapping[Kind, Sequence[Reading]]
 
 WEAKEST_DBM = -110.0
-"""Below it no receiver works: the reading is none (KPI.md 4)."""
+"""Below it no receiver works: the reading is none (kpi/README.md)."""
 WEAK_DBM = -75.0
 WEAKEST_SNR_DB, STRONGEST_SNR_DB = -20.0, 100.0
 """What lies outside is no reading [D]: no client stays connected so far below the noise."""
@@ -175,7 +175,7 @@ class Dot11:
         self._before: dict[str, tuple[float, int | None, dict[Kind, int]]] = {}
 
     def take(self, at: float, kinds: ByKind, uptime_cs: int | None, longest_s: float) -> Frames:
-        """One poll. Intervals of more than ``longest_s`` belong to no window (KPI.md R8)."""
+        """One poll. Intervals of more than ``longest_s`` belong to no window (kpi/README.md R8)."""
         counts: dict[str, int] = {}
         refused: list[Refusal] = []
         by_uptime = True

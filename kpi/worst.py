@@ -1,4 +1,4 @@
-"""The worst of several devices: what stands beside every sum over a site (KPI.md R9)."""
+"""The worst of several devices: what stands beside every sum over a site (kpi/README.md R9)."""
 
 from collections.abc import Mapping
 from dataclasses import replace

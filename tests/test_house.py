@@ -5,6 +5,7 @@ OWNERS is the room map: who wants to know where SQLite, MQTT or a clock is touch
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -186,3 +187,23 @@ def test_no_make_is_named_outside_its_profile() -> None:
                         found.append(f"{relative}:{number} names {match[0]}")
     assert len(makers()) > 40
     assert not found, "\n".join(found)
+
+
+def test_nothing_sends_its_reader_to_a_document_that_is_not_in_this_repository() -> None:
+    """What code cites stands in the READMEs: rules R1 to R12 in kpi/README.md, what is asked of the agent in its own."""
+    elsewhere = re.compile(r"\b(?:KPI|DESIGN|FIELD|PAGE|STYLE)\.md\b|\bDESIGN,? section\b")
+    listed = subprocess.run(["git", "-C", str(ROOT), "ls-files"], capture_output=True, text=True, check=True).stdout
+    found = []
+    for name in listed.splitlines():
+        path = ROOT / name
+        if path == Path(__file__) or path.suffix in {".png", ".snmprec"} or not path.is_file():
+            continue
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        found += [
+            f"{name}:{number} cites {at[0]}" for number, line in enumerate(lines, 1) if (at := elsewhere.search(line))
+        ]
+    assert not found, "\n".join(found)
+    rules = (ROOT / "kpi/README.md").read_text()
+    cited = {int(at) for name in listed.splitlines() if name.endswith(".py")
+             for at in re.findall(r"(?:rule|kpi/README\.md) R(\d+)\b", (ROOT / name).read_text())}  # fmt: skip
+    assert cited and all(f"**R{number} " in rules or f"**R{number}." in rules for number in cited), cited

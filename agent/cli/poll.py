@@ -1,4 +1,4 @@
-"""`sonda poll TARGET...`: one SNMP poll now, as tables or as the poll document (DESIGN section 9), a line a target."""
+"""`sonda poll TARGET...`: one SNMP poll now, as tables or as the poll document (agent/README.md), a line a target."""
 
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path

@@ -18,7 +18,7 @@ FULL_BYTES = 50_000_000
 """Below it the ballast (16 MB) is all that is left soon: a site of 200 devices writes 400 MB a day, most of it over
 itself."""
 BUDGET_A_DAY = 400_000_000
-"""DESIGN section 10."""
+"""Bytes, as agent/README.md asks."""
 DAY_S = 86400.0
 ENOUGH_S = 3600.0
 """An agent that runs for less has written too little to tell a day."""

@@ -5,7 +5,7 @@ import os
 from agent.doctor.model import Case, Finding, attention, ok, problem
 
 MEMORY_LOW_BYTES = 150_000_000
-"""What 200 devices need at the most (DESIGN section 10: 130 MB), and a little."""
+"""What 200 devices need at the most (agent/README.md: 130 MB), and a little."""
 MEMORY_FULL_BYTES = 40_000_000
 HOT_C, TOO_HOT_C = 75.0, 85.0
 """A Raspberry Pi slows down from 80 C on, hard at 85."""

@@ -69,7 +69,7 @@ def _nothing() -> dict[str, Any] | None:
 
 
 def _figure_row(figure: FigureNow, say: Say) -> dict[str, Any] | None:
-    """A status belongs to a value (KPI.md R10): where nothing is known, there is no tone and nothing to do."""
+    """A status belongs to a value (kpi/README.md R10): where nothing is known, there is no tone and nothing to do."""
     entry = entry_of(figure.kpi)
     known = figure.value is not None
     bad = known and figure.status in {Status.WARN, Status.BAD}

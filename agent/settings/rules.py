@@ -420,7 +420,7 @@ def _keys_are_kept(section: Key, cert: Path | None, key: Path | None) -> Iterato
 
 
 def page_is_guarded(draft: Draft) -> Iterator[Broken]:
-    """DESIGN section 8: on a LAN address an access code, over HTTPS, or plain HTTP where that is said."""
+    """agent/README.md: on a LAN address an access code, over HTTPS, or plain HTTP where that is said."""
     http = draft.http
     if http is None or not http.enabled:
         return

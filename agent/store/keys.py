@@ -1,7 +1,7 @@
 """One integer key a window: length, start, kind, entity, piece, from the highest bit down.
 
 Rows of one commit become neighbours and rows are only ever appended, so that a page is written once. Measured with
-random payloads of the sizes that the site of DESIGN section 10 has, in pages of 4096 bytes: 377 MB written and 130 MB
+random payloads of the sizes that the site of agent/README.md has, in pages of 4096 bytes: 377 MB written and 130 MB
 held a day, where a WITHOUT ROWID table with these parts as its key writes 546 and holds 206 (its pages are split in the
 middle, and long blobs spill into half-empty ones). auto_vacuum=INCREMENTAL writes 2 % more; freed pages are used again.
 

@@ -85,7 +85,7 @@ class StateRow:
 
 @dataclass(frozen=True, slots=True)
 class CountersRow:
-    """The last counter readings of a device (KPI.md R8); replaces the device's former ones."""
+    """The last counter readings of a device (kpi/README.md R8); replaces the device's former ones."""
 
     entity: str
     boot: str

@@ -11,7 +11,7 @@ from typing import Protocol
 from kpi.model import Sample
 
 WAIT_NS = 2_000_000_000
-"""Fixed waiting time (KPI.md rtt_ms): a later answer is loss."""
+"""Fixed waiting time (kpi/README.md rtt_ms): a later answer is loss."""
 
 
 class Mode(StrEnum):

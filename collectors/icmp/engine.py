@@ -1,4 +1,4 @@
-"""The ICMP echo engine: one socket a family for all targets, timed by the kernel (DESIGN section 5)."""
+"""The ICMP echo engine: one socket a family for all targets, timed by the kernel (agent/README.md)."""
 
 import asyncio
 import errno

@@ -1,6 +1,6 @@
 """Opening one ICMP socket a family: datagram where the kernel permits, else raw; never an exception for want of either.
 
-Options of socket(7), icmp(7), ip(7), raw(7). Sizes and limits are the ones of DESIGN section 5.
+Options of socket(7), icmp(7), ip(7), raw(7). Sizes and limits are the ones of agent/README.md.
 """
 
 import ctypes

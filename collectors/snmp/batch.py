@@ -1,7 +1,7 @@
 """GETs of known instances in batches: as large as the agent bears, and with one bad instance found by halving.
 
 A batch holds whole groups (one port's columns), and sysUpTime in front of them, so that a port's readings and the time
-they were taken at travel in one PDU (KPI.md R6).
+they were taken at travel in one PDU (kpi/README.md R6).
 """
 
 from collections.abc import Iterable, Iterator, Sequence

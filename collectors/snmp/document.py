@@ -1,4 +1,4 @@
-"""The poll document (DESIGN section 9): one poll of one device as JSON types, for people and scripts.
+"""The poll document (agent/README.md): one poll of one device as JSON types, for people and scripts.
 
 It has no memory, so of a counter that exists in two widths it takes the better of one reading.
 """

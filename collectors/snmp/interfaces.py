@@ -179,7 +179,7 @@ def state(bind: VarBind | None, names: Mapping[int, str]) -> str | None:
 
 
 def reported_speed_bps(row: Row) -> int | None:
-    """ifHighSpeed x 10^6, or ifSpeed where that is 0 or absent (KPI.md, if_util_pct), as the agent says it: 0 for an
+    """ifHighSpeed x 10^6, or ifSpeed where that is 0 or absent (if_util_pct), as the agent says it: 0 for an
     interface without a bandwidth; None for 2^32-1, which is "more than can be said" (RFC 2863 section 3.1.8), also
     where an agent makes its ifHighSpeed of it. Agents that give ifHighSpeed in bit/s by mistake are seen through, and
     so are those that give an Ethernet port's ifSpeed in Mbit/s: no Ethernet has 1,000 bit/s."""
@@ -224,7 +224,7 @@ def with_keys(ports: Mapping[int, PortIdentity]) -> dict[int, PortIdentity]:
 
 def with_keys_in_steps(ports: Mapping[int, PortIdentity]) -> Generator[None, None, dict[int, PortIdentity]]:
     """The ports with their ``key``: ifName, else ifDescr, else "if" and the index; where several ports share one, the
-    MAC address is added if that tells them apart, else the index (KPI.md R12)."""
+    MAC address is added if that tells them apart, else the index (kpi/README.md R12)."""
     bases = {index: port.name or port.descr or f"if{index}" for index, port in ports.items()}
     shared = Counter(bases.values())
     with_mac = {i: f"{base} [{ports[i].mac}]" for i, base in bases.items() if shared[base] > 1 and ports[i].mac}

@@ -1,4 +1,4 @@
-"""The system group (SNMPv2-MIB, RFC 3418) and the scalars that tell a restart (KPI.md R7) or a changed table."""
+"""The system group (SNMPv2-MIB, RFC 3418) and the scalars that tell a restart (kpi/README.md R7) or a changed table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ def restarted(before: Mapping[str, VarBind], now: Mapping[str, VarBind]) -> bool
 
 @dataclass(slots=True)
 class Uptimes:
-    """The sysUpTimes of one device's polls, judged against the probe's clock (KPI.md R7), so that a restart is seen
+    """The sysUpTimes of one device's polls, judged against the probe's clock (rule R7), so that a restart is seen
     also where the device was silent for longer than it had been up before."""
 
     _last: tuple[float, int] | None = None

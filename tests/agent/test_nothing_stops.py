@@ -1,4 +1,4 @@
-"""DESIGN section 3, "One boundary": whatever throws for one device costs it that figure. Every other device's minutes,
+"""agent/README.md, "One boundary": whatever throws for one device costs it that figure. Every other device's minutes,
 windows, messages and hours are the same as without the fault, with a page open, over the end of an hour."""
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Planned work of every position over a day, entered before, meanwhile and afterwards, and taken back (KPI.md R4)."""
+"""Planned work of every position over a day, entered before, meanwhile and afterwards, and taken back (kpi/README.md R4)."""
 
 import asyncio
 from collections.abc import Mapping

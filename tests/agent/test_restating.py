@@ -1,4 +1,4 @@
-"""Planned work that is entered late (KPI.md R4): computed again out of the store, said with a higher revision."""
+"""Planned work that is entered late (kpi/README.md R4): computed again out of the store, said with a higher revision."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping

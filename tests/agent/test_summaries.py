@@ -254,7 +254,7 @@ def test_the_ports_of_a_large_chassis_come_in_messages_below_128_kb() -> None:
 
 
 def test_a_port_that_vanishes_keeps_what_it_had_of_the_open_window() -> None:
-    """KPI.md R3: what was measured is in the window, also where the device tells of the port no more."""
+    """kpi/README.md R3: what was measured is in the window, also where the device tells of the port no more."""
     polled = Polled("core", 0.0, 300.0, status_s=60.0, ports=PortsSettings(), notices=Heard())
 
     def give(metric: str, at: float, value: PortIdentity | PortStatus | PortCounters | None) -> None:

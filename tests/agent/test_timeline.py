@@ -1,4 +1,4 @@
-"""KPI.md R5: wall time only labels; a jump cuts the window; an unset clock gives no dates until it is set."""
+"""kpi/README.md R5: wall time only labels; a jump cuts the window; an unset clock gives no dates until it is set."""
 
 from pathlib import Path
 

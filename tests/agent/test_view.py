@@ -40,7 +40,7 @@ def lost(value: float | None, status: Status) -> Figure:
 
 
 async def test_no_status_is_shown_where_there_is_no_value(clock: ManualClock, tmp_path: Path) -> None:
-    """KPI.md R10: also where the summary comes with one."""
+    """kpi/README.md R10: also where the summary comes with one."""
     async with running(clock) as world:
         watch(world, sw=Role.SWITCH)
         await clock.advance(5.0)

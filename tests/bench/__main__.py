@@ -1,4 +1,4 @@
-"""`make bench`: the budgets of DESIGN section 10, each measured against its peer in one run on this machine.
+"""`make bench`: the budgets of agent/README.md, each measured against its peer in one run on this machine.
 
 ``python -m tests.bench [names] [--quick] [--minutes 60] [--markdown FILE] [--folder DIR]``
 

@@ -1,4 +1,4 @@
-"""Rows of DESIGN section 10: what was measured, the figure, the budget, and whether it is kept."""
+"""Rows of agent/README.md: what was measured, the figure, the budget, and whether it is kept."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

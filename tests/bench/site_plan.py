@@ -1,4 +1,4 @@
-"""The sites of DESIGN section 10, as settings and as plans, and how their devices behave."""
+"""The sites of agent/README.md, as settings and as plans, and how their devices behave."""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Bytes written to disk a day, and bytes held, for the site of DESIGN section 10: 200 devices, 100 with 48 ports.
+"""Bytes written to disk a day, and bytes held, for the site of agent/README.md: 200 devices, 100 with 48 ports.
 
 ``python -m tests.bench.store [--days 1] [--active 30] [--directory DIR]``
 
@@ -83,7 +83,7 @@ def _echo(base_ms: float, echoes: int, windows: int, chance: random.Random) -> I
 
 
 def _summary(counts: EchoCounts, chance: random.Random) -> dict[str, Any]:
-    """A device's summary as DESIGN section 7 has it, about 1.2 kB."""
+    """A device's summary as agent/README.md has it, about 1.2 kB."""
     rtt = {f"p{q}_ms": counts.rtt_ms(q / 100) for q in (50, 95)}
     figure: dict[str, Any] = {"null_reason": None, "n": counts.sent, "status": "good", "flags": []}
     figures = [

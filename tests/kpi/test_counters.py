@@ -125,7 +125,7 @@ def test_what_no_counter_shows_is_no_reading(bits: int) -> None:
 
 @pytest.mark.parametrize("back", [1, WRAP // 100 - 1, WRAP // 100, WRAP // 100 + 1])
 def test_a_counter_that_goes_back_by_a_little_is_unknown_and_no_wrap(back: int) -> None:
-    """KPI.md R6: less than 1 % of 2^32. The line of 100 Gb/s could carry the rest in a minute."""
+    """kpi/README.md R6: less than 1 % of 2^32. The line of 100 Gb/s could carry the rest in a minute."""
     found = delta(WRAP - 1, WRAP - 1 - back, 32, span(0, 6000, 60.0), per_s=1e12, wrap_s=600.0)
     assert found == (Refusal.STUMBLED if back < WRAP // 100 else WRAP - back)
     assert delta(WRAP - 1, WRAP - 1 - back, 64, span(0, 6000, 60.0), per_s=1e12) is Refusal.RESET

@@ -1,4 +1,4 @@
-"""How much is known of what a figure is made from (KPI.md R3): echoes, or the polls of that device, port or table."""
+"""How much is known of what a figure is made from (kpi/README.md R3): echoes, or the polls of that device, port or table."""
 
 from dataclasses import replace
 

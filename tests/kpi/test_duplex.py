@@ -1,4 +1,4 @@
-"""Two ends of a cable that disagree on duplex (KPI.md duplex_mismatch)."""
+"""Two ends of a cable that disagree on duplex (kpi/README.md duplex_mismatch)."""
 
 import pytest
 

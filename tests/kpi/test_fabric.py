@@ -1,4 +1,4 @@
-"""A device's routing and switching, poll by poll turned into windows (KPI.md section 5)."""
+"""A device's routing and switching, poll by poll turned into windows (kpi/README.md)."""
 
 from dataclasses import replace
 
@@ -189,7 +189,7 @@ def test_a_device_that_fell_silent_keeps_its_figures_empty() -> None:
 
 
 def test_what_was_read_holds_for_two_periods() -> None:
-    """KPI.md R3: how much is known of what comes by SNMP is a matter of its own polls."""
+    """kpi/README.md R3: how much is known of what comes by SNMP is a matter of its own polls."""
     switch = Switch()
     for at in (0.0, 60.0, 120.0):
         switch.bridge(at, 3, 9000.0)

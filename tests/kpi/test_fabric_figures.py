@@ -1,4 +1,4 @@
-"""Figures of routing and switching: values, companions, reasons for null, statuses (KPI.md section 5)."""
+"""Figures of routing and switching: values, companions, reasons for null, statuses (kpi/README.md)."""
 
 import pytest
 

@@ -102,7 +102,7 @@ def test_a_figure_that_is_not_good_leaves_its_tile_not_green(kpi: Kpi) -> None:
 
 @SPEAKING
 def test_no_figure_speaks_without_a_value(kpi: Kpi) -> None:
-    """KPI.md R10: a status belongs to a value."""
+    """kpi/README.md R10: a status belongs to a value."""
     for name in names_of(kpi):
         assert said(Read(name, None, Status.BAD, {}, "sw")).says.en == "Everything works."
     assert all(t.tone is Tone.GOOD for t in tiles(SITE, [Read(kpi.id, None, Status.BAD, {}, "sw", "sw")]))

@@ -208,7 +208,7 @@ def test_what_the_device_itself_calls_bad_is_bad(
     assert judged(kpi, merge_gear(quiet, GearCounts(marks=int(mark))), Role.UPS, window) is Status.BAD
     assert judged(kpi, quiet, Role.UPS, window) is Status.GOOD
     nothing = GearCounts(12, int(topic), int(mark))
-    assert judged(kpi, nothing, Role.UPS, window) is Status.NONE, "a status belongs to a value (KPI.md R10)"
+    assert judged(kpi, nothing, Role.UPS, window) is Status.NONE, "a status belongs to a value (kpi/README.md R10)"
 
 
 def test_a_doubtful_unit_gives_no_status() -> None:

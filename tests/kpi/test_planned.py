@@ -1,4 +1,4 @@
-"""What planned work takes out of a window, and how that is kept (KPI.md R4)."""
+"""What planned work takes out of a window, and how that is kept (kpi/README.md R4)."""
 
 from functools import reduce
 from itertools import groupby

@@ -142,7 +142,7 @@ def test_packets_and_errors_are_counted_together_or_not_at_all() -> None:
     ("speed_bps", "seconds", "known"), [(10**10, 288.0, True), (10**10, 289.0, False), (10**9, 299.0, True)]
 )
 def test_a_poll_slower_than_errors_can_go_round_knows_no_errors(speed_bps: int, seconds: float, *, known: bool) -> None:
-    """ifInErrors is a Counter32 whatever the octets are: at 10 Gb/s 2^32 frames pass in 288.6 s (KPI.md R6)."""
+    """ifInErrors is a Counter32 whatever the octets are: at 10 Gb/s 2^32 frames pass in 288.6 s (kpi/README.md R6)."""
     accumulator = port(replace(GE0, speed_bps=speed_bps))
     accumulator.take_counters(0.0, reading(1000))
     accumulator.take_counters(seconds, reading(1000 + seconds, in_octets=9, in_unicast=5000, in_errors=3))

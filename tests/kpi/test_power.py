@@ -1,4 +1,4 @@
-"""Power, cooling, resources and ports in use: every edge case of KPI.md section 6."""
+"""Power, cooling, resources and ports in use: every edge case of kpi/README.md."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""KPI.md R1 and R2, DESIGN section 5: confirmation, backdating, parents, own link."""
+"""kpi/README.md R1 and R2, agent/README.md: confirmation, backdating, parents, own link."""
 
 from collections.abc import Sequence
 

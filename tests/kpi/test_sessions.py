@@ -1,4 +1,4 @@
-"""BGP and OSPF sessions poll by poll: seconds by state, resets seen and unseen (KPI.md section 5)."""
+"""BGP and OSPF sessions poll by poll: seconds by state, resets seen and unseen (kpi/README.md)."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""DDSketch: vector 9 of KPI.md, and the promises as properties."""
+"""DDSketch: a known vector, and the promises as properties."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Wireless figures out of made-up polls: every edge case of KPI.md section 4."""
+"""Wireless figures out of made-up polls: every edge case of kpi/README.md."""
 
 import pytest
 

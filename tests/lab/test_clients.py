@@ -1,5 +1,5 @@
 """No MAC address of a client in an API answer, a page, an event, a topic, a payload, a metric or the log, in any way it
-can be written; and what stands there instead (DESIGN section 7)."""
+can be written; and what stands there instead (agent/README.md)."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""Two FRR routers as the agent sees them by SNMP: OSPF and BGP come up, are cut, come back (KPI.md ospf_stability,
+"""Two FRR routers as the agent sees them by SNMP: OSPF and BGP come up, are cut, come back (kpi/README.md ospf_stability,
 bgp_stability). What truly happened is in the routers' own logs."""
 
 import asyncio

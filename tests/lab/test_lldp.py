@@ -1,4 +1,4 @@
-"""Two switches with lldpd tell of each other by SNMP, and a cable that is pulled and put back is counted (KPI.md
+"""Two switches with lldpd tell of each other by SNMP, and a cable that is pulled and put back is counted (kpi/README.md
 neighbour_churn)."""
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The whole agent finds out by itself how an office is wired, and what a dead switch takes along (KPI.md R1)."""
+"""The whole agent finds out by itself how an office is wired, and what a dead switch takes along (kpi/README.md R1)."""
 
 import time
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ LINKS = {
 WIRED_S = 150
 """The agent looks once a minute, and two looks running must agree."""
 DOWN_S, UP_S = 5.5, 3.0
-"""DESIGN.md: so soon is a device down, or up again."""
+"""agent/README.md: so soon is a device down, or up again."""
 
 
 @pytest.fixture

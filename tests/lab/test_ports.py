@@ -1,5 +1,5 @@
 """Ports through the whole agent: known counters in, figures of the API out; restarts, wraps, resets, odd clocks and
-hostile names, and never a spike (KPI.md R6, R7, R12)."""
+hostile names, and never a spike (kpi/README.md R6, R7, R12)."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""No secret ever in a log, an API answer, a page, a topic, a payload or the database (DESIGN section 8)."""
+"""No secret ever in a log, an API answer, a page, a topic, a payload or the database (agent/README.md)."""
 
 import asyncio
 import base64

@@ -40,7 +40,7 @@ def test_the_site_is_as_drawn(site: Site) -> None:
 
 
 DOWN_S = 5.5
-"""DESIGN: a host that vanishes is down within this."""
+"""agent/README.md: a host that vanishes is down within this."""
 UP_S = 3.0
 
 

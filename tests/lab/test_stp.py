@@ -1,4 +1,4 @@
-"""Three Linux bridges with spanning tree: topology changes and another root are counted as KPI.md stp_changes has it.
+"""Three Linux bridges with spanning tree: topology changes and another root are counted as kpi/README.md stp_changes has it.
 
 net-snmp has no BRIDGE-MIB of Linux bridges; bridge_mib.py tells it out of what the kernel says.
 """

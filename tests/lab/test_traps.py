@@ -103,7 +103,7 @@ def test_linkdown_is_a_poll_within_a_second_and_the_poll_tells_the_port(site: Si
 
 @pytest.mark.timeout(180)
 def test_a_trap_that_is_not_true_changes_nothing_but_that_it_was_said(site: Site) -> None:
-    """The trap says down, the device says up: the device is right (KPI.md R1, polls decide)."""
+    """The trap says down, the device says up: the device is right (kpi/README.md R1, polls decide)."""
     site.after_a_poll()
     before, asked = site.port(), len(site.agent.asked)
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""A UPS goes to battery and back: NUT's dummy driver, net-snmp, the agent. Events and figures as KPI.md section 6 has
+"""A UPS goes to battery and back: NUT's dummy driver, net-snmp, the agent. Events and figures as kpi/README.md has
 them (power_events, on_battery_s, ups_runtime_min)."""
 
 import asyncio

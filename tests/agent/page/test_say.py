@@ -165,7 +165,7 @@ def test_a_week_is_measured_as_a_whole_and_maintenance_is_left_out_of_it() -> No
 
 
 def test_a_figure_without_a_value_has_no_status() -> None:
-    """KPI.md R10: also where one comes with it."""
+    """kpi/README.md R10: also where one comes with it."""
     null = FigureNow("loss_ratio", "%", None, "no_data", 0, "bad", {}, ())
     (row,) = figure_rows([null], EN, "d", Boundary())
     assert (row["tone"], row["do"], row["value"]) == ("", "", "no information")

@@ -1,4 +1,4 @@
-"""Broken agents are normal (DESIGN section 6): none crashes, hangs or inflates a poll, each is counted by name."""
+"""Broken agents are normal (agent/README.md): none crashes, hangs or inflates a poll, each is counted by name."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""The poll document of DESIGN section 9."""
+"""The poll document of agent/README.md."""
 
 import asyncio
 import dataclasses
