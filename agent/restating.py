@@ -51,6 +51,8 @@ OUTAGE_S = 86_400.0
 SILENCE_S = 86_400
 """How long after planned work the first answer is looked for whose differences reach back into it."""
 
+WAITING = 8
+"""Writes that may wait for the disk: the recorder, where more than a hundred do, gives up the oldest."""
 SAME_MS = 1000
 """Stored times are rounded; planned work that differs by less is the same."""
 KNOWN_ALIKE_MS = 2000
@@ -133,6 +135,8 @@ class Restating:
                     await work.read()
                     clients |= work.clients
                     self._write(work.rows, revisions)
+                    if self._recorder.waiting > WAITING:
+                        await self._recorder.settled()
                     await asyncio.sleep(0)
         await self._recorder.settled()
         for label in sorted(clients):

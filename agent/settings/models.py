@@ -311,7 +311,8 @@ class DeviceSettings(Section):
 
 
 class MaintenanceSettings(Section):
-    """A planned time in which what happens does not count."""
+    """A planned time in which what happens does not count, entered before, meanwhile or up to 31 days afterwards. An
+    echo leaves with its minute, what comes by SNMP with its five minutes and the five after the work."""
 
     devices: tuple[DeviceName, ...] = Field((), description="Names of the devices. Default: the whole site.")
     start: Annotated[datetime, Strict()] = Field(description="Beginning; without an offset, in the site's time zone.")

@@ -318,6 +318,40 @@ async def test_windows_that_were_written_without_a_date_know_of_no_work_until_th
         assert await made.planned(ECHO, length_s=MINUTE) == [600, 660, 720, 780, 840]
 
 
+async def test_weeks_of_work_do_not_crowd_out_what_else_waits_for_the_disk(tmp_path: Path) -> None:
+    hours = 40
+    plain = FabricCounts(stp=StpCounts(5, 5, 4, 7)).to_plain()
+    async with scene(tmp_path) as made:
+        rows = [WindowRow("a", FABRIC, FIVE_MINUTES, "boot", float(n), START - n * HOUR, plain) for n in range(hours)]
+        made.recorder.put(Batch(windows=rows))
+        await made.recorder.settled()
+        waiting: list[int] = []
+
+        class Slow(Recorder):
+            """Its store has not taken anything yet whenever somebody looks."""
+
+            kept = 0
+
+            def put(self, batch: Batch) -> None:
+                self.kept += 1
+                waiting.append(self.kept)
+                made.recorder.put(batch)
+
+            @property
+            def waiting(self) -> int:
+                return self.kept
+
+            async def settled(self) -> None:
+                self.kept = 0
+                await made.recorder.settled()
+
+        recorder = Slow(made.store, ManualClock(), lambda: None)
+        restating = Restating(made.store, recorder, made.folds)
+        await restating.planned((), plan((A, START - hours * HOUR + 0.0, NOW)), NOW)
+        assert max(waiting) < 12
+        assert len(waiting) >= hours
+
+
 async def test_a_device_whose_windows_cannot_be_read_costs_no_other_one_its_figures(tmp_path: Path) -> None:
     both: Planned = (frozenset({"a", "gw"}), *WORK[1:])
     async with scene(tmp_path) as made:
