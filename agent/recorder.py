@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from agent.messages import MessageDraft
-from agent.store.errors import DiskFull, StoreUnwritable
+from agent.store.errors import DiskFull, StoreRefused, StoreUnwritable
 from agent.store.model import Batch, Committed, StateRow
 from collectors.clock import Clock
 from kpi.model import Incident
@@ -113,6 +113,9 @@ class Recorder:
             self.trouble = str(error)
             await self._clock.sleep(AGAIN_S)
             return False
+        except StoreRefused as error:  # as a whole, though each row of it is good: it would be refused for ever
+            log.error("%s It is left out.", error)  # noqa: TRY400 - a sentence
+            done = Committed(None, None, max(_entries(batch), 1))
         self._waiting.popleft()
         if self.trouble is not None and not self._pending():  # a disk that takes one and not the next is full still
             log.warning("The store can be written again.")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from agent.store.db import DatabaseError
 from agent.store.errors import DiskFault, DiskFull, StoreClosed, StoreCorrupt, StoreError, StoreFault, StoreUnwritable
 from agent.store.model import Opened
 from agent.store.opening import Opening
@@ -154,7 +155,7 @@ class Writer:
     def _leave(self, stack: ExitStack, why: StoreUnwritable) -> None:
         """The disk is not there: what is open of it is let go."""
         self.trouble = why
-        with suppress(StoreError):
+        with suppress(StoreError, DatabaseError):
             stack.close()
 
     def _serve(self, stack: ExitStack) -> None:

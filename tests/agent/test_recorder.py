@@ -8,7 +8,7 @@ import pytest
 
 from agent.messages import MessageDraft
 from agent.recorder import AGAIN_S, KEPT_BATCHES, Recorder
-from agent.store.errors import DiskFull, StoreCorrupt
+from agent.store.errors import DiskFault, DiskFull, StoreCorrupt, StoreRefused
 from agent.store.model import Batch, Committed, StateRow, WindowRow
 from tests.doubles import ManualClock
 
@@ -21,6 +21,7 @@ class Store:
         self.error: Exception | None = None
         self.room: int | None = None
         """So many commits fit, then it is full."""
+        self.refused = 0
 
     async def commit(self, batch: Batch) -> Committed:
         await asyncio.sleep(0)
@@ -31,7 +32,7 @@ class Store:
         if self.room is not None:
             self.room -= 1
         self.committed.append(batch)
-        return Committed(None, None)
+        return Committed(None, None, self.refused if batch.windows else 0)
 
 
 def window(n: int) -> Batch:
@@ -134,6 +135,53 @@ async def test_what_must_be_given_up_is_counted_and_said() -> None:
     said = [d.body["entries_lost"] for b in store.committed for d in b.drafts]
     assert said == [3]
     assert sum(len(b.windows) for b in store.committed) == KEPT_BATCHES
+
+
+async def test_a_disk_that_fails_is_waited_out_like_a_full_one_and_what_is_lost_says_why() -> None:
+    store, clock = Store(), ManualClock()
+    async with recording(store, clock, []) as recorder:
+        store.error = DiskFault("read-only")
+        for n in range(KEPT_BATCHES + 2):
+            recorder.put(window(n))
+        await clock.advance(1)
+        store.error = None
+        await clock.advance(AGAIN_S + 1)
+    said = [(d.body["cause"], d.body["entries_lost"]) for b in store.committed for d in b.drafts]
+    assert said == [("disk_fault", 2)]
+
+
+async def test_nothing_is_settled_before_a_store_that_was_away_at_the_start_is_written() -> None:
+    store, clock = Store(), ManualClock()
+    store.error = DiskFault("read-only")
+    recorder = Recorder(store, clock, lambda: None, "read-only")
+    task, settled = asyncio.create_task(recorder.run()), asyncio.create_task(recorder.settled())
+    await clock.advance(60)
+    trouble = recorder.trouble
+    assert not settled.done() and trouble == "read-only"
+    store.error = None
+    await clock.advance(AGAIN_S + 1)
+    trouble = recorder.trouble
+    assert settled.done() and trouble is None
+    recorder.stop()
+    await task
+
+
+async def test_rows_that_the_store_refuses_are_said_and_the_rest_goes_on() -> None:
+    store, clock = Store(), ManualClock()
+    async with recording(store, clock, []) as recorder:
+        store.refused = 3
+        recorder.put(window(1))
+        await clock.advance(0)
+        store.refused = 0
+        store.error = StoreRefused("as a whole")
+        recorder.put(window(2))
+        await clock.advance(0)
+        store.error = None
+        recorder.put(window(3))
+        await clock.advance(0)
+    assert [w.start_utc for b in store.committed for w in b.windows] == [1, 3]
+    said = [(d.body["cause"], d.body["entries_lost"]) for b in store.committed for d in b.drafts]
+    assert said == [("row_refused", 3), ("row_refused", 1)]
 
 
 async def test_a_damaged_store_ends_the_recorder_with_its_error() -> None:

@@ -33,6 +33,7 @@ from agent.store import (
 from agent.store.db import open_reader, open_writer, tools
 from agent.store.keys import LENGTHS
 from agent.store.noted import Known, Noted
+from agent.store.schema import SEALED
 from kpi.model import Incident
 from tests.agent.store.conftest import SMALL, Opener
 from tests.agent.store.test_retention import START, drafts, windows
@@ -245,6 +246,22 @@ async def test_a_damaged_row_of_any_table_is_left_out(opener: Opener, tmp_path: 
             gap = (await said(store))[-1]
             assert (gap["of_stream"], gap["ranges"], gap["reason"]) == (store.stream, [[3, 3]], "damaged")
             assert (await store.backlog()).messages == 10
+
+
+async def test_rows_that_were_written_before_there_were_checksums_are_believed(opener: Opener, tmp_path: Path) -> None:
+    stream = await filled(opener)
+    con = open_writer(tmp_path / "sonda.db")
+    for table in SEALED:
+        con.execute(f"ALTER TABLE {table} DROP COLUMN seal")
+    con.execute("DELETE FROM _sqlite_migrations WHERE name = 'm004_seals'")
+    con.close()
+    async with opener(boot="boot-2") as store:
+        assert (store.opened.migrations, store.opened.fresh, store.stream) == (("m004_seals",), False, stream)
+        assert len(await said(store)) == 10 and store.rows_damaged == 0
+        assert len(await store.windows(None, "echo", 300, START, START + 300)) == 10
+        assert len(await store.state_changes(None, START, START + 100)) == len(await store.devices()) == 10
+        await store.commit(Batch(windows=windows(START, 300, 10, 300), drafts=drafts(1)))
+        assert (await store.backlog()).last_seq == 11
 
 
 async def filled(opener: Opener) -> str:
