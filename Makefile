@@ -9,7 +9,7 @@ COMPILE = $(VENV)-lock/bin/pip-compile --quiet --strip-extras --allow-unsafe --g
 # What is downloaded is what was looked at: every file has its hash in a lock, and one without is not installed.
 PIP = $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: install test check bench run show lock clean
+.PHONY: install test check bench run show mutation lock clean
 
 install: $(VENV)/.installed
 
@@ -38,20 +38,31 @@ check: install $(DEMO)
 show: install $(DEMO)
 	$(BIN)/python -m pytest -m long $(ARGS)
 
+# Small faults at random, and whether the tests notice them: half an hour. cosmic-ray has an environment of its own.
+mutation: install $(DEMO) $(VENV)-mutation/.installed
+	$(BIN)/python -m tests.mutation $(ARGS)
+
+$(VENV)-mutation/.installed: requirements-mutation.lock
+	$(PYTHON) -m venv $(VENV)-mutation
+	$(VENV)-mutation/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-mutation.lock
+	touch $@
+
 bench: install
 	$(BIN)/python -m tests.bench $(ARGS)
 
 run: install $(DEMO)
 	$(BIN)/sonda demo $(ARGS)
 
-# Writes the locks anew from pyproject.toml: for work on it, for the demo, and (run) for the service and the container.
+# Writes the locks anew from pyproject.toml: for work on it, for the demo, (run) for the service and the container, and
+# of what makes the faults.
 lock:
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/pip install --quiet pip-tools
 	$(COMPILE) --extra dev --output-file requirements.lock pyproject.toml
 	$(COMPILE) --extra demo --constraint requirements.lock --output-file requirements-demo.lock pyproject.toml
 	$(COMPILE) --constraint requirements.lock --output-file requirements-run.lock pyproject.toml
+	echo 'cosmic-ray>=8.7,<9' | $(COMPILE) --output-file requirements-mutation.lock -
 	rm -rf $(VENV)-lock
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-mutation build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
