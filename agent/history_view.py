@@ -216,7 +216,7 @@ class StatesPast:
     def __init__(self, store: Past) -> None:
         self._store = store
         self._last_id: int | None = None
-        self._epoch = store.epoch
+        self._epoch = -1
         self._read_at = 0.0
         self._turns: dict[str, list[Turn]] = {}
 

@@ -107,3 +107,22 @@ async def test_a_device_that_restarts_while_the_agent_is_off_is_said_and_one_tha
             world.core.monitor.take(Sample(snmp_id("gw"), Metric.SYSTEM, "", after.monotonic(), reading, Outcome.OK))
             await after.advance(1.0)
         assert len(world.disk.messages("event/device.reboot")) == said
+
+
+async def test_planned_work_is_no_loss_of_the_device_and_of_the_site(clock: ManualClock) -> None:
+    """The whole of five minutes is planned, and for a third of them the device is silent."""
+    planned = (frozenset({"a"}), MIDNIGHT, MIDNIGHT + 300)
+    async with running(clock) as world:
+        world.core.apply(SitePlan((watchable("gw", ()), watchable("a", ())), "gw", (), (planned,)))
+        await clock.advance(60.0)
+        world.silent.add("a")
+        await clock.advance(100.0)
+        world.silent.clear()
+        await clock.advance(150.0)
+    loss = world.disk.messages("summary/device/a")[0]["figures"]["loss_ratio"]
+    assert (loss["v"], loss["null"], loss["n"]) == (None, "no_data", 0)
+    assert loss["incl_maint"] == pytest.approx(100 / 3, abs=1)
+    site = world.disk.messages("summary/site")[0]["figures"]["loss_ratio@lan"]
+    assert (site["v"], site["n"]) == (0, pytest.approx(300, abs=2))
+    assert site["incl_maint"] == pytest.approx(100 / 6, abs=1)
+    assert [event.get("maintenance") for event in world.disk.messages("event/device.down")] == [True]
