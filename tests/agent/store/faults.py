@@ -23,11 +23,14 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 
 from agent.api.app import create_app
 from agent.api.guard import Access
+from agent.page.now import notice_says
+from agent.page.say import Say
 from agent.parts import Parts
 from agent.settings import Overrides, load
 from agent.storage_notice import DAMAGED, LOST, ROLLED_BACK, ROWS
@@ -183,7 +186,7 @@ def damage(folder: Path, base: Base, rng: random.Random) -> str:
     return f"{kind} of {file.name.removeprefix(NAME) or 'database'}"
 
 
-async def live(folder: Path, heard: dict[tuple[str, int], bytes], trial: Trial) -> None:
+async def live(folder: Path, heard: dict[tuple[str, int], bytes], trial: Trial, *, whole: bool) -> None:
     """One life of an agent, as far as the database is concerned. Raises what would end the process."""
     settings_file = folder / "sonda.toml"
     settings_file.write_text(SITE.format(path=folder / NAME))
@@ -198,7 +201,7 @@ async def live(folder: Path, heard: dict[tuple[str, int], bytes], trial: Trial) 
                 recording.result()
             await _say_all(parts.store, heard)
             await _read_all(parts.store)
-            await _see_page(parts, trial)
+            await _see_page(parts, trial, whole=whole)
         finally:
             parts.recorder.stop()
             await asyncio.wait({recording}, timeout=5)
@@ -232,18 +235,23 @@ async def _read_all(store: Store) -> None:
     await store.report()
 
 
-async def _see_page(parts: Parts, trial: Trial) -> None:
+async def _see_page(parts: Parts, trial: Trial, *, whole: bool) -> None:
+    """``whole``: out of the application, which compiles its templates for half a second; else what it puts there."""
+    told: dict[str, Any] = dict((await parts.about.document()).store)
+    shown = await _page(parts) if whole else notice_says(parts.view.site(), Say("en", ZoneInfo("UTC")))
+    happened = parts.store.opened.set_aside or parts.store.opened.predecessor or told["rows_damaged"]
+    trial.silent_page |= bool(happened) and not any(words["en"] in (shown or "") for words in NOTICES)
+
+
+async def _page(parts: Parts) -> str:
     app = create_app(
         parts.view, parts.events, parts.clock, "1", Access(frozenset({"here"}), None), boundary=parts.boundary
     )
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
         page = await client.get("/?lang=en")
-        agent = await client.get("/api/v1/agent")
     page.raise_for_status()
-    told: dict[str, Any] = agent.json()["store"]
-    happened = parts.store.opened.set_aside or parts.store.opened.predecessor or told["rows_damaged"]
-    trial.silent_page |= bool(happened) and not any(words["en"] in page.text for words in NOTICES)
+    return page.text
 
 
 async def run_trial(base: Base, folder: Path, rng: random.Random, *, killed: bool) -> Trial:
@@ -252,7 +260,7 @@ async def run_trial(base: Base, folder: Path, rng: random.Random, *, killed: boo
     heard: dict[tuple[str, int], bytes] = {}
     for _ in range(LIVES):
         try:
-            await live(folder, heard, trial)
+            await live(folder, heard, trial, whole=rng.random() < 0.1)
         except Exception as error:  # noqa: BLE001 - what ends a life is what is looked for
             trial.restarts += 1
             trial.errors.append(f"{type(error).__name__}: {error}"[:300])
