@@ -153,7 +153,7 @@ def _deeper(app: FastAPI, pages: _Pages) -> None:
 
     @app.get("/device/{device_id}", response_class=HTMLResponse, include_in_schema=False)
     async def device(request: Request, device_id: str, _lang: Lang = None, hours: int = 0) -> Response:
-        say, detail = pages.say(request), live.device(device_id)
+        say, detail = pages.say(request), await asyncio.to_thread(live.device, device_id)
         overview = await live.overview()
         if hours not in HOURS:  # a day, or what there is
             age_h = (overview.end_utc - (overview.since_utc or overview.end_utc)) / 3600
@@ -177,7 +177,7 @@ def _deeper(app: FastAPI, pages: _Pages) -> None:
             chart=part(lambda: past.device_chart(history, say, scope=details.scope(detail)), lambda: None),
             figures=details.figure_rows(detail.figures, say, device_id, boundary),
             window=part(lambda: details.window_says(detail.window, say), str),
-            ports=details.port_rows(detail.ports, say, device_id, boundary),
+            ports=await asyncio.to_thread(details.port_rows, detail.ports, say, device_id, boundary),
             facts=part(lambda: details.facts(detail, names, say), list),
             model=part(lambda: gear.model_says(detail.inventory, say), list),
             gear=part(lambda: gear.sections(detail, say), dict),

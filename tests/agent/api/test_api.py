@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import httpx
 import pytest
+from pydantic import TypeAdapter
 from starlette.types import Message
 
 from agent.api.app import create_app
@@ -31,6 +32,7 @@ from agent.live import (
     LinkNow,
     NodeNow,
     PointNow,
+    PortNow,
     SiteNow,
     SpanNow,
     TopologyNow,
@@ -301,6 +303,27 @@ async def test_health_tells_alive_from_ready() -> None:
         answer = await http.get("/readyz")
         assert (answer.status_code, answer.text) == (503, "The disk is full.\n")
         assert (await http.get("/livez")).status_code == 200
+
+
+async def test_a_device_of_thousands_of_ports_is_told_of_whole_and_piece_by_piece() -> None:
+    ports = [
+        PortNow(
+            key=f"ge{n}", index=n, name=HOSTILE, alias='"ports":[]', admin="up", oper="up", speed_bps=10**9,
+            flapping=False, figures=[FIGURE], in_bps=1.0, out_bps=None,
+        )
+        for n in range(1000)
+    ]  # fmt: skip
+    whole = DeviceDetail(DEVICE, {"name": '"ports":[]'}, None, (FIGURE,), ports)
+
+    class Large(Known):
+        def device(self, device_id: str) -> DeviceDetail | None:
+            return whole if device_id == "core" else None
+
+    async with client(Large()) as http, http.stream("GET", "/api/v1/devices/core") as answer:
+        pieces = [piece async for piece in answer.aiter_bytes()]
+    assert json.loads(b"".join(pieces)) == TypeAdapter(DeviceDetail).dump_python(whole, mode="json")
+    async with client(Known()) as http:
+        assert (await http.get("/api/v1/devices/core")).json()["ports"] == []
 
 
 async def test_metrics_are_prometheus_text_in_base_units() -> None:
