@@ -3,6 +3,7 @@
 SNMP silent while ICMP answers is the SNMP agent's trouble: the device stays up, its SNMP figures are unknown (R1).
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,12 @@ from kpi.sessions import Change
 
 _SYSTEM = "system"
 """The level that says for how long a reading of the system group holds."""
+
+
+log = logging.getLogger("sonda.polled")
+
+MOST_PORTS = 6144
+"""Of one device; what is made of so many holds the loop for no more than 20 ms at a stretch (measured)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,7 @@ class Polled:
         self.gear: GearAccumulator | None = None
         """None until the device tells of anything beyond its ports."""
         self.latest = Latest()
+        self._too_many = False
 
     def configure(self, status_s: float, ports: PortsSettings) -> None:
         """New settings, also for ports that are known."""
@@ -201,6 +209,15 @@ class Polled:
             self.ports[identity.key] = known
             known.take_identity(at, identity)
             known.access = self._is_access(identity)  # patterns fit the alias too
+            return
+        if len(self.ports) >= MOST_PORTS:
+            if not self._too_many:
+                self._too_many = True
+                log.warning(
+                    "%s has more than %d ports; the others are not measured. Choose with `ports` of its [[device]].",
+                    self._device,
+                    MOST_PORTS,
+                )
             return
         start, end = self._window
         port = PortAccumulator(

@@ -235,6 +235,19 @@ def test_new_settings_hold_for_ports_that_are_known() -> None:
     assert (counts.unknown_ms, counts.transitions) == (0, 0)
 
 
+def test_ports_beyond_what_can_be_measured_are_left_out_and_said_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("agent.polled.MOST_PORTS", 2)
+    polled = Polled("core", 0.0, 300.0, status_s=10.0, ports=PortsSettings(), notices=Heard())
+    for number in range(4):
+        identity = PortIdentity(f"ge{number}", number, f"ge{number}", "", "", 6, 1500, 10**9, None)
+        polled.take(Sample("core/snmp", Metric.PORT_IDENTITY, identity.key, 0.0, identity, Outcome.OK))
+    assert list(polled.ports) == ["ge0", "ge1"]
+    [said] = caplog.records
+    assert "core has more than 2 ports; the others are not measured." in said.getMessage()
+
+
 def test_the_ports_of_a_large_chassis_come_in_messages_below_128_kb() -> None:
     chance = random.Random(3)
 
