@@ -138,3 +138,15 @@ def test_the_figures_of_the_table_come_from_a_command() -> None:
     table = README.partition("<!-- bench -->")[2].partition("<!-- /bench -->")[0]
     if table.strip():
         assert "make bench" in table
+
+
+def test_secrets_are_told_in_one_way() -> None:
+    """By a file in /etc/sonda/secrets, which the installer makes, in every text that shows one."""
+    shown = []
+    for name in ("README.md", "config/README.md", "config/example.toml"):
+        shown += [(name, file) for file in re.findall(r"\{ file = \"([^\"]+)\" \}", (ROOT / name).read_text())]
+    assert len(shown) >= 6
+    assert not [(name, file) for name, file in shown if not file.startswith("/etc/sonda/secrets/")]
+    made = (ROOT / "systemd/sonda.tmpfiles").read_text()
+    assert "d /etc/sonda/secrets 2750 root sonda -" in made
+    assert "LoadCredential=sonda:/etc/sonda/secrets\n" in (ROOT / "systemd/sonda.service").read_text()

@@ -437,7 +437,7 @@ def page_is_guarded(draft: Draft) -> Iterator[Broken]:
         yield Broken(
             ("http", "access_code"),
             f'is missing: host = "{http.host}" is reached from the LAN',
-            'Write access_code = { file = "..." }, or host = "127.0.0.1".',
+            'Write access_code = { file = "/etc/sonda/secrets/page" }, or host = "127.0.0.1".',
         )
     if http.cert is None and not http.plain_http:
         yield Broken(

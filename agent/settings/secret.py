@@ -24,6 +24,8 @@ from pydantic import (
 from agent.settings.sources import user_name, without_waiting
 from agent.settings.types import ConfigPath, refuse
 
+BY_FILE = '{ file = "/etc/sonda/secrets/NAME" }'
+"""How secrets are named; the other two ways are for where there is no such folder (`sonda help secrets`)."""
 EXPECTED = '{ file = "..." }, { env = "..." } or { credential = "..." }'
 MAX_SECRET_BYTES = 65536
 
@@ -56,7 +58,7 @@ class Secret(BaseModel):
         if isinstance(value, str):
             refuse(
                 "found the secret itself as text, expected a reference",
-                f"Put it in a file that only the agent reads, and write {EXPECTED}.",
+                f"Put it in a file of its own, and write {BY_FILE}.",
             )
         if isinstance(value, dict) and len([name for name in ("file", "env", "credential") if name in value]) != 1:
             refuse(f"expected exactly one of {EXPECTED}")
