@@ -64,7 +64,7 @@ def poller(client: SnmpClient) -> MakePoller:
         agent: ScriptedAgent | int,
         *,
         version: str = "2c",
-        timeout_s: float = 0.15,
+        timeout_s: float = 1.0,
         retries: int = 0,
         deadline_s: float = 20.0,
         real_clock: bool = False,

@@ -108,7 +108,7 @@ async def test_neighbours_of_one_protocol_are_not_gone_because_the_others_alone_
     agent = access_point()
     agent.values[*arcs(other), 2, 1, 3] = (OCTETS, b"ups")
     async with serving(agent):
-        probe = poller(agent, library=OneProfile(RADIOS, NEIGHBOURS, second))
+        probe = poller(agent, timeout_s=0.15, library=OneProfile(RADIOS, NEIGHBOURS, second))
         await probe.poll()
         agent.values[*arcs(other), 2, 2, 4] = (OCTETS, b"printer")
         await probe.poll(300)
@@ -179,7 +179,7 @@ async def test_a_table_that_could_not_be_walked_is_named_and_no_zero(poller: Mak
     agent = access_point()
     agent.silent_on.add((*arcs(STATION), 1))
     async with serving(agent):
-        probe = poller(agent, library=OneProfile())
+        probe = poller(agent, timeout_s=0.15, library=OneProfile())
         await probe.poll()
         assert probe.snmp.outcome is Outcome.OK
         assert Kind.CLIENTS not in readings(probe) and Kind.NOISE_FLOOR in readings(probe)

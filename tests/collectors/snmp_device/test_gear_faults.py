@@ -59,7 +59,7 @@ async def test_a_sum_needs_no_column_that_has_but_names(poller: MakePoller) -> N
     for cut, told in ((2, {"sum": 185.0, "judged": 95.0}), (5, {"sum": 185.0}), (3, {})):
         async with serving(made()) as agent:
             agent.silent_on.add((*arcs(RADIO), cut))
-            probe = poller(agent, library=OneProfile(POWERED, named, judged))
+            probe = poller(agent, timeout_s=0.15, library=OneProfile(POWERED, named, judged))
             await probe.poll()
         said = probe.of(Metric.READINGS)[""].value
         assert isinstance(said, Readings)
@@ -99,7 +99,7 @@ async def test_what_spoils_answers_is_not_told_from_the_hourly_walk(poller: Make
 
 async def test_a_walk_of_neighbours_that_broke_off_is_tried_again(poller: MakePoller) -> None:
     async with serving(made()) as agent:
-        probe = poller(agent, library=OneProfile(RADIOS, HEARD))
+        probe = poller(agent, timeout_s=0.15, library=OneProfile(RADIOS, HEARD))
         await probe.poll()
         agent.values[*arcs(NEIGHBOUR), 2, 1, 8] = (OCTETS, b"printer")
         agent.values[arcs(MARKER)] = (INT, 5)
@@ -173,7 +173,7 @@ async def test_one_table_that_gets_no_answer_takes_no_other_along(poller: MakePo
     async with serving(made()) as agent:
         for row in range(3, 80):
             agent.values[*arcs(RADIO), 3, row] = (GAUGE, 90)
-        probe = poller(agent, library=OneProfile(POWERED, many))
+        probe = poller(agent, timeout_s=0.15, library=OneProfile(POWERED, many))
         await probe.poll()
         agent.answered = lambda a: setattr(a, "silent", (*arcs(RADIO), 3, 40) in a.log[-1].oids or a.silent)
         agent.silent_on.add((*arcs(RADIO), 3, 40))

@@ -177,7 +177,7 @@ async def test_a_port_that_went_is_said_and_soon_forgotten(poller: MakePoller) -
 
 async def test_a_dead_device_costs_one_packet_a_poll_and_comes_back_whole(poller: MakePoller) -> None:
     async with serving(switch(2)) as agent:
-        probe = poller(agent, retries=1)
+        probe = poller(agent, timeout_s=0.15, retries=1)
         await probe.poll()
         agent.silent = True
         await probe.poll(60)
