@@ -141,7 +141,9 @@ class Parts:
             closing=core.windows.settled,
         )
         self.about = self._make_about(settings)
-        self.publishing = Publishing(store, clock, boot=self.boot, info=self.about.info, event=core.event)
+        self.publishing = Publishing(
+            store, clock, boot=self.boot, info=self.about.info, event=core.event, boundary=self.boundary
+        )
         self.view = self._make_view()
         self.events = Broadcaster(clock, self.view.now, self.boundary)
         self.server: Server | None = None

@@ -3,19 +3,25 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
+from agent.boundary import Boundary
 from agent.mqtt import BrokerDialler, client_id
+from agent.mqtt_settings import BrokerSettings
 from agent.publisher import Publisher
 from agent.publisher_state import Clash, PublisherState
 from agent.recorder import AGAIN_S
 from agent.settings.convert import broker
-from agent.settings.models import Settings
+from agent.settings.models import Settings, SiteSettings
 from agent.store.errors import StoreUnwritable
 from agent.store.store import Store
 from collectors.clock import Clock
 
 log = logging.getLogger("sonda.mqtt")
+
+PAUSE_S = 5.0
+"""Before a publisher that failed has a successor."""
 
 
 class Publishing:
@@ -29,6 +35,7 @@ class Publishing:
         boot: str,
         info: Callable[[], Mapping[str, Any]],
         event: Callable[..., None],
+        boundary: Boundary,
     ) -> None:
         """``info`` gives what the retained info says of the agent; ``event(kind, **body)`` says something at once."""
         self._store = store
@@ -36,6 +43,7 @@ class Publishing:
         self._boot = boot
         self._info = info
         self._event = event
+        self._boundary = boundary
         self._publisher: Publisher | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -59,8 +67,12 @@ class Publishing:
         to = broker(settings.mqtt)
         if to is None:
             return
-        site = settings.site
-        self._publisher = Publisher(
+        make = partial(self._make, to, settings.site)
+        self._publisher = make()
+        self._task = group.create_task(self._keep(self._publisher, make), name="publisher")
+
+    def _make(self, to: BrokerSettings, site: SiteSettings) -> Publisher:
+        return Publisher(
             outbox=self._store,
             dialler=BrokerDialler(to, client_id(site.tenant, site.site, site.probe)),
             clock=self._clock,
@@ -71,7 +83,18 @@ class Publishing:
             on_rolled_back=self._rolled_back,
             on_clash=self._clash,
         )
-        self._task = group.create_task(self._publisher.run(), name="publisher")
+
+    async def _keep(self, publisher: Publisher, make: Callable[[], Publisher]) -> None:
+        """Until it is stopped. An error that leaves it is a fault of ours: another takes its place after a pause."""
+        while True:
+            with self._boundary.around("task", "publisher") as attempt:
+                await publisher.run()
+            if not attempt.failed:
+                return
+            await self._clock.sleep(PAUSE_S)
+            if self._publisher is not publisher:  # stopped meanwhile
+                return
+            self._publisher = publisher = make()
 
     async def stop(self) -> None:
         """Say goodbye, bounded in time."""

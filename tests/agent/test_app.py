@@ -16,6 +16,7 @@ import pytest
 from agent.app import PAUSE_MOST_S, PAUSE_S, Agent
 from agent.parts import Parts
 from agent.planning import Planning
+from agent.publisher import Publisher
 from agent.settings import Overrides, load
 from collectors.clock import Clock
 from collectors.icmp import Mode
@@ -79,9 +80,9 @@ class Wire:
 
 
 @asynccontextmanager
-async def agent_running(folder: Path) -> AsyncIterator[tuple[Parts, Path, "asyncio.Task[None]"]]:
+async def agent_running(folder: Path, more: str = "") -> AsyncIterator[tuple[Parts, Path, "asyncio.Task[None]"]]:
     file = folder / "sonda.toml"
-    file.write_text(SITE)
+    file.write_text(SITE + more)
     parts = Parts(engine=Wire)
     agent = asyncio.create_task(Agent(load([file]), [file], Overrides(), parts).run())
     try:
@@ -138,6 +139,24 @@ async def test_bad_settings_and_tasks_that_fail_end_no_agent(
         assert parts.planning.rejected is None
         await until(lambda: parts.core.watch["b"].state == "up")
     assert not [record for record in caplog.records if "agent ends" in record.getMessage()]
+
+
+async def test_a_publisher_that_fails_has_a_successor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.publishing.PAUSE_S", 0.05)
+    begun: list[Publisher] = []
+
+    async def odd(publisher: Publisher) -> None:
+        begun.append(publisher)
+        if len(begun) < 3:
+            raise ZeroDivisionError
+        await publisher._stopping.wait()
+
+    monkeypatch.setattr(Publisher, "run", odd)
+    more = '[mqtt]\nhost = "127.0.0.1"\nport = 1\n'
+    async with agent_running(tmp_path, more) as (parts, _, agent):
+        await until(lambda: len(begun) == 3)
+        assert len(set(map(id, begun))) == 3 and not agent.done()
+        assert parts.boundary.document()["by_place"]["task"] >= 2
 
 
 async def test_a_task_that_fails_begins_anew_after_a_pause_that_grows(caplog: pytest.LogCaptureFixture) -> None:
