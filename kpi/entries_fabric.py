@@ -71,7 +71,7 @@ def _resets(kpi: str, title: Words, formula: str, says: Words, source: str) -> K
         says=says,
         do=Words(
             "Compare the times with changes of the configuration and with the state of the line. If it comes "
-            "back every day, ask the operator of the other end.",
+            "back every day, ask whoever runs the other router.",
             "Confrontare gli orari con le modifiche di configurazione e con lo stato della linea. Se si ripete "
             "ogni giorno, rivolgersi a chi gestisce l'altro router.",
         ),

@@ -218,8 +218,8 @@ GEAR_ENTRIES = (
         source="RFC 2790 hrProcessorLoad, hrStorageUsed, hrStorageSize [V]; thresholds [D]",
         page=OnPage(
             says=Words(
-                "{who} has little room left: its processor, its memory or its disk is nearly full.",
-                "{who} è quasi al limite: processore, memoria o disco sono quasi pieni.",
+                "{who} is near its limit: processor, memory or disk is nearly used up.",
+                "{who} è quasi al limite: processore, memoria o disco quasi esauriti.",
             ),
             rank=65,
         ),

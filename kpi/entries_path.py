@@ -82,7 +82,7 @@ PATH_ENTRIES = (
         ),
         do=Words(
             "If everything behind one link loses packets, look at that link: cable, port errors, duplex, radio. "
-            "If it is the internet line alone, keep the hours of the losses and send them to the provider.",
+            "If it is the internet line alone, write down when packets are lost and tell the provider.",
             "Se perde pacchetti tutto ciò che sta dietro un collegamento, controllare quel collegamento: cavo, "
             "errori sulla porta, duplex, radio. Se riguarda solo la linea Internet, annotare gli orari delle "
             "perdite e inviarli all'operatore.",
@@ -238,10 +238,10 @@ PATH_ENTRIES = (
         unit="%",
         formula="100 sum(known_s) / sum(W - maintenance_s) over all expected devices",
         says=Words(
-            "For how much of the time the probe knows how the devices were. The rest is neither good nor bad: it is "
-            "not known.",
-            "Per quanta parte del tempo la sonda sa come stavano i dispositivi. Il resto non è né buono né cattivo: "
-            "non si sa.",
+            "For how much of the time the probe knows how the devices were. The rest is neither good nor bad: it "
+            "is not known.",
+            "Per quanta parte del tempo la sonda sa come stavano i dispositivi. Il resto non è né buono né "
+            "cattivo: non è noto.",
         ),
         do=Words(
             "Look for devices with no information and for the reason that stands beside them: the probe's power "

@@ -212,8 +212,8 @@ PORT_ENTRIES = (
             "Quante volte un collegamento tra apparati di rete è caduto o si è ripristinato.",
         ),
         do=Words(
-            "Reseat or change the cable and the optic, then the port. If all links of one device change at once, "
-            "it is that device or its power.",
+            "Reseat or change the cable and the optic, then try another port. If all links of one device change "
+            "at once, it is that device or its power.",
             "Ricollegare o cambiare cavo e ottica, poi provare un'altra porta. Se cambiano insieme tutti i "
             "collegamenti di un dispositivo, la causa è il dispositivo stesso o la sua alimentazione.",
         ),

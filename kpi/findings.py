@@ -4,6 +4,7 @@ for every KPI (kpi/entry.py:OnPage); a figure without a value says nothing, what
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 from kpi.catalogue import entry_of, scope_in
 from kpi.entry import Better, Kpi, OnPage, Part, Scope, Words
@@ -120,9 +121,9 @@ def _present(read: Read, entry: Kpi) -> tuple[float | None, Status]:
     an hour or a day that is over."""
     value = read.value if entry.status_on == "value" else read.parts.get(entry.status_on)
     if not set(entry.bad_flags).isdisjoint(read.flags):
-        return value, Status.BAD
+        return (value if value is not None and isfinite(value) else None), Status.BAD
     threshold = entry.threshold(scope_in(read.kpi) or Scope.LAN)
-    if value is None or threshold is None:
+    if value is None or not isfinite(value) or threshold is None:
         return None, Status.NONE
     return value, level(threshold, entry.better or Better.LOW, value)
 

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kpi.catalogue import CATALOGUE
-from kpi.entry import Better, Kpi, NotOnPage, OnPage, Part, Scope
+from kpi.entry import Better, Kpi, NotOnPage, OnPage, Part, Scope, Words
 from kpi.findings import findings
 from kpi.model import Role, State, Status
-from kpi.seen import Read, Seen, Tone
+from kpi.seen import Gear, Read, Seen, Tone
 from kpi.sentence import Known, Sentence, sentence
 from kpi.tiles import Tile, tiles
 
@@ -144,7 +146,7 @@ def test_what_is_worked_on_says_nothing(kpi: Kpi) -> None:
         (Read("if_error_pct", 2.0, Status.BAD, {}, "", "sw", "ge7"), Tone.ATTENTION,
          "Port ge7 of Switch hall gets damaged packets: check its cable."),
         (Read("resource_used_pct", 97.0, Status.BAD, {}, "", "ap"), Tone.ATTENTION,
-         "AP hall has little room left: its processor, its memory or its disk is nearly full."),
+         "AP hall is near its limit: processor, memory or disk is nearly used up."),
     ],
 )  # fmt: skip
 def test_what_was_green_before(figure: Read, tone: Tone, english: str) -> None:
@@ -206,3 +208,42 @@ def test_planned_work_does_not_hide_what_is_not_known() -> None:
     found = sentence(Known(site))
     assert found.tone is Tone.NONE
     assert found.says.en == "There is no information about s; planned work is going on with Switch hall."
+
+
+NAMES = st.text(max_size=12)
+DEVICES = st.builds(
+    Seen, st.sampled_from([f"d{n}" for n in range(6)]), NAMES, st.sampled_from(list(Role)), st.sampled_from(list(State)),
+    st.sampled_from(["", "starting", "parent", "own_link"]),
+    st.builds(
+        Gear, st.booleans(), st.booleans(), st.none() | st.integers(), st.none() | st.booleans(), st.booleans(),
+        st.none() | st.floats(), st.none() | st.floats(), st.none() | st.just(Words("since", "da")),
+    ),
+)  # fmt: skip
+FIGURES = st.builds(
+    Read,
+    st.sampled_from([name for kpi in CATALOGUE.values() for name in {kpi.id, *names_of(kpi)}]),
+    st.none() | st.floats(),
+    st.sampled_from(list(Status)),
+    st.dictionaries(st.sampled_from(["busiest", "p95_pct", "p95_ms", "grade", "weight"]), st.none() | st.floats()),
+    st.sampled_from(["", "d0", "d1", "gone"]),
+    st.sampled_from(["", "d0", "d2", "gone"]),
+    NAMES,
+    st.lists(st.sampled_from(["fan_stopped", "battery_low", "now"])).map(tuple),
+)
+
+
+@given(st.lists(DEVICES, max_size=6), st.lists(FIGURES, max_size=8))
+def test_whatever_is_known_there_is_a_sentence_and_it_is_green_only_where_all_is_well(
+    devices: list[Seen], figures: list[Read]
+) -> None:
+    found = sentence(Known(devices, figures=figures))
+    assert found.says.en.strip()
+    assert found.says.it.strip()
+    for shown in tiles(devices, figures):
+        assert 0 <= shown.up <= shown.total
+    spoken = findings(devices, figures)
+    assert all(f.says.en and f.says.it for f in spoken)
+    if found.tone is Tone.GOOD:
+        assert {d.state for d in devices} == {State.UP}
+        assert not spoken
+        assert all(t.tone is Tone.GOOD for t in tiles(devices, figures))

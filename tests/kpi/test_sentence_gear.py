@@ -135,3 +135,9 @@ def test_a_crowd_that_has_gone_since_is_not_counted() -> None:
 def test_a_hostile_name_turns_nothing_round() -> None:
     running = replace(SUPPLY, on_battery=True)
     assert "\u202e" not in said([device(Role.UPS, running, "evil\u202e")])[1]
+
+
+@pytest.mark.parametrize("left", [float("nan"), float("inf"), None])
+def test_a_runtime_that_is_no_number_is_not_said(left: float | None) -> None:
+    running = replace(SUPPLY, on_battery=True, runtime_min=left)
+    assert said([device(Role.UPS, running, "UPS")])[1] == "The mains power has failed: UPS has run on its battery."
