@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import reduce
 from itertools import pairwise
+from math import floor
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -183,18 +184,19 @@ def _history(
                 p95_ms=_short(point.p95_ms),
                 sent=point.sent,
                 lost=point.lost,
-                coverage=round(known.coverage, 3),
+                coverage=floored(known.coverage),
             )
         )
     whole = state_seconds(turns, float(start), now, maintenance=maintenance)
+    available = availability_pct(whole)
     return HistoryNow(
         device=device,
         hours=hours,
         start=start,
         end=round(now, 3),
         step_s=step,
-        coverage=round(whole.coverage, 4),
-        available_pct=_short(availability_pct(whole)),
+        coverage=floored(whole.coverage),
+        available_pct=floored(available) if available is not None else None,
         response=points,
         states=[
             SpanNow(round(a, 3), round(b, 3), state.value, reasons.get(round(a, 3)))
@@ -477,6 +479,11 @@ def _counted(row: WindowRow) -> EchoCounts | None:
 
 def _point(start: int, counts: EchoCounts) -> Point:
     return Point(start, counts.rtt_ms(0.5), counts.rtt_ms(0.05), counts.rtt_ms(0.95), counts.sent, counts.lost)
+
+
+def floored(value: float) -> float:
+    """A share, cut off after four decimals: what is not perfect does not become it by rounding (KPI.md R9)."""
+    return floor(value * 1e4 + 1e-6) / 1e4
 
 
 def _short(value: float | None) -> float | None:

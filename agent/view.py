@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from agent.boundary import Boundary
 from agent.gear_view import Beyond, beyond_ports, gear_now, model_of, sessions_now
-from agent.history_view import Overview, OverviewKeeper, Past, device_history, no_history
+from agent.history_view import Overview, OverviewKeeper, Past, device_history, floored, no_history
 from agent.incidents import Incidents
 from agent.live import (
     AgentNow,
@@ -431,7 +431,7 @@ def _window(summary: Summary | None) -> WindowNow | None:
         start=rfc3339(summary.window.start_utc),
         end=rfc3339(summary.window.end_utc),
         revision=summary.revision,
-        coverage=round(summary.coverage, 4),
+        coverage=floored(summary.coverage),
         final=summary.final,
     )
 

@@ -307,3 +307,19 @@ async def test_a_window_that_another_version_wrote_is_left_out() -> None:
     overview = await keeper(store, clock, Role.GATEWAY).fresh()
     assert overview.devices["gateway"].sent_today == 20
     assert (await device_history(store, "gateway", 24, T + 60, [])).response
+
+
+async def test_one_second_of_thirty_days_is_not_rounded_away() -> None:
+    """KPI.md R9: 99.99996 % is 99.9999, never 100."""
+    begin = T // 3600 * 3600
+    store, end = Kept(), begin + 30 * 86_400
+    store.turn("d", begin, "up")
+    store.turn("d", begin + 60, "down", "no_reply")
+    store.turn("d", begin + 61, "up")
+    history = await device_history(store, "d", 720, end, [])
+    assert history.available_pct == 99.9999
+    store = Kept()
+    store.turn("d", begin + 1, "up")
+    history = await device_history(store, "d", 720, end, [])
+    assert history.coverage == 0.9999
+    assert history.available_pct == 100.0

@@ -148,6 +148,11 @@ class Gone:
     async def report(self) -> Any:
         raise OSError
 
+    async def state_changes_after(self, last_id: int) -> Any:
+        raise OSError(last_id)
+
+    epoch = 0
+
 
 async def test_a_store_that_fails_leaves_the_present_on_the_page(clock: ManualClock, tmp_path: Path) -> None:
     async with running(clock) as world:
