@@ -482,7 +482,7 @@ def _point(start: int, counts: EchoCounts) -> Point:
 
 
 def floored(value: float) -> float:
-    """A share, cut off after four decimals: what is not perfect does not become it by rounding (KPI.md R9)."""
+    """A share, cut off after four decimals: what is not perfect does not become it by rounding (rule R9)."""
     return floor(value * 1e4 + 1e-6) / 1e4
 
 

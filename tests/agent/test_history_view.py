@@ -310,7 +310,7 @@ async def test_a_window_that_another_version_wrote_is_left_out() -> None:
 
 
 async def test_one_second_of_thirty_days_is_not_rounded_away() -> None:
-    """KPI.md R9: 99.99996 % is 99.9999, never 100."""
+    """Rule R9: 99.99996 % is 99.9999, never 100."""
     begin = T // 3600 * 3600
     store, end = Kept(), begin + 30 * 86_400
     store.turn("d", begin, "up")
