@@ -1,6 +1,6 @@
 """A made-up day of a small site on a clock that stands still, with a real store: what happens is a list of events.
 
-Echoes go out every twenty seconds, polls every minute, counters are read with every fifth. ``expected`` reckons figures
+Echoes go out every half minute, polls every minute, counters are read with every fifth. ``expected`` reckons figures
 out of the same events, straight from what planned work takes out: an echo with its minute, a poll with its five
 minutes and the five after the work, states and restarts at their own times.
 """
@@ -43,7 +43,7 @@ from tests.agent.world import MIDNIGHT
 from tests.doubles import ManualClock
 
 DAY_S = 86_400
-ECHO_S, POLL_S, COUNTERS_S, LATE_S = 20, 60, 300, 7
+ECHO_S, POLL_S, COUNTERS_S, LATE_S = 30, 60, 300, 7
 """Polls are ``LATE_S`` after the full minute."""
 STEP_S = 5
 """Planned work and outages begin and end at multiples of this."""
@@ -247,7 +247,7 @@ class Site:
         await self.recorder.settled()
         found: dict[tuple[str, int, int], Mapping[str, Any]] = {}
         above = 0
-        while messages := await self.store.waiting(above, 2000):
+        while messages := await self.store.waiting(above, 200):
             above = messages[-1].seq
             for message in messages:
                 body = json.loads(message.payload)
@@ -261,7 +261,7 @@ class Site:
     async def events_said(self, kind: str) -> list[Mapping[str, Any]]:
         await self.recorder.settled()
         found, above = [], 0
-        while messages := await self.store.waiting(above, 2000):
+        while messages := await self.store.waiting(above, 200):
             above = messages[-1].seq
             found += [json.loads(m.payload) for m in messages if m.topic == f"event/{kind}"]
         return found
