@@ -100,7 +100,7 @@ class Agent:
             "icmp": parts.engine.run,
             "watch": parts.core.watch.run,
             "windows": parts.core.windows.run,
-            "folds": lambda: parts.folds.run(int(parts.clock.utc()) if parts.timeline.dated else None),
+            "folds": lambda: parts.folds.run(int(parts.clock.utc()) if parts.timeline.dated else None, parts.alive_utc),
             "resolver": parts.planning.resolver.run,
             "traps": parts.traps.run,
             "radio": parts.radio.run,

@@ -3,7 +3,7 @@
 parts.py gives it what touches the world, app.py keeps it running; tests give it a clock that stands still.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -17,30 +17,29 @@ from agent.pace import Pace
 from agent.polled import PollOutcome
 from agent.recorder import Recorder
 from agent.site import SitePlan, uplink_changes
-from agent.store.model import Batch, CountersRow, StateRow, WindowRow
+from agent.store.model import Batch, CountersRow, StateRow
 from agent.summaries import FoldedWindow, Summaries
 from agent.timeline import ClockEvent, Timeline
 from agent.topology import Topology
 from agent.view import rfc3339
 from agent.watch import Watch
-from agent.windows import ECHO, FIVE_S, PORTS, Five, Windows
+from agent.windows import FIVE_S, PORTS, Five, Windows
 from collectors.clock import Clock
 from collectors.icmp.echo import EchoTarget
-from kpi.echo import EchoCounts, merge_echo
-from kpi.entities import AGENT, LINK, PROBE, SITE, STATUSES, STATUSES_OF_PORTS, TOPOLOGY, UPLINK
+from kpi.entities import LINK, PROBE, SITE, STATUSES, STATUSES_OF_PORTS, TOPOLOGY, UPLINK
 from kpi.gear_accumulator import GearMemory
 from kpi.model import Incident, State, SystemReading, Window
-from kpi.planned import Spans, read_halves, together, within
+from kpi.planned import Spans, within
 from kpi.ports import LastReading
 from kpi.reachability import StateChange
 from kpi.reboots import Restarted
 from kpi.sessions import Change
-from kpi.states import StateSeconds, state_seconds
+from kpi.states import StateSeconds, Turn, state_seconds, whole_ms
 
 EVENT_SCHEMA = "sonda.event.v1"
 DEVICE = "device"
 """The aspect of a device's states in the store."""
-STOPPED, REMOVED = "agent_stopped", "removed"
+STOPPED, REMOVED, CALENDAR = "agent_stopped", "removed", "clock_jump"
 NOTICE = "notice"
 """The boundary's name for what is said at once."""
 
@@ -61,15 +60,21 @@ class Core:
         ask_again: Callable[[str], None],
         changed: Callable[[], None],
         five_closed: Callable[[int, int], None],
+        in_pieces: Callable[[int, int, tuple[str, ...]], None],
+        late: Callable[[int], None],
         dated: Callable[[], None],
         boundary: Boundary,
     ) -> None:
         """``running(interface)`` asks the kernel for carrier; ``changed()`` hears of what a person would notice;
         ``five_closed(label, following)`` of each dated five minutes that was put to the recorder, and of which ones are
-        open then; ``dated()`` of the first synchronisation."""
+        open then; ``in_pieces(label, following, flags)`` of those that are to be closed out of the store,
+        ``late(label)`` of closed ones of which more became known; ``dated()`` of the first synchronisation."""
         self.plan = SitePlan((), None, (), ())
         self.timeline = timeline
         self.history = StateHistory()
+        """On the monotonic clock, without a gap."""
+        self.calendar = StateHistory()
+        """As the store has it: in UTC, what counts and no more. Windows that have a date are made of it."""
         self.watch = Watch(
             clock, running=running, changed=self._state_changed, link_changed=self._link_changed, boundary=boundary
         )
@@ -86,11 +91,14 @@ class Core:
             timeline=timeline,
             monitor=self.monitor,
             history=self.history,
+            calendar=self.calendar,
             recorder=recorder,
             boot=boot,
             plan=lambda: self.plan,
-            network=self._network,
+            network=self.network,
             closed=self._closed,
+            in_pieces=in_pieces,
+            late=late,
             clock_event=self._clock_event,
             duplex=self.topology.duplex,
             boundary=boundary,
@@ -101,6 +109,7 @@ class Core:
         self._boot = boot
         self._changed = changed
         self._five_closed = five_closed
+        self._late = late
         self._dated = dated
         self._was_down: set[str] = {i.entity for i in still_open}
 
@@ -112,42 +121,34 @@ class Core:
         at = self._clock.monotonic()
         for device in sorted(gone):
             self.history.forget(device)
-            self._recorder.note(self._state_row(device, at, State.UNKNOWN, REMOVED))
+            self.calendar.forget(device)
+            self._note_state(device, at, State.UNKNOWN, REMOVED)
             self._forget(device, at)
         self._changed()
 
-    def resume(
-        self,
-        states: Sequence[StateRow],
-        minutes: Sequence[WindowRow],
-        counters: Sequence[CountersRow],
-    ) -> None:
-        """Go on from what the run before has stored: states (what was not watched since is unknown), the minutes of
-        the present five, the last counter readings, and statuses, with what they are judged beside."""
+    def resume(self, states: Sequence[StateRow], counters: Sequence[CountersRow]) -> None:
+        """Go on from what the run before has stored: states (what was not watched since is unknown), the last counter
+        readings, and statuses, with what they are judged beside."""
         self._resume_statuses(counters)
+        began, offset = self.timeline.began, self.timeline.offset_s
+        known = [row for row in states if row.utc_at is not None and row.aspect == DEVICE]
+        for row in known:
+            self.calendar.insert(row.entity, row.utc_at or 0.0, State(row.state))
         if not self.timeline.dated:
             return
-        offset = self.timeline.offset_s
-        alive = next((c.utc_at for c in counters if c.entity == AGENT and c.utc_at is not None), None)
-        last: dict[str, StateRow] = {}
-        for row in states:
-            if row.utc_at is not None and row.aspect == DEVICE:
-                self.history.add(row.entity, row.utc_at - offset, State(row.state))
-                last[row.entity] = row
-        for entity, row in last.items():
-            if alive is not None and row.utc_at is not None and row.state != State.UNKNOWN:
-                at = max(alive, row.utc_at) - offset  # what was written after the last minute was known to the end
+        alive = self.timeline.counted_to(began)
+        last: dict[str, tuple[float, State]] = {}
+        for row in known:
+            utc = row.utc_at or 0.0
+            if utc <= self.timeline.utc(began) or (alive is not None and utc <= alive):
+                self.history.add(row.entity, min(whole_ms(utc - offset), began), State(row.state))
+                last[row.entity] = utc, State(row.state)
+        for entity, (utc, state) in last.items():
+            if alive is not None and state is not State.UNKNOWN:
+                until = max(alive, utc)  # what was written after the last minute was known to the end
+                at = min(whole_ms(until - offset), began)
                 self.history.add(entity, at, State.UNKNOWN)
-                self._recorder.note(self._state_row(entity, at, State.UNKNOWN, STOPPED))
-        five = self.timeline.span(self._clock.monotonic(), FIVE_S)
-        by_device: dict[str, list[tuple[int, EchoCounts]]] = {}
-        for window in minutes:
-            if window.kind == ECHO and window.start_utc is not None and window.start_utc >= five.label:
-                with self._boundary.around("resume", window.entity):
-                    counts = together(merge_echo, read_halves(EchoCounts.from_plain, window.plain))
-                    if counts is not None:
-                        by_device.setdefault(window.entity, []).append((window.start_utc, counts))
-        self.windows.resume(by_device)
+                self._note(entity, at, until, State.UNKNOWN, STOPPED)
         self._resume_counters(counters, offset)
 
     def _resume_counters(self, counters: Sequence[CountersRow], offset: float) -> None:
@@ -201,7 +202,7 @@ class Core:
 
     def _state_changed(self, change: StateChange) -> None:
         self.history.add(change.device, change.at, change.state)
-        self._recorder.note(self._state_row(change.device, change.at, change.state, change.reason))
+        self._note_state(change.device, change.at, change.state, change.reason)
         self.incidents.state_changed(change)
         device = self.plan.by_id().get(change.device)
         told = {
@@ -224,8 +225,9 @@ class Core:
         gateway = self.plan.by_id().get(self.plan.gateway or "")
         if gateway is None or gateway.interface == interface:
             state = State.UP if up else State.DOWN
+            at = whole_ms(at)
             self.history.add(LINK, at, state)
-            self._recorder.note(self._state_row(LINK, at, state, interface))
+            self._note_state(LINK, at, state, interface)
 
     def _incident_written(self, incident: Incident) -> None:
         self._recorder.note(incident)
@@ -269,15 +271,27 @@ class Core:
         utc = self.timeline.utc(at) if self.timeline.dated else None
         self._recorder.put(Batch(counters=[CountersRow(entity, self._boot, at, utc, plain)]))
 
-    def _network(self, start: float, end: float, checks: int) -> StateSeconds | None:
-        changes = uplink_changes(self.plan, self.history.of)
+    def expected(self) -> Collection[str]:
+        """The ids of the devices that are watched."""
+        return self.plan.by_id().keys()
+
+    def way_out(self) -> str:
+        """The device whose checks are those of the way to the internet: the gateway, else the first target there."""
+        return self.plan.gateway or next(iter(self.plan.internet), "")
+
+    def network(
+        self, turns: Callable[[str], Sequence[Turn]], start: float, end: float, checks: int, offset_s: float
+    ) -> StateSeconds | None:
+        """The site's own state time out of the ``turns`` of entities; times are UTC less ``offset_s``."""
+        changes = uplink_changes(self.plan, turns)
         if changes is None:
             return None
-        offset = self.timeline.offset_s
-        planned = [(a - offset, b - offset) for a, b in self.plan.maintenance_of(UPLINK)]
+        planned = [(a - offset_s, b - offset_s) for a, b in self.plan.maintenance_of(UPLINK)]
         return state_seconds(changes, start, end, maintenance=planned, checks=checks)
 
     async def _closed(self, five: Five, batch: Batch, pace: Pace) -> Batch:
+        if five.dated and not five.whole:
+            return batch
         written = {row.entity: row.plain for row in batch.windows if row.kind == PORTS}
         drafts: list[MessageDraft] = []
         site = self.summaries.site_parts(Window(five.label, FIVE_S))
@@ -335,11 +349,53 @@ class Core:
 
     def _clock_event(self, event: ClockEvent) -> None:
         if event is ClockEvent.JUMPED:
-            self.event("clock.jump", seconds=round(self.timeline.last_jump_s, 3))
+            if self.timeline.ended_utc is not None:
+                for entity in self.history.entities():
+                    self._note(entity, self.timeline.cut_at, self.timeline.ended_utc, State.UNKNOWN, CALENDAR)
+            twice_s = round(self.timeline.last_twice_s, 3)
+            counted = {"earlier_s": twice_s, "later_s": 0} if twice_s else {}
+            self.event("clock.jump", seconds=round(self.timeline.last_jump_s, 3), twice_s=twice_s, counted=counted)
         elif event is ClockEvent.DATED:
             self._recorder.note(*self.incidents.dated(self.timeline.dated_by_s))
+            self._note_pause()
             self._dated()
+        if self.timeline.counts:
+            self._note_calendar()
 
-    def _state_row(self, device: str, at: float, state: State, reason: str) -> StateRow:
-        utc = self.timeline.utc(at) if self.timeline.dated else None
-        return StateRow(device, DEVICE, self._boot, at, utc, state.value, reason)
+    def _note_state(self, entity: str, at: float, state: State, reason: str) -> None:
+        """Written at once. Where the calendar was begun anew since ``at``, the state counts from there on as well."""
+        dates = [self.timeline.date(at), *self.timeline.counting_since(at)] if self.timeline.dated else [None]
+        for utc in dict.fromkeys(dates):
+            self._note(entity, at, utc, state, reason)
+            if utc is not None and self.windows.closed_to is not None:
+                for label in range(int(utc) // FIVE_S * FIVE_S, self.windows.closed_to, FIVE_S):
+                    self._late(label)
+
+    def _note(self, entity: str, at: float, utc: float | None, state: State, reason: str) -> None:
+        utc = whole_ms(utc) if utc is not None else None
+        self._recorder.note(StateRow(entity, DEVICE, self._boot, at, utc, state.value, reason))
+        if utc is not None:
+            self.calendar.insert(entity, utc, state)
+
+    def _note_pause(self) -> None:
+        """The clock is set at last: between the run before and this one nothing was known."""
+        began, utc = self.timeline.began, self.timeline.before_utc
+        for entity in self.history.entities():
+            for turn in self.history.of(entity):
+                self.calendar.insert(entity, whole_ms(max(turn.at + self.timeline.offset_s, utc or 0.0)), turn.state)
+        if utc is None:
+            return
+        for entity in (*self.plan.by_id(), LINK):
+            self._note(entity, began, utc, State.UNKNOWN, STOPPED)
+            at = whole_ms(utc - self.timeline.offset_s)
+            if at > began:  # the run before has counted until then
+                self._note(entity, at, utc, self.history.at(entity, at), CALENDAR)
+
+    def _note_calendar(self) -> None:
+        """Seconds begin to count: what the states are. Of what the calendar has left out nothing is known."""
+        at = self.timeline.began_counting
+        begun, before = self.timeline.utc(at), self.timeline.counted_to(at)
+        for entity in self.history.entities():
+            if before is not None and before < begun:
+                self._note(entity, at, before, State.UNKNOWN, CALENDAR)
+            self._note(entity, at, begun, self.history.at(entity, at), CALENDAR)

@@ -9,13 +9,15 @@ off and wherever its clock jumped: what ends under way is folded then, what was 
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial, reduce
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from agent.boundary import Boundary
+from agent.history import KEEP_S
 from agent.memory import give_back
 from agent.messages import MessageDraft
 from agent.pace import Pace, size_of
@@ -72,6 +74,44 @@ class Reads(Protocol):
         """See agent.store.store.Store.state_changes."""
 
 
+class Site(Protocol):
+    """What five minutes are closed of."""
+
+    def expected(self) -> Collection[str]:
+        """The ids of the devices that are watched: one of which nothing is known has a window all the same."""
+
+    def way_out(self) -> str:
+        """The device whose checks are those of the way to the internet."""
+
+    def network(
+        self, turns: Callable[[str], Sequence[Turn]], start: float, end: float, checks: int, offset_s: float
+    ) -> StateSeconds | None:
+        """The site's own state time; None where too few internet targets are set up."""
+
+
+class Nobody:
+    """A Site where nothing is watched."""
+
+    def expected(self) -> Collection[str]:
+        return ()
+
+    def way_out(self) -> str:
+        return ""
+
+    def network(
+        self,
+        turns: Callable[[str], Sequence[Turn]],  # noqa: ARG002 - as Site has it
+        start: float,  # noqa: ARG002
+        end: float,  # noqa: ARG002
+        checks: int,  # noqa: ARG002
+        offset_s: float,  # noqa: ARG002
+    ) -> StateSeconds | None:
+        return None
+
+
+NOBODY = Nobody()
+
+
 class Told(Protocol):
     """What hears of a folded window, an entity at a time."""
 
@@ -116,6 +156,7 @@ class Folds:
         *,
         zone: Callable[[], ZoneInfo],
         folded: Callable[[Window, int], Told],
+        site: Site = NOBODY,
         planned: Callable[[str], Spans] = lambda _device: (),
         clock: Clock | None = None,
         boundary: Boundary | None = None,
@@ -123,7 +164,7 @@ class Folds:
     ) -> None:
         """``folded(window, revision)`` is told what the window holds and gives the messages; ``kept()`` is what its
         statuses remember, for the same commit. The 30 days that end with a day are only judged, not kept.
-        ``planned(device)``: what is planned for it, in UTC seconds."""
+        ``site`` is what is watched; ``planned(device)``: what is planned for it, in UTC seconds."""
         self._store = store
         self._recorder = recorder
         self._zone = zone
@@ -132,33 +173,72 @@ class Folds:
         self._clock = clock or SystemClock()
         self._boundary = boundary or Boundary()
         self._kept = kept
-        self._due: asyncio.Queue[tuple[int, int]] = asyncio.Queue()
+        self._site = site
+        self._due: asyncio.Queue[_Due] = asyncio.Queue()
+        self._late: set[int] = set()
+        self._working = False
+        self._dated: asyncio.Future[int] | None = None
 
     def five_closed(self, label: int, following: int) -> None:
         """The five minutes that begin at ``label`` were put to the recorder; those that are open now begin at
         ``following``, which is later by more than five minutes where the clock was set ahead."""
         if _ended(label, following, self._zone()):
-            self._due.put_nowait((label, following))
+            self._due.put_nowait(_Due(label, following))
 
-    async def dated(self, first_utc: float, now_utc: float) -> None:
-        """The clock was set, and the store has dated what was measured since ``first_utc``: say it, and fold it."""
-        first, last = (int(utc) // FIVE_MINUTES * FIVE_MINUTES for utc in (first_utc, now_utc))
-        for start in range(first, last, FIVE_MINUTES):
-            if await self._fold(FIVE_MINUTES, FIVE_MINUTES, start, start + FIVE_MINUTES, keep=False):
-                self.five_closed(start, start + FIVE_MINUTES)
+    def in_pieces(self, label: int, following: int, flags: tuple[str, ...] = ()) -> None:
+        """As ``five_closed``, of five minutes that are to be closed first, out of the store; ``flags`` say why."""
+        self._due.put_nowait(_Due(label, following, close=True, flags=flags))
 
-    async def run(self, now_utc: int | None) -> None:
-        """Until cancelled. ``now_utc`` is None where the clock is not set: then there is nothing to make up for."""
-        if now_utc is not None:
-            with self._boundary.around("making up"):
-                await self._make_up(now_utc)
+    def late(self, label: int) -> None:
+        """What became known of these five minutes after they were closed: they are closed once more."""
+        if label not in self._late:
+            self._late.add(label)
+            self._due.put_nowait(_Due(label, label, close=True, late=True))
+
+    def dated(self, now_utc: float) -> None:
+        """The clock was set, and the store has dated what was measured until then."""
+        if not self._date().done():
+            self._date().set_result(int(now_utc))
+
+    async def run(self, now_utc: int | None, alive_utc: float | None = None) -> None:
+        """Until cancelled. ``now_utc`` is None where the clock is not set: nothing is made up for until ``dated``.
+        ``alive_utc`` is when the run before was alive last: where its clock had been set back, it may have added to
+        five minutes that were closed."""
+        if alive_utc is not None:
+            self.late(int(alive_utc) // FIVE_MINUTES * FIVE_MINUTES)
+        now = now_utc if now_utc is not None else await self._date()
+        self._working = True
+        with self._boundary.around("making up"):
+            await self._make_up(now)
         while True:
-            label, following = await self._due.get()
-            for length_s, start, end in _ended(label, following, self._zone()):
-                with self._boundary.around(PLACE):
-                    await self._coarser(length_s, start, end)
+            self._working = False
+            due = await self._due.get()
+            self._working = True
+            with self._boundary.around(PLACE):
+                await self._do(due)
             await self._recorder.settled()
             give_back()
+
+    async def _do(self, due: "_Due") -> None:
+        if due.close:
+            self._late.discard(due.label)
+            if due.late and not await self._store.windows(None, STATE, FIVE_MINUTES, due.label, due.label + 1):
+                return
+            if await self._close(due.label, due.flags) and due.late:
+                await self._coarser_again([due.label], await self._revision_of(due.label))
+        for length_s, start, end in _ended(due.label, due.following, self._zone()):
+            with self._boundary.around(PLACE):
+                await self._coarser(length_s, start, end)
+
+    def _date(self) -> "asyncio.Future[int]":
+        if self._dated is None:
+            self._dated = asyncio.get_running_loop().create_future()
+        return self._dated
+
+    @property
+    def busy(self) -> bool:
+        """Something is being folded, or waits for it."""
+        return self._working or not self._due.empty()
 
     async def hour(self, start: int) -> None:
         """Fold the hour that begins at ``start``, and the day and the month where it ends one."""
@@ -176,6 +256,10 @@ class Folds:
         once more; of an hour the ports are said again."""
         for start in labels:
             await self._fold(FIVE_MINUTES, FIVE_MINUTES, start, start + FIVE_MINUTES, revision=revision, keep=False)
+        await self._coarser_again(labels, revision)
+
+    async def _coarser_again(self, labels: Sequence[int], revision: int) -> None:
+        """Write what these five minutes are folded into once more; of an hour the ports are said again."""
         hours = sorted({start // HOUR * HOUR for start in labels})
         days = sorted({start // DAY * DAY for start in labels})
         months = sorted({month_bounds(start, self._zone()) for start in labels})
@@ -291,13 +375,16 @@ class Folds:
             await self._recorder.settled()
 
     async def _cut_short(self, now_utc: int) -> list[int]:
-        """The five minutes of which there are minutes and no more, because the agent did not live to close them."""
-        present = now_utc // FIVE_MINUTES * FIVE_MINUTES
-        alive = await self._store.starts(ECHO, MINUTE, 0, present, FIVE_MINUTES)
-        if not alive:
+        """The five minutes of which there are pieces and no more, because the agent did not live to close them."""
+        present, starts = now_utc // FIVE_MINUTES * FIVE_MINUTES, self._store.starts
+        days = await starts(STATE, FIVE_MINUTES, 0, present, DAY)
+        pieces = set(await starts(ECHO, MINUTE, 0, present, FIVE_MINUTES))
+        for kind in (PORTS, RESTARTS, FABRIC, GEAR):
+            pieces |= set(await starts(kind, FIVE_MINUTES, days[-1] - DAY if days else 0, present, FIVE_MINUTES))
+        if not pieces:
             return []
-        closed = set(await self._store.starts(STATE, FIVE_MINUTES, alive[0], present, FIVE_MINUTES))
-        return [start for start in alive if start not in closed]
+        closed = set(await starts(STATE, FIVE_MINUTES, min(pieces), present, FIVE_MINUTES))
+        return sorted(pieces - closed)
 
     async def _missing(self, now_utc: int) -> list[tuple[int, int, int]]:
         """The hours, days and months (length, start, end) that have ended, of which finer windows tell, and that are
@@ -325,36 +412,134 @@ class Folds:
             *[(MONTH, start, end) for start, end in months],
         ]
 
-    async def _close(self, start: int) -> None:
-        """The five minutes that begin at ``start``, out of their minutes and the states that were written at once."""
-        end = start + FIVE_MINUTES
-        echoes = {row.entity for row in await self._store.windows(None, ECHO, MINUTE, start, end)}
-        turns: dict[str, list[Turn]] = defaultdict(list)
-        for row in await self._store.state_changes(None, start, end):
-            if row.utc_at is not None:
-                turns[row.entity].append(Turn(row.utc_at, State(row.state)))
-        told, pace = self._folded(Window(start, FIVE_MINUTES), 0), Pace(self._clock)
+    async def _close(self, label: int, flags: tuple[str, ...] = ()) -> bool:
+        """The five minutes that begin at ``label``, out of what lies in the store: echoes by the minute, states as
+        changes, what SNMP told in pieces. Where they were closed before, what is different is written and said with a
+        higher revision. Whether anything was."""
+        await self._recorder.settled()
+        end = label + FIVE_MINUTES
+        closed: dict[str, list[WindowRow]] = defaultdict(list)
+        for kind in (STATE, ECHO):
+            for row in await self._store.windows(None, kind, FIVE_MINUTES, label, end):
+                closed[row.entity].append(row)
+        echoes = {row.entity for row in await self._store.windows(None, ECHO, MINUTE, label, end)}
+        turns = await self._turns(label, end)
+        devices = self._site.expected()
+        revision = 1 + max((row.revision for rows in closed.values() for row in rows), default=-1)
+        told, pace = self._folded(Window(label, FIVE_MINUTES), revision), Pace(self._clock)
         rows: list[WindowRow] = []
         drafts: list[MessageDraft] = []
-        for entity in sorted(entity for entity in echoes | turns.keys() if not is_internal(entity)):
-            with self._boundary.around("making up", entity):
-                echo = await self._one(entity, ECHO, MINUTE, start, end)
-                halves = read_halves(EchoCounts.from_plain, echo)
-                checks = sum(half.sent for half in (halves.counted, halves.planned) if half is not None)
-                planned = self._planned(entity)
-                states = state_seconds(turns.get(entity, ()), start, end, maintenance=planned, checks=checks)
-                if echo is None and not states.known_ms and not states.maintenance_up_ms + states.maintenance_down_ms:
+        checks = 0
+        for entity in sorted(e for e in {*echoes, *turns, *closed, *devices} if not is_internal(e)):
+            with self._boundary.around("closing", entity):
+                plains = await self._five(entity, label, turns.get(entity, ()), closed.get(entity, ()))
+                if entity == self._site.way_out():
+                    checks = StateSeconds.from_plain(plains[STATE]).checks
+                if entity not in devices and len(plains) == 1 and _nothing(plains[STATE]):
                     continue
-                plains = {STATE: states.to_plain(), **({ECHO: echo} if echo is not None else {})}
-                rows += await _rows(entity, plains, FIVE_MINUTES, start, pace)
-                drafts += await told.take(entity, plains, pace)
-        if await self._store.windows(UPLINK, STATE, FIVE_MINUTES, start - HOUR, start):
-            plains = {STATE: state_seconds((), start, end, maintenance=self._planned(UPLINK)).to_plain()}
-            rows += await _rows(UPLINK, plains, FIVE_MINUTES, start, pace)
-            drafts += await told.take(UPLINK, plains, pace)
-        log.info("Closed the five minutes that began at %s.", datetime.fromtimestamp(start, UTC).isoformat())
-        drafts += await told.end(pace)
-        self._recorder.put(Batch(windows=rows, counters=self._kept(), drafts=drafts))
+                anew = _changed(entity, label, plains, closed.get(entity, ()), revision)
+                rows += anew
+                said = await told.take(entity, plains, pace)
+                drafts += said if anew else ()
+            await pace.breathe()
+        with self._boundary.around("closing", UPLINK):
+            network = self._site.network(lambda entity: turns.get(entity, ()), label, end, checks, 0.0)
+            if network is not None:
+                plains = {STATE: network.to_plain()}
+                rows += _changed(UPLINK, label, plains, closed.get(UPLINK, ()), revision)
+                await told.take(UPLINK, plains, pace)
+        drafts += await self._close_site(label, told, flags, pace)
+        if rows:
+            log.info("Closed the five minutes that began at %s.", datetime.fromtimestamp(label, UTC).isoformat())
+            self._recorder.put(Batch(windows=rows, counters=self._kept(), drafts=drafts))
+        return bool(rows)
+
+    async def _close_site(self, label: int, told: Told, flags: tuple[str, ...], pace: Pace) -> list[MessageDraft]:
+        """What is left of these five minutes when all devices were told."""
+        drafts: list[MessageDraft] = []
+        for entity in (SITE, PROBE):
+            with self._boundary.around("closing", entity):
+                gear = await self._one(entity, GEAR, FIVE_MINUTES, label, label + FIVE_MINUTES)
+                if gear is not None:
+                    drafts += await told.take(entity, {GEAR: gear}, pace)
+        with self._boundary.around("closing", SITE):
+            for draft in await told.end(pace):
+                flagged = bool(flags) and draft.topic == "summary/site"
+                drafts.append(replace(draft, body={**draft.body, "flags": list(flags)}) if flagged else draft)
+        return drafts
+
+    async def _turns(self, start: int, end: int) -> dict[str, list[Turn]]:
+        """The changes of state that the window needs, by entity, as far back as the running agent keeps them."""
+        turns: dict[str, list[Turn]] = defaultdict(list)
+        for row in await self._store.state_changes(None, start - KEEP_S, end):
+            if row.utc_at is not None:
+                turns[row.entity].append(Turn(row.utc_at, State(row.state)))
+        return turns
+
+    async def _five(
+        self, entity: str, label: int, turns: Sequence[Turn], closed: Sequence[WindowRow]
+    ) -> dict[str, Any]:
+        """All windows of one entity over five minutes, by kind."""
+        end = label + FIVE_MINUTES
+        plains: dict[str, Any] = {}
+        for kind in BESIDE_STATE:
+            plain = await self._one(entity, kind, FIVE_MINUTES, label, end)
+            if kind == ECHO:
+                minutes = await self._one(entity, ECHO, MINUTE, label, end)
+                plain = max((p for p in (plain, minutes) if p is not None), key=_sent, default=None)
+            if plain is not None:
+                plains[kind] = plain
+        known = sum(StateSeconds.from_plain(row.plain).checks for row in closed if row.kind == STATE)
+        if ECHO in plains:
+            checks = max(known, _sent(plains[ECHO]))
+        elif known:
+            checks = known
+        else:
+            checks = _readings(plains[RESTARTS]) if RESTARTS in plains else 0
+        states = state_seconds(turns, label, end, maintenance=self._planned(entity), checks=checks)
+        return {STATE: states.to_plain(), **plains}
+
+    async def _revision_of(self, label: int) -> int:
+        await self._recorder.settled()
+        rows = await self._store.windows(None, STATE, FIVE_MINUTES, label, label + FIVE_MINUTES)
+        return max((row.revision for row in rows), default=0)
+
+
+def _changed(entity: str, label: int, plains: Plains, closed: Sequence[WindowRow], revision: int) -> list[WindowRow]:
+    """What is to be written of this entity's states and echoes, which are one row each; nothing where it stands there
+    already."""
+    rows: list[WindowRow] = []
+    for kind in (STATE, ECHO):
+        known = [row for row in closed if row.kind == kind]
+        if kind not in plains or (known and fold(kind, [row.plain for row in known]) == plains[kind]):
+            continue
+        first = known[0] if known else WindowRow(entity, kind, FIVE_MINUTES, "", 0.0, label, None)
+        rows.append(replace(first, plain=plains[kind], revision=revision))
+        nothing = (StateSeconds() if kind == STATE else EchoCounts()).to_plain()
+        rows += [replace(row, plain=nothing, revision=revision) for row in known[1:]]
+    return rows
+
+
+def _nothing(states: Any) -> bool:
+    """Neither up nor down was known, planned work included."""
+    known = StateSeconds.from_plain(states)
+    return not known.known_ms and not known.maintenance_up_ms + known.maintenance_down_ms
+
+
+def _readings(restarts: Any) -> int:
+    halves = read_halves(RestartCounts.from_plain, restarts)
+    return sum(half.readings for half in (halves.counted, halves.planned) if half is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """What is to be done of five minutes and of what they end."""
+
+    label: int
+    following: int
+    close: bool = False
+    flags: tuple[str, ...] = ()
+    late: bool = False
 
 
 def _now_whole(
@@ -386,6 +571,12 @@ def _pieces(from_s: int, start: int, end: int) -> list[tuple[int, int, int]]:
         (HOUR, first, last),
         *([(FIVE_MINUTES, last, end)] if last < end else []),
     ]
+
+
+def _sent(echo: Any) -> int:
+    """Planned work included."""
+    halves = read_halves(EchoCounts.from_plain, echo)
+    return sum(half.sent for half in (halves.counted, halves.planned) if half is not None)
 
 
 def _with(kind: str, folded: Any | None, plains: Sequence[Any]) -> Any:

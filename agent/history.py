@@ -1,5 +1,6 @@
 """The states of each entity as far back as an open window or an open outage needs them; the rest is in the store."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 from kpi.model import State
@@ -26,6 +27,20 @@ class StateHistory:
     def of(self, entity: str) -> Sequence[Turn]:
         """The decisions, in the order in which they were made."""
         return self._turns.get(entity, ())
+
+    def insert(self, entity: str, at: float, state: State) -> None:
+        """As the store has it: by time, and of two that begin together the later decision last."""
+        turns = self._turns.setdefault(entity, [])
+        turns.insert(bisect_right(turns, at, key=lambda turn: turn.at), Turn(at, state))
+
+    def entities(self) -> Sequence[str]:
+        """Those of which anything is known."""
+        return list(self._turns)
+
+    def at(self, entity: str, at: float) -> State:
+        """What it is at this time."""
+        known = [turn.state for turn in self.of(entity) if turn.at <= at]
+        return known[-1] if known else State.UNKNOWN
 
     def forget_before(self, at: float) -> None:
         """Drop what no window after ``at`` needs: all before the last "up" that lies before it."""

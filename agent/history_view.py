@@ -231,7 +231,9 @@ class StatesPast:
         else:
             rows, last = await self._store.state_changes_after(self._last_id)
             for device, turns in _turns(rows).items():
-                self._turns.setdefault(device, []).extend(turns)
+                known = self._turns.setdefault(device, [])
+                known.extend(turns)
+                known.sort(key=lambda turn: turn.at)  # a clock that was set back fills what lies before
         self._last_id, self._read_at = last, now
         for device, turns in self._turns.items():
             before = bisect_right(turns, now - AVAILABLE_S, key=lambda turn: turn.at)

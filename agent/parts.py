@@ -35,12 +35,11 @@ from agent.storage_notice import storage_notice, storage_trouble
 from agent.store.errors import StoreUnwritable
 from agent.store.model import NOT_OPENED, Opened
 from agent.store.store import Store
-from agent.timeline import Timeline
+from agent.timeline import Timeline, counted_of
 from agent.topology import LOOK_S
 from agent.traps import Traps
 from agent.view import View, rfc3339
 from agent.vitals import VitalsReader, who_listens
-from agent.windows import ECHO, FIVE_S, MINUTE_S
 from collectors.clock import Clock, SystemClock, clock_trust
 from collectors.icmp import EchoEngine, EchoSink, EchoTarget, IcmpEngine
 from collectors.link import Links, read_surroundings
@@ -127,6 +126,7 @@ class Parts:
             recorder,
             zone=lambda: self.planning.settings.site.zone,
             folded=core.window_folded,
+            site=core,
             planned=core.maintenance_of,
             kept=core.statuses_kept,
             clock=clock,
@@ -165,13 +165,8 @@ class Parts:
         await self.planning.take(self.planning.settings)
         if self.planning.has_routes:
             self.core.forget_strangers()
-        now = self.clock.utc()
-        five = int(now) // FIVE_S * FIVE_S
-        self.core.resume(
-            await self.store.state_changes(None, now - HISTORY_S, now),
-            await self.store.windows(None, ECHO, MINUTE_S, five, five + FIVE_S),
-            await self.store.all_counters(),
-        )
+        since, until = self.timeline.remembered(HISTORY_S)
+        self.core.resume(await self.store.state_changes(None, since, until), await self.store.all_counters())
 
     async def follow_topology(self) -> None:
         """The links between devices, once a poll; other parents make another plan."""
@@ -194,11 +189,11 @@ class Parts:
         with self.boundary.around("recomputation"):
             await self.restating.follow(self.core.plan, self.clock.utc(), self.boot, anew=True)
         with self.boundary.around("first date"):
-            await self.folds.dated(self.timeline.utc(self.timeline.began), self.clock.utc())
+            self.folds.dated(self.clock.utc())
 
     async def _relabel(self) -> int | None:
         try:
-            return await self.store.relabel(self.boot, self.timeline.offset_s)
+            return await self.store.relabel(self.boot, self.timeline.offset_s, self.timeline.before_utc or 0.0)
         except StoreUnwritable:
             return None
 
@@ -215,8 +210,11 @@ class Parts:
 
     async def _begin_timeline(self) -> Timeline:
         self._counters = counters = {row.entity: row for row in await self.store.all_counters()}
-        alive = counters[AGENT].utc_at if AGENT in counters else None
-        timeline = Timeline(self.clock, not_before_utc=max(NOT_BEFORE_UTC, alive or 0.0), trust=clock_trust)
+        agent = counters.get(AGENT)
+        counted = counted_of(agent.plain, agent.utc_at) if agent is not None else []
+        self.alive_utc = alive = agent.utc_at if agent is not None else None
+        not_before = max(NOT_BEFORE_UTC, alive or 0.0)
+        timeline = Timeline(self.clock, not_before_utc=not_before, trust=clock_trust, counted=counted)
         self._dated = timeline.dated
         return timeline
 
@@ -232,6 +230,8 @@ class Parts:
             ask_again=self._ask_again,
             changed=self._tell_pages,
             five_closed=self._five_closed,
+            in_pieces=self._in_pieces,
+            late=self._closed_late,
             dated=self._first_date,
             boundary=self.boundary,
         )
@@ -340,6 +340,12 @@ class Parts:
 
     def _five_closed(self, label: int, following: int) -> None:
         self.folds.five_closed(label, following)
+
+    def _in_pieces(self, label: int, following: int, flags: tuple[str, ...]) -> None:
+        self.folds.in_pieces(label, following, flags)
+
+    def _closed_late(self, label: int) -> None:
+        self.folds.late(label)
 
     def _committed(self) -> None:
         self.publishing.committed()

@@ -22,16 +22,16 @@ from agent.windows import ECHO, FABRIC, FIVE_S, GEAR, PORTS, RESTARTS, STATE, Fi
 from kpi.echo import EchoCounts
 from kpi.entities import INTERNAL, PROBE, SITE, UPLINK, is_internal
 from kpi.fabric_counts import FabricCounts
-from kpi.gear_counts import GearCounts, merge_gear
+from kpi.gear_counts import GearCounts
 from kpi.gear_figures import port_used_pct
 from kpi.gear_site import site_clients
-from kpi.merge import DeviceWindow, merge_device, merge_optional, merge_port_maps
+from kpi.merge import DeviceWindow, merge_port_maps
 from kpi.model import Figure, NullReason, Outcome, Role, Summary, Window
 from kpi.planned import Halves, halves_from_plain, halves_to_plain, read_halves
 from kpi.port_counts import PortCounts, ports_window_from_plain, ports_window_to_plain
 from kpi.port_summary import port_figures, ports_to_plain
 from kpi.reboots import RestartCounts
-from kpi.states import StateSeconds, merge_states
+from kpi.states import StateSeconds
 from kpi.summary import (
     History,
     device_summary,
@@ -110,8 +110,6 @@ class Summaries:
         self.statuses = Statuses()
         self._revisions: dict[int, int] = {}
         """Of the five minutes that were said last, by their label."""
-        self._piece: Five | None = None
-        """What was said of five minutes of which more is to come."""
 
     def closed(self, five: Five, polls: Polls, written: Mapping[str, bytes] | None = None) -> list[MessageDraft]:
         """What ``closing`` and ``site_closed`` give, at once."""
@@ -131,14 +129,13 @@ class Summaries:
         ``site`` is filled with what site_closed needs in the end."""
         window = Window(five.label, FIVE_S)
         self._forget(five)
-        if written is None or (self._piece is not None and self._piece.label == five.label):
-            written = {}  # what is written of this piece is not the whole
-        revision, five = self._revised(five)
-        site.revision, site.final, site.flags, site.network = revision, five.final, five.flags, five.network
+        written = written or {}
+        revision = self._revised(five.label) if five.dated else 0
+        site.revision, site.flags, site.network = revision, five.flags, five.network
         for device in five.devices.values():
             site.devices.append(_without_ports(device))
             with self._boundary.around(PLACE, device.device) as attempt:
-                summary = replace(self.device(device, window, polls), revision=revision, final=five.final)
+                summary = replace(self.device(device, window, polls), revision=revision)
                 self.latest[device.device] = summary
                 yield [_message(summary)]
             if attempt.failed:
@@ -151,7 +148,7 @@ class Summaries:
             yield []
         if five.own is not None:
             with self._boundary.around(PLACE, PROBE):
-                own = replace(self.own(five.own, window), revision=revision, final=five.final)
+                own = replace(self.own(five.own, window), revision=revision)
                 self.latest[PROBE] = own
                 yield [_message(own)]
         with self._boundary.around("clients of the site", SITE):
@@ -193,43 +190,28 @@ class Summaries:
                 yield []
             yield _ports_messages(name, window, figures, revision)
 
-    def _revised(self, five: Five) -> tuple[int, Five]:
-        """Five minutes are said anew, whole and with a higher revision, where a clock that jumped shows them again; of
-        whole ones that no piece tells of, nothing is known."""
-        revision = self._revisions.pop(five.label, -1) + 1 if five.dated else 0
-        before, self._piece = self._piece, None
-        if before is not None and before.label == five.label:
-            devices = {
-                name: merge_device(before.devices[name], device) if name in before.devices else device
-                for name, device in five.devices.items()
-            }
-            network = merge_optional(merge_states, before.network, five.network)
-            own = merge_optional(merge_gear, before.own, five.own)
-            five = replace(five, devices=devices, network=network, own=own)
-        if five.dated:
-            self._revisions[five.label] = revision
-            if len(self._revisions) > REVISIONS_KEPT:
-                del self._revisions[next(iter(self._revisions))]
-        if not five.final:
-            self._piece = five
-            return revision, five
-        devices = {name: replace(d, states=d.states.whole(FIVE_S)) for name, d in five.devices.items()}
-        network = five.network.whole(FIVE_S) if five.network is not None else None
-        return revision, replace(five, devices=devices, network=network)
+    def _revised(self, label: int) -> int:
+        """The revision with which these five minutes are said now."""
+        revision = self._revisions.pop(label, -1) + 1
+        self._revisions[label] = revision
+        if len(self._revisions) > REVISIONS_KEPT:
+            del self._revisions[next(iter(self._revisions))]
+        return revision
 
     def said(self, label: int) -> int:
         """The highest revision with which these five minutes were said lately."""
         return self._revisions.get(label, 0)
 
-    def said_again(self, summary: Summary, ports: bytes | None = None) -> None:
-        """Five minutes came out differently afterwards; where they are the last ones, they are what is shown."""
-        label, known = summary.window.start_utc, self.latest.get(summary.entity)
-        if label in self._revisions:
-            self._revisions[label] = max(self._revisions[label], summary.revision)
-        if known is not None and known.window == summary.window:
-            self.latest[summary.entity] = summary
-            if ports is not None and summary.entity in self._ports_now:
-                self._ports_now[summary.entity] = ports, *self._ports_now[summary.entity][1:]
+    def said_again(self, summary: Summary, ports: bytes | None = None, polls: Polls | None = None) -> None:
+        """Five minutes that were closed out of the store, or came out differently afterwards; unless later ones are
+        known they are what is shown."""
+        window, known = summary.window, self.latest.get(summary.entity)
+        self._revisions[window.start_utc] = max(self._revisions.get(window.start_utc, 0), summary.revision)
+        if known is not None and known.window.start_utc > window.start_utc:
+            return
+        self.latest[summary.entity] = summary
+        if ports is not None:
+            self._ports_now[summary.entity] = ports, window, why_unanswered((polls or {}).get(summary.entity))
 
     def ports(self, device: str) -> Mapping[str, Sequence[Figure]]:
         """The figures of a device's ports in the last closed five minutes, with the statuses in force."""
@@ -333,15 +315,18 @@ class FoldedWindow:
         summaries, window = self._summaries, self._window
         if entity == PROBE:
             own = summaries.own(GearCounts.from_plain(plains[GEAR]), window, remember=self._remember)
-            return [_message(replace(own, revision=self._revision))] if window.length_s == FIVE_S else []
+            own = replace(own, revision=self._revision)
+            if window.length_s == FIVE_S:
+                summaries.said_again(own)
+            return [_message(own)] if window.length_s == FIVE_S else []
         if entity not in self._plan:
             return []
         device = await pace.aside(size_of(plains), partial(_device_window, plains, self._plan[entity]))
         summary = summaries.device(device, window, self._polls, remember=self._remember)
         summary = replace(summary, revision=self._revision)
         drafts = [_message(summary)] if window.length_s == FIVE_S else []
-        if drafts and self._revision:
-            summaries.said_again(summary, compact(plains[PORTS]) if PORTS in plains else None)
+        if drafts:
+            summaries.said_again(summary, compact(plains[PORTS]) if PORTS in plains else None, self._polls)
         if _keys(_ports_of(device)):
             drafts += await self._take_ports(device, pace)
             _sum_of_ports(device, summary, *self._site.ports)
@@ -362,7 +347,7 @@ class FoldedWindow:
         if window.length_s == HOUR_S:
             drafts += _ports_messages(entity, window, ports, self._revision)
             self._summaries.statuses.keep_ports(entity, [*_keys(halves), *self._not_to_forget(entity)])
-        elif window.length_s == FIVE_S and self._revision:
+        elif window.length_s == FIVE_S:
             again = {key: figures for key, figures in ports.items() if _changed(key, halves)}
             drafts += _ports_messages(entity, window, again, self._revision)
         await pace.breathe()
@@ -379,8 +364,7 @@ class FoldedWindow:
         said = list(self._judged())
         if self._window.length_s != FIVE_S or not self._site.devices:
             return said
-        if self._revision:
-            self._summaries.said_again(site)
+        self._summaries.said_again(site)
         return [*said, MessageDraft(_topic(SITE), SITE_SCHEMA, summary_to_plain(site))]
 
 

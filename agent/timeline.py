@@ -1,19 +1,30 @@
-"""Where monotonic time lies on the calendar, and where the open window begins and ends (kpi/README.md R3, R5).
+"""Where monotonic time lies on the calendar, which of its seconds have a date, and where windows begin and end
+(kpi/README.md R3, R5).
 
 Windows are aligned in UTC; everything inside is monotonic. A wall clock that jumps by more than JUMP_S closes the open
-window and starts another. While the clock is not to be believed, windows carry no date: they are keyed by boot and
-monotonic time, and dated at the first synchronisation.
+window and starts another; less than that is left alone, so that no window is bent. While the clock is not to be
+believed, windows carry no date: they are keyed by boot and monotonic time, and dated at the first synchronisation.
+
+A second of the calendar counts once. Where a clock that was set back shows seconds again, the first pass over them
+counts, and what is measured in the second one has no date, until the calendar comes to a second that nobody has
+counted.
 """
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Any
 
 from collectors.clock import Clock, ClockTrust
+from kpi.states import whole_ms
 
 JUMP_S = 2.0
 HOLD_S = 1800.0
 """A clock that nobody sets for this long is believed all the same, and said to be unverified."""
+PASSES_KEPT = 64
+STRETCHES_KEPT = 256
+"""A clock that jumps every second does not fill the memory: what is older is taken together."""
 
 
 class ClockEvent(Enum):
@@ -22,6 +33,8 @@ class ClockEvent(Enum):
     NOTHING = auto()
     JUMPED = auto()
     DATED = auto()
+    COUNTS = auto()
+    """The seconds begin to count, or cease to: the calendar leaves or enters what an earlier pass has counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,59 +54,234 @@ class Span:
         return self.label if self.dated else None
 
 
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """Monotonic time from ``start`` to the next stretch: one offset, and seconds that count or do not."""
+
+    start: float
+    offset_s: float
+    counts: bool
+
+
+class Counted:
+    """The seconds of the calendar that have been counted, as spans in whole milliseconds of UTC."""
+
+    def __init__(self, spans: Iterable[tuple[int, int]] = ()) -> None:
+        self._spans = sorted(spans)
+
+    def add(self, start_ms: int, end_ms: int) -> None:
+        """One pass; spans that touch are one."""
+        if start_ms >= end_ms:
+            return
+        merged: list[tuple[int, int]] = []
+        for start, end in sorted([*self._spans, (start_ms, end_ms)]):
+            if merged and start <= merged[-1][1]:
+                merged[-1] = merged[-1][0], max(end, merged[-1][1])
+            else:
+                merged.append((start, end))
+        while len(merged) > PASSES_KEPT:
+            merged[:2] = [(merged[0][0], merged[1][1])]
+        self._spans = merged
+
+    def at(self, ms: int) -> tuple[int, int] | None:
+        """The span that holds this millisecond."""
+        return next(((start, end) for start, end in self._spans if start <= ms < end), None)
+
+    def next_start(self, ms: int) -> int | None:
+        """Where the next span begins."""
+        return next((start for start, _ in self._spans if start > ms), None)
+
+    def end_before(self, ms: int) -> int | None:
+        """Where the last span that ends at or before this has ended."""
+        return max((end for _, end in self._spans if end <= ms), default=None)
+
+    def within(self, start_ms: int, end_ms: int) -> int:
+        """How many of these milliseconds are counted."""
+        return sum(max(0, min(end, end_ms) - max(start, start_ms)) for start, end in self._spans)
+
+    def to_plain(self) -> list[list[int]]:
+        """JSON types."""
+        return [list(span) for span in self._spans]
+
+
 class Timeline:
     """The calendar of one run of the agent."""
 
-    def __init__(self, clock: Clock, *, not_before_utc: float, trust: Callable[[float, float], ClockTrust]) -> None:
-        """``trust(utc, not_before_utc)`` judges the wall clock."""
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        not_before_utc: float,
+        trust: Callable[[float, float], ClockTrust],
+        counted: Iterable[Sequence[int]] = (),
+    ) -> None:
+        """``trust(utc, not_before_utc)`` judges the wall clock; ``counted`` is what the runs before have counted, as
+        ``counted_plain`` gave it."""
         self._clock = clock
         self._not_before = not_before_utc
         self._judge = trust
-        self.began = clock.monotonic()
+        self.began = whole_ms(clock.monotonic())
         self.jumps = 0
         self.last_jump_s = 0.0
+        self.last_twice_s = 0.0
+        """How many seconds the last jump shows a second time."""
         self.dated_by_s = 0.0
         """By how much the first date moved the provisional ones."""
-        self._offset = clock.utc() - self.began
+        self.before_utc: float | None = None
+        """Up to when the runs before have counted, as the first date shows it."""
+        self.cut_at = self.began
+        """Where the last event cuts the open windows, monotonic."""
+        self.ended_utc: float | None = None
+        """Up to when the seconds before it have counted; None where they did not."""
+        self._counted = Counted((int(start), int(end)) for start, end in counted)
+        self._offset = whole_ms(clock.utc() - self.began)
         self.trust = trust(clock.utc(), not_before_utc)
         self.dated = self.trust is not ClockTrust.UNSET
+        self._edge = float("inf")
+        self._stretches: list[_Stretch] = []
+        self._begin(self.began)
 
     @property
     def offset_s(self) -> float:
         """UTC minus monotonic time, as the open window uses it."""
         return self._offset
 
+    @property
+    def counts(self) -> bool:
+        """The clock is set, and the present seconds are counted for the first time."""
+        return self._stretches[-1].counts
+
+    @property
+    def began_counting(self) -> float:
+        """Where the present stretch began, monotonic."""
+        return self._stretches[-1].start
+
+    def counted_to(self, at: float) -> float | None:
+        """The UTC time up to which an earlier pass has counted, as seen from the monotonic time ``at``: the end of what
+        it has counted last, or of what holds ``at``. None where nothing was counted before."""
+        ms = _ms(at + self._offset)
+        held = self._counted.at(ms)
+        end = held[1] if held is not None else self._counted.end_before(ms)
+        return end / 1000 if end is not None else None
+
+    def remembered(self, seconds: float) -> tuple[float, float]:
+        """From when to when, in UTC, the states are wanted that the runs before have stored: the last ``seconds``
+        before now and before they ended, and what the calendar comes to later."""
+        spans, now = self._counted.to_plain(), self.began + self._offset
+        last = spans[-1][1] / 1000 if spans else now
+        return (min(now, last) if self.dated else last) - seconds, max(now, last) + 1.0
+
+    def counted_plain(self, at: float) -> list[list[int]]:
+        """What is counted up to the monotonic time ``at``, to be persisted."""
+        counted = Counted((start, end) for start, end in self._counted.to_plain())
+        stretch = self._stretches[-1]
+        if stretch.counts:
+            counted.add(_ms(stretch.start + self._offset), _ms(at + self._offset))
+        return counted.to_plain()
+
     def utc(self, at: float) -> float:
-        """The UTC time of a monotonic one; a provisional one while ``dated`` is False."""
-        return at + self._offset
+        """The UTC time of a monotonic one, as the clock had it then; a provisional one while ``dated`` is False."""
+        return at + self._at(at).offset_s
+
+    def date(self, at: float) -> float | None:
+        """The UTC time of a state that begins at ``at``: of what does not count, that of the next moment that does.
+        None where there is none yet."""
+        index = self._index(at)
+        if self._stretches[index].counts:
+            return at + self._stretches[index].offset_s
+        return next((s.start + s.offset_s for s in self._stretches[index + 1 :] if s.counts), None)
+
+    def counting_since(self, at: float) -> list[float]:
+        """The UTC times at which seconds have begun to count after the monotonic time ``at``."""
+        return [s.start + s.offset_s for s in self._stretches[self._index(at) + 1 :] if s.counts]
 
     def look(self) -> ClockEvent:
-        """Compare the clocks; call once a second. After JUMPED or DATED the open windows are to be cut at now."""
+        """Compare the clocks; call once a second, and at ``edge``. After any event but NOTHING the open windows are to
+        be cut at ``cut_at``."""
         now = self._clock.monotonic()
         offset = self._clock.utc() - now
         self.trust = self._judge(now + offset, self._not_before)
         moved = offset - self._offset
         if not self.dated:
             if self.trust is ClockTrust.UNSET and now - self.began < HOLD_S:
-                self._offset = offset
+                self._offset = whole_ms(offset)
+                self._stretches[-1] = _Stretch(self.began, self._offset, counts=False)
                 return ClockEvent.NOTHING
-            self._offset, self.dated, self.dated_by_s = offset, True, moved
+            self.dated_by_s = moved
+            self._offset = whole_ms(offset)
+            self._date_all(whole_ms(now))
             return ClockEvent.DATED
         if abs(moved) > JUMP_S:
             self.jumps += 1
             self.last_jump_s = moved
-            self._offset = offset
+            self._end(whole_ms(now))
+            self._offset = whole_ms(offset)
+            from_ms = _ms(self.cut_at + self._offset)
+            self.last_twice_s = self._counted.within(from_ms, from_ms + max(0, -_ms(moved))) / 1000
+            self._begin(self.cut_at)
             return ClockEvent.JUMPED
+        if now >= self._edge:
+            self._end(self._edge)
+            self._begin(self.cut_at)
+            return ClockEvent.COUNTS
         return ClockEvent.NOTHING
 
-    def settle(self) -> None:
-        """Take over a small drift between the clocks; called at a window's end, so that no window is bent."""
-        offset = self._clock.utc() - self._clock.monotonic()
-        if abs(offset - self._offset) <= JUMP_S:
-            self._offset = offset
+    @property
+    def edge(self) -> float:
+        """When the seconds begin to count, or cease to; monotonic, infinity where they go on as they are."""
+        return self._edge
 
     def span(self, at: float, length_s: int) -> Span:
         """The aligned window that holds the monotonic time ``at``, from its aligned beginning."""
-        label = int((at + self._offset) // length_s) * length_s
-        start = label - self._offset
-        return Span(start, start + length_s, length_s, label, self.dated)
+        label = _ms(at + self._offset) // (1000 * length_s) * length_s
+        start = whole_ms(label - self._offset)
+        return Span(start, whole_ms(start + length_s), length_s, label, self.counts)
+
+    def _date_all(self, now: float) -> None:
+        """All that was measured since the start gets its date, but for what the runs before have counted."""
+        self.dated = True
+        self.before_utc = self.counted_to(self.began)
+        self._stretches.clear()
+        self._begin(self.began)
+        while self._edge < now:
+            self._end(self._edge)
+            self._begin(self.cut_at)
+        self._end(now)
+        self._begin(now)
+
+    def _begin(self, at: float) -> None:
+        """A stretch of the present offset: does it count, and for how long?"""
+        ms = _ms(at + self._offset)
+        held = self._counted.at(ms)
+        counts = self.dated and held is None
+        until = self._counted.next_start(ms) if counts else held[1] if self.dated and held is not None else None
+        self._edge = whole_ms(until / 1000 - self._offset) if until is not None else float("inf")
+        self._stretches.append(_Stretch(at, self._offset, counts))
+        if len(self._stretches) > STRETCHES_KEPT:
+            del self._stretches[0]
+
+    def _end(self, at: float) -> None:
+        """The present stretch is over; what counted is counted."""
+        self.cut_at = at
+        stretch = self._stretches[-1]
+        self.ended_utc = whole_ms(at + self._offset) if stretch.counts else None
+        if stretch.counts:
+            self._counted.add(_ms(stretch.start + self._offset), _ms(at + self._offset))
+
+    def _index(self, at: float) -> int:
+        return max(0, bisect_right(self._stretches, at, key=lambda s: s.start) - 1)
+
+    def _at(self, at: float) -> _Stretch:
+        return self._stretches[self._index(at)]
+
+
+def counted_of(plain: Any, alive_utc: float | None) -> list[tuple[int, int]]:
+    """What the runs before have counted, out of the agent's own "last counters"; of an agent that did not keep it,
+    everything up to when it was alive."""
+    if isinstance(plain, dict) and isinstance(plain.get("counted"), list):
+        return [(int(start), int(end)) for start, end in plain["counted"]]
+    return [(0, _ms(alive_utc))] if alive_utc is not None else []
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

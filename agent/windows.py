@@ -2,7 +2,8 @@
 
 A minute is closed GRACE_S after its end, when the last echo sent in it has had its 2 s and a device that vanished in
 it has been confirmed down. What a clock jump or the end of the agent cuts is a piece: several rows may carry the same
-start, and whoever reads folds them. Coarser windows are agent/folds.py's.
+start, and whoever reads folds them. Five minutes that come in pieces are closed out of the store when they are over
+(agent/folds.py): what SNMP told is written piece by piece, echoes lie there by the minute, states as changes.
 """
 
 import asyncio
@@ -33,7 +34,7 @@ from kpi.model import SystemReading
 from kpi.planned import Halves, Spans, halves_to_plain, takes_out, touches, worth_keeping
 from kpi.port_counts import PortCounts, ports_window_to_plain
 from kpi.reboots import split_restarts
-from kpi.states import StateSeconds, state_seconds
+from kpi.states import StateSeconds, Turn, state_seconds, whole_ms
 
 GRACE_S = 5.0
 """Two seconds of waiting time for the last echo, three to confirm a device down that vanished at the end."""
@@ -63,8 +64,8 @@ class Five:
     network: StateSeconds | None
     plan: SitePlan
     flags: tuple[str, ...] = ()
-    final: bool = True
-    """False for a piece that the clock's jump has cut off, when more of the same five minutes is to come."""
+    whole: bool = True
+    """False for a piece: these five minutes are closed out of the store."""
     own: GearCounts | None = None
     """What the probe measured of itself."""
     following: int = 0
@@ -86,6 +87,8 @@ class _Block:
     start: float
     label_at: float
     """The label on the monotonic clock; ``start`` is later in a piece."""
+    whole: bool = True
+    """It began with its five minutes, and nothing of them was written before."""
     minutes: dict[str, list[tuple[int, EchoCounts]]] = field(default_factory=dict)
     """By device, the echoes of each minute and its label: what is planned may still change until all of it is over."""
     flags: set[str] = field(default_factory=set)
@@ -113,27 +116,36 @@ class Windows:
         timeline: Timeline,
         monitor: Monitor,
         history: StateHistory,
+        calendar: StateHistory,
         recorder: Recorder,
         boot: str,
         plan: Callable[[], SitePlan],
-        network: Callable[[float, float, int], StateSeconds | None],
+        network: Callable[[Callable[[str], Sequence[Turn]], float, float, int, float], StateSeconds | None],
         closed: Callable[[Five, Batch, Pace], Awaitable[Batch]],
+        in_pieces: Callable[[int, int, tuple[str, ...]], None],
+        late: Callable[[int], None],
         clock_event: Callable[[ClockEvent], None],
         duplex: Callable[[float], Mapping[str, Mapping[str, Verdict]]],
         boundary: Boundary,
     ) -> None:
-        """``network(start, end, checks)`` is the site's own state time, ``checks`` those of the gateway;
-        ``closed(five, batch)`` adds summaries and messages to what is written; ``clock_event`` hears of jumps and of
-        the first date; ``duplex(at)`` is what is known by device and port of the two ends of cables."""
+        """``history`` has the states on the monotonic clock, ``calendar`` in UTC; ``network(turns, start, end, checks,
+        offset_s)`` is the site's own state time, ``checks`` those of the gateway; ``closed(five, batch)`` adds
+        summaries and messages to what is written; ``in_pieces(label, following, flags)`` hears of five minutes that are
+        over and lie in the store in pieces, ``late(label)`` of closed ones of which more is known; ``clock_event``
+        hears of jumps and of the first date; ``duplex(at)`` is what is known by device and port of the two ends of
+        cables."""
         self._clock = clock
         self._timeline = timeline
         self._monitor = monitor
         self._history = history
+        self._calendar = calendar
         self._recorder = recorder
         self._boot = boot
         self._plan = plan
         self._network = network
         self._closed = closed
+        self._in_pieces = in_pieces
+        self._late = late
         self._clock_event = clock_event
         self._duplex = duplex
         self._boundary = boundary
@@ -142,14 +154,19 @@ class Windows:
         """Minutes that are over and wait for their last answers."""
         self._minute = timeline.span(clock.monotonic(), MINUTE_S)
         five = timeline.span(clock.monotonic(), FIVE_S)
-        self._block = _Block(five.label, five.dated, five.start, five.start)
+        counted = timeline.counted_to(clock.monotonic())
+        whole = counted is None or counted <= five.label
+        self._block = _Block(five.label, five.dated, five.start if whole else timeline.began, five.start, whole)
+        self._pending: tuple[int, tuple[str, ...]] | None = None
+        """The dated five minutes of which there are pieces, and that are not closed yet, with what is to be flagged."""
         self._open(self._minute)
-        monitor.open_five(five.start, five.end)
+        monitor.open_five(self._block.start, five.end)
 
-    def resume(self, minutes: Mapping[str, Sequence[tuple[int, EchoCounts]]]) -> None:
-        """The minutes of the present five that the agent's run before this one has written."""
-        for entity, counts in minutes.items():
-            self._block.minutes.setdefault(entity, []).extend(counts)
+    @property
+    def closed_to(self) -> int | None:
+        """The five minutes that begin here, in UTC seconds, are not closed yet, those before are; None where the open
+        ones have no date."""
+        return self._block.label if self._block.dated else None
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -159,6 +176,7 @@ class Windows:
             ahead = self._minute.end - self._clock.monotonic()
             if self._over:
                 ahead = min(ahead, self._over[0].span.end + GRACE_S - self._clock.monotonic())
+            ahead = min(ahead, self._timeline.edge - self._clock.monotonic())
             await self._clock.sleep(min(AT_MOST_BEHIND_S, max(0.01, ahead)))
 
     async def settled(self) -> None:
@@ -171,7 +189,7 @@ class Windows:
         async with self._busy:
             event = self._timeline.look()
             if event is not ClockEvent.NOTHING:
-                await self._cut("clock_jump" if event is ClockEvent.JUMPED else "clock_set")
+                await self._cut("clock_set" if event is ClockEvent.DATED else "clock_jump")
                 with self._boundary.around("clock"):
                     self._clock_event(event)
             if self._clock.monotonic() >= self._minute.end:
@@ -184,8 +202,10 @@ class Windows:
         async with self._busy:
             while self._over:
                 await self._close_minute(self._over.popleft())
-            await self._close_minute(self._cut_out(self._clock.monotonic()), last=True)
-            self._recorder.put(Batch(counters=await self._counters(Pace(self._clock))))
+            now = whole_ms(self._clock.monotonic())
+            await self._close_minute(self._cut_out(now), last=True)
+            self._block.whole = False
+            await self._close_five(now, self._minute)
 
     def _open(self, span: Span) -> None:
         self._minute = span
@@ -199,13 +219,12 @@ class Windows:
         """The minute is over by the clock; its last answers may still come."""
         over = self._cut_out(self._minute.end)
         self._over.append(over)
-        self._timeline.settle()
         following = self._timeline.span(over.span.end + MINUTE_S / 2, MINUTE_S)
         self._open(replace(following, start=over.span.end))
 
     async def _cut(self, flag: str) -> None:
         """The calendar has moved: end the open windows now and begin pieces under the new one."""
-        now = self._clock.monotonic()
+        now = self._timeline.cut_at
         last = self._cut_out(now)
         self._open(replace(self._timeline.span(now, MINUTE_S), start=now))
         following = self._minute
@@ -214,7 +233,9 @@ class Windows:
             await self._close_minute(before, following=self._over[0].span if self._over else last.span)
         await self._close_minute(last, last=True)
         self._block.flags.add(flag)
+        self._block.whole = False
         await self._close_five(now, following)
+        self._block.whole = False
         self._block.flags.add(flag)
 
     async def _close_minute(self, over: "_Minute", *, last: bool = False, following: Span | None = None) -> None:
@@ -255,11 +276,15 @@ class Windows:
                 closing = _Closing(block, end, next_end, plan.maintenance_of(track.id), found)
                 window = await self._device_five(track, closing, pace)
                 devices[track.id] = window
-                rows += await self._device_rows(window, span, pace)
+                rows += await self._device_rows(window, span, pace, whole=block.whole and block.dated)
             await pace.breathe()
         network = own = None
         with self._boundary.around(PLACE, UPLINK):
-            network = self._network(block.start, end, _gateway_checks(plan, devices))
+            checks = _gateway_checks(plan, devices)
+            if block.whole and block.dated:
+                network = self._network(self._calendar.of, block.label, block.label + FIVE_S, checks, 0.0)
+            else:
+                network = self._network(self._history.of, block.start, end, checks, self._timeline.offset_s)
         with self._boundary.around(PLACE, PROBE):
             own = self._monitor.own.close(end, next_end)
         five = Five(
@@ -271,24 +296,37 @@ class Windows:
             network=network,
             plan=plan,
             flags=tuple(sorted(block.flags)),
-            final=label != block.label,
+            whole=block.whole,
             own=own,
             following=label,
         )
         self._history.forget_before(end - KEEP_S)
+        if block.dated:
+            self._calendar.forget_before(block.label - KEEP_S)
         rows += self._site_rows(five, span)
         batch = Batch(windows=rows, counters=await self._counters(pace))
         with self._boundary.around("summaries"):
             batch = await self._closed(five, batch, pace)
         self._recorder.put(batch)
+        if block.dated and not block.whole:
+            self._pending = block.label, five.flags
+        if self._pending is not None and following.dated and label != self._pending[0]:
+            (over, flags), self._pending = self._pending, None
+            self._in_pieces(over, label, flags)
+        elif self._pending is not None and not following.dated:
+            self._late(self._pending[0])  # closed by an earlier pass, they know more now; else they will be
 
     async def _device_five(self, track: Track, closing: "_Closing", pace: Pace) -> DeviceWindow:
         block, end, next_end, planned = closing.block, closing.end, closing.next_end, closing.planned
         device, role, polled = track.id, track.watchable.device.role, track.polled
         checks, track.checks = track.checks, 0
         offset = self._timeline.offset_s
-        maintenance = [(a - offset, b - offset) for a, b in planned]
-        states = state_seconds(self._history.of(device), block.start, end, maintenance=maintenance, checks=checks)
+        if block.whole and block.dated:
+            turns, span = self._calendar.of(device), (block.label, block.label + FIVE_S)
+            states = state_seconds(turns, *span, maintenance=planned, checks=checks)
+        else:
+            turns, maintenance = self._history.of(device), [(a - offset, b - offset) for a, b in planned]
+            states = state_seconds(turns, block.start, end, maintenance=maintenance, checks=checks)
         spans = planned if block.dated else ()
         minutes = block.minutes.get(device, ()) if track.watchable.echo_s is not None else ()
         none: Halves[EchoCounts] = Halves()
@@ -316,11 +354,12 @@ class Windows:
             told = replace(told, gear=polled.close_gear(end, next_end))
         return _both(counted, told) if taken_out else _both(told, beside)
 
-    async def _device_rows(self, part: DeviceWindow, span: Span, pace: Pace) -> list[WindowRow]:
+    async def _device_rows(self, part: DeviceWindow, span: Span, pace: Pace, *, whole: bool) -> list[WindowRow]:
+        """Of a piece, and of what has no date yet, only what is not in the store by the minute or as changes."""
         halves = Halves(part, part.planned)
         reach_s = max(half.reach_s for half in (part, part.planned) if half is not None)
-        found: dict[str, Any] = {STATE: part.states.to_plain()}
-        for kind in (ECHO, RESTARTS, FABRIC, GEAR):
+        found: dict[str, Any] = {STATE: part.states.to_plain()} if whole else {}
+        for kind in (ECHO, RESTARTS, FABRIC, GEAR) if whole else (RESTARTS, FABRIC, GEAR):
             plain = halves_to_plain(halves.each(_PLAIN[kind]), reach_s if kind in REACHING else 0)
             if plain is not None:
                 found[kind] = plain
@@ -335,7 +374,7 @@ class Windows:
     def _site_rows(self, five: Five, span: Span) -> list[WindowRow]:
         rows = []
         with self._boundary.around(PLACE, SITE):
-            if five.network is not None:
+            if five.network is not None and five.whole and five.dated:
                 rows.append(self._row(UPLINK, STATE, span, five.network.to_plain()))
             if five.own is not None:
                 rows.append(self._row(PROBE, GEAR, span, five.own.to_plain()))
@@ -348,8 +387,8 @@ class Windows:
         return WindowRow(entity, kind, span.length_s, self._boot, round(span.start, 3), span.start_utc, plain)
 
     def _alive(self) -> CountersRow:
-        at = self._clock.monotonic()
-        return CountersRow(AGENT, self._boot, at, self._timeline.utc(at) if self._timeline.dated else None, {})
+        at, utc = self._now()
+        return CountersRow(AGENT, self._boot, at, utc, {"counted": self._timeline.counted_plain(at)})
 
     async def _counters(self, pace: Pace) -> list[CountersRow]:
         """The last readings of everybody, as of about now."""

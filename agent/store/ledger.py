@@ -86,15 +86,15 @@ class Ledger:
             )
             self._con.execute("INSERT OR REPLACE INTO device VALUES (?, ?, ?, ?, ?, ?)", (*columns, seal(*columns)))
 
-    def relabel(self, boot: str, offset_s: float) -> None:
-        """Dates what the boot wrote before its clock was synchronised."""
+    def relabel(self, boot: str, offset_s: float, from_utc: float) -> None:
+        """Dates what the boot wrote before its clock was synchronised; states only from ``from_utc`` on."""
         number = self._words.boot(boot)
         for row in self._con.execute(
-            f"SELECT id, {STATE_COLUMNS}, seal FROM state WHERE boot = ? AND utc_at IS NULL",  # noqa: S608 - column names
-            (number,),
+            f"SELECT id, {STATE_COLUMNS}, seal FROM state WHERE boot = ? AND utc_at IS NULL AND mono_at >= ?",  # noqa: S608 - column names
+            (number, from_utc - offset_s),
         ).fetchall():
             if sound(row[-1], *row[1:-1]):
-                columns = (*row[1:5], row[4] + offset_s, *row[6:-1])
+                columns = (*row[1:5], round((row[4] + offset_s) * 1000) / 1000, *row[6:-1])
                 self._con.execute(
                     "UPDATE state SET utc_at = ?, seal = ? WHERE id = ?", (columns[4], seal(*columns), row[0])
                 )

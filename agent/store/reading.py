@@ -120,17 +120,19 @@ class Reading:
         return found
 
     def states(self, con: Connection, entity: str | None, from_utc: float, to_utc: float) -> list[StateRow]:
-        """Dated changes with from_utc <= at < to_utc, in order, and before them for each entity and aspect the one
-        that was in force at ``from_utc``."""
+        """Dated changes with from_utc <= at < to_utc, in order, and before them for each entity and aspect those since
+        it was up last, at most BEFORE of them: the state at ``from_utc``, and when an outage of then has begun."""
         entities = _words(con, "entity")
         wanted = list(entities.values()) if entity is None else [entities[entity]] if entity in entities else []
         rows: list[tuple[object, ...]] = []
         for number in wanted:
             rows += con.execute(
-                f"SELECT id, {STATE_COLUMNS}, seal FROM (SELECT *, row_number() OVER"  # noqa: S608 - column names only
-                " (PARTITION BY aspect ORDER BY utc_at DESC, id DESC) AS place"
-                " FROM state WHERE entity = ? AND utc_at < ?) WHERE place = 1 ORDER BY aspect",
-                (number, from_utc),
+                f"SELECT id, {STATE_COLUMNS}, seal FROM (SELECT *,"  # noqa: S608 - column names only
+                " count(CASE WHEN state = 'up' THEN 1 END) OVER newer AS ups, row_number() OVER newer AS place"
+                " FROM state WHERE entity = ?1 AND utc_at < ?2"
+                " WINDOW newer AS (PARTITION BY aspect ORDER BY utc_at DESC, id DESC))"
+                " WHERE (ups = 0 OR (ups = 1 AND state = 'up')) AND place <= ?3 ORDER BY aspect, utc_at, id",
+                (number, from_utc, BEFORE),
             )
             rows += con.execute(
                 f"SELECT id, {STATE_COLUMNS}, seal FROM state WHERE entity = ? AND utc_at >= ? AND utc_at < ?"  # noqa: S608 - column names only
@@ -263,6 +265,8 @@ def replay_from(con: Connection) -> int:
     return int(lowest if lowest is not None else max(highest or 0, base) + 1) - int(base)
 
 
+BEFORE = 2000
+"""Changes of one entity that are given from before the time that is asked for: a device may never be up for weeks."""
 _ALL = (1 << 26) - 1  # entity and piece bits of a key
 
 

@@ -141,10 +141,10 @@ class Store:
         written."""
         return await self._writer.do(lambda side: side.commit(batch))
 
-    async def relabel(self, boot: str, offset_s: float) -> int:
-        """At the first clock sync: dates the boot's windows, states and readings (utc = monotonic + offset); how many
-        windows."""
-        windows = await self._writer.do(lambda side: side.relabel(boot, offset_s))
+    async def relabel(self, boot: str, offset_s: float, from_utc: float = 0.0) -> int:
+        """At the first clock sync: dates the boot's windows, states and readings (utc = monotonic + offset), but for
+        what lies before ``from_utc``, where other boots have counted; how many windows."""
+        windows = await self._writer.do(lambda side: side.relabel(boot, offset_s, from_utc))
         self.epoch += 1
         return windows
 

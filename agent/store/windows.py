@@ -84,25 +84,26 @@ class WindowTable:
         self._tally.add("undated/rows", 1)
         self._tally.add("undated/bytes", len(packed[4]))
 
-    def relabel(self, boot: str, offset_s: float) -> int:
-        """Dates the boot's undated windows, each to the aligned window that holds its middle (utc = mono + offset);
-        how many. A month has no fixed length: its row is dated to the minute."""
+    def relabel(self, boot: str, offset_s: float, from_utc: float) -> int:
+        """Dates the boot's undated windows, each to the aligned window that holds its beginning (utc = mono + offset),
+        so that no two come to lie in one; how many. What begins before ``from_utc`` stays as it is. A month has no
+        fixed length: its row is dated to the minute."""
         number = self._words.date_boot(boot, offset_s)
         found = self._con.execute(
-            "SELECT length_s, kind, entity, mono_start, revision, dictionary, body, seal FROM undated WHERE boot = ?"
-            " ORDER BY length_s, mono_start, kind, entity, id",
-            (number,),
+            "SELECT length_s, kind, entity, mono_start, revision, dictionary, body, seal FROM undated"
+            " WHERE boot = ? AND mono_start >= ? ORDER BY length_s, mono_start, kind, entity, id",
+            (number, from_utc - offset_s),
         ).fetchall()
         for length_s, kind, entity, mono_start, revision, dictionary, body, kept in found:
             packed = (number, mono_start, revision, dictionary, body)
             if not sound(kept, length_s, kind, entity, *packed[:4], body=body):
                 continue
             grid = 60 if length_s == MONTH else length_s
-            start = round((mono_start + offset_s) / grid) * grid
+            start = round((mono_start + offset_s) * 1000) // (1000 * grid) * grid
             key = self._place(length_s, window_key(length_s, start, kind, entity), packed)
             if key is not None:
                 self._insert([(key, *packed)])
-        self._con.execute("DELETE FROM undated WHERE boot = ?", (number,))
+        self._con.execute("DELETE FROM undated WHERE boot = ? AND mono_start >= ?", (number, from_utc - offset_s))
         self._tally.add("undated/rows", -len(found))
         self._tally.add("undated/bytes", -sum(len(row[6]) for row in found))
         return len(found)

@@ -97,10 +97,10 @@ class WriteSide:
         """Numbers that wait and cannot be read any more are named in a gap."""
         return self._run(lambda: self.outbox.give_up(seqs, reason))
 
-    def relabel(self, boot: str, offset_s: float) -> int:
+    def relabel(self, boot: str, offset_s: float, from_utc: float) -> int:
         def dated() -> int:
-            self._ledger.relabel(boot, offset_s)
-            return self._windows.relabel(boot, offset_s)
+            self._ledger.relabel(boot, offset_s, from_utc)
+            return self._windows.relabel(boot, offset_s, from_utc)
 
         return self._run(dated)
 

@@ -124,6 +124,8 @@ class Site:
             ask_again=lambda _device: None,
             changed=lambda: None,
             five_closed=self._five_closed,
+            in_pieces=lambda _label, _following, _flags: None,
+            late=lambda _label: None,
             dated=lambda: None,
             boundary=Boundary(),
         )
@@ -274,9 +276,7 @@ async def site(path: Path, events: Events, *planned: Planned, echo_s: int = ECHO
     async with Store.open(path, StoreSettings(ballast_bytes=0), clock, probe_id="p", boot_id="boot") as store:
         made = Site(clock, store, events, echo_s)
         made.core.apply(plan(*planned))
-        await_all = [
-            asyncio.create_task(c) for c in (made.recorder.run(), made.core.windows.run(), made.folds.run(None))
-        ]
+        await_all = [asyncio.create_task(c) for c in (made.recorder.run(), made.core.windows.run(), made.folds.run(0))]
         made.core.watch.tick()
         try:
             yield made

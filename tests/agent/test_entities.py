@@ -10,6 +10,7 @@ from agent.settings.models import CredentialSettings
 from agent.settings.types import SEGMENT, slug
 from agent.site import SitePlan, SnmpPlan
 from agent.store.model import CountersRow
+from agent.timeline import counted_of
 from agent.windows import STATE
 from collectors.radio.radio import readings_of
 from kpi import entities
@@ -82,15 +83,16 @@ async def test_a_device_called_like_an_entity_of_the_agent_changes_nothing_of_th
         assert len(alike.disk.messages(f"summary/device/{name}")) == 1
     counters = last_counters(alike)
     assert {*NAMES, AGENT, entities.PROBE} <= counters.keys()
-    assert counters[AGENT].plain == {}
+    assert counters[AGENT].plain.keys() == {"counted"}
 
 
 async def test_the_agent_goes_on_after_a_restart_with_such_devices(clock: ManualClock) -> None:
     before = await five_minutes(clock, NAMES)
     states = [row for batch in before.disk.batches for row in batch.states]
-    async with running(clock) as world:
+    agent = last_counters(before)[AGENT]
+    async with running(clock, counted=counted_of(agent.plain, agent.utc_at)) as world:
         world.core.apply(plan(NAMES))
-        world.core.resume(states, [], list(last_counters(before).values()))
+        world.core.resume(states, list(last_counters(before).values()))
         for name in NAMES:
             polled = world.core.monitor[name].polled
             assert polled is not None

@@ -178,22 +178,50 @@ def test_there_is_no_fold_of_nothing_and_none_of_an_unknown_version() -> None:
         fold(STATE, [[99, 1]])
 
 
-async def test_what_got_its_date_late_is_said_and_folded(tmp_path: Path) -> None:
+async def test_what_got_its_date_late_is_closed_said_and_folded(tmp_path: Path) -> None:
+    """Minutes that began 70 s into the calendar's five, and a change of state in the midst of them."""
     said = Said()
     rows = [
-        WindowRow("a", STATE, FIVE_MINUTES, "boot", 1000.0 + 300 * i, None, StateSeconds(up_ms=300_000).to_plain())
-        for i in range(14)
+        WindowRow("a", ECHO, MINUTE, "boot", 1070.0 + 60 * i, None, EchoCounts(sent=60).to_plain()) for i in range(75)
     ]
-    async with folding(tmp_path / "s.db", said, rows) as (folds, store, _):
-        assert await store.relabel("boot", START - 1000.0) == 14
+    async with folding(tmp_path / "s.db", said, rows) as (folds, store, recorder):
+        recorder.note(StateRow("a", "device", "boot", 1070.0, None, "up"))
+        recorder.note(StateRow("a", "device", "boot", 1400.0, None, "down"))
+        await recorder.settled()
+        assert await store.relabel("boot", START - 1000.0) == 75
         making = asyncio.create_task(folds.run(None))
-        await folds.dated(START, START + 14 * 300)
-        fives = [w for w in said.windows if w.length_s == FIVE_MINUTES]
-        assert fives == [Window(START + 300 * i, FIVE_MINUTES) for i in range(14)]
+        await asyncio.sleep(0)
+        folds.dated(START + 15 * 300 + 70)
         async with asyncio.timeout(10):
             while not await store.windows("a", STATE, HOUR, START, START + HOUR):  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.01)
         making.cancel()
+        fives = [w for w in said.windows if w.length_s == FIVE_MINUTES]
+        assert fives == [Window(START + 300 * i, FIVE_MINUTES) for i in range(15)]
+        states = [
+            StateSeconds.from_plain(r.plain) for r in await store.windows("a", STATE, FIVE_MINUTES, START, START + 601)
+        ]
+        assert [(s.unknown_s, s.up_s, s.down_s) for s in states] == [(70, 230, 0), (0, 100, 200), (0, 0, 300)]
+        echoes = await store.windows("a", ECHO, FIVE_MINUTES, START, START + HOUR)
+        assert [EchoCounts.from_plain(r.plain).sent for r in echoes] == [240, *[300] * 11], (
+            "no bucket exceeds its length"
+        )
+
+
+async def test_what_the_runs_before_have_counted_gets_no_second_date(tmp_path: Path) -> None:
+    rows = [
+        WindowRow("a", ECHO, MINUTE, "boot", 1000.0 + 60 * i, None, EchoCounts(sent=60).to_plain()) for i in range(5)
+    ]
+    async with folding(tmp_path / "s.db", Said(), rows) as (_, store, recorder):
+        recorder.note(
+            StateRow("a", "device", "boot", 1000.0, None, "up"), StateRow("a", "device", "boot", 1200.0, None, "down")
+        )
+        await recorder.settled()
+        assert await store.relabel("boot", START - 1000.0, START + 100.0) == 3
+        found = await store.windows("a", ECHO, MINUTE, START, START + HOUR)
+        assert [row.start_utc for row in found] == [START + 120, START + 180, START + 240]
+        assert len(await store.undated("boot")) == 2
+        assert [row.utc_at for row in await store.state_changes("a", 0, START + HOUR)] == [START + 200.0]
 
 
 async def test_a_month_of_many_ports_is_read_a_device_and_a_day_at_a_time(tmp_path: Path) -> None:
@@ -357,7 +385,7 @@ async def test_a_clock_set_ahead_over_the_end_of_an_hour_leaves_no_hour_unmade(t
     said = Said()
     last = START + 8 * 300
     async with folding(tmp_path / "s.db", said, [five(START + 300 * i) for i in range(9)]) as (folds, store, recorder):
-        running = asyncio.create_task(folds.run(None))
+        running = asyncio.create_task(folds.run(0))
         folds.five_closed(last, last + ahead_s)
         coarsest = MONTH if ahead_s > 20 * DAY else DAY
         async with asyncio.timeout(10):
@@ -409,7 +437,7 @@ async def test_a_month_of_any_zone_is_the_sum_of_its_five_minutes(tmp_path: Path
     rows += [five(at, up_ms=200_000) for at in (end, end + 300)]
     async with folding(tmp_path / "s.db", Said(), rows, zone) as (folds, store, recorder):
         if live:
-            running = asyncio.create_task(folds.run(None))
+            running = asyncio.create_task(folds.run(0))
             hours = sorted({(row.start_utc or 0) // HOUR * HOUR for row in rows})
             for at in (at for hour in hours for at in range(hour, hour + HOUR, 300)):
                 folds.five_closed(at, at + 300)

@@ -228,7 +228,7 @@ PLACES: Mapping[str, Broken] = {
     "minute": for_sick(Monitor, "close_echo", lambda _self, device, _over: device),
     "states of a window": for_sick(StateHistory, "of", lambda _self, entity: entity),
     "window": for_sick(Windows, "_device_five", lambda _self, track, *_: track.id),
-    "rows of a window": for_sick(Windows, "_device_rows", lambda _self, part, *_: part.device),
+    "rows of a window": for_sick(Windows, "_device_rows", lambda _self, part, *_, **__: part.device),
     "restarts": for_sick(Polled, "close_restarts", lambda self, *_, **__: self._device),
     "routing": for_sick(Polled, "close_fabric", lambda self, *_, **__: self._device),
     "telemetry": for_sick(Polled, "close_gear", lambda self, *_, **__: self._device),

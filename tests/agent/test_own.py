@@ -86,18 +86,18 @@ async def test_a_device_called_probe_and_the_probe_have_figures_of_their_own(clo
     assert "wifi_signal_dbm" in radio["figures"] and "wifi_signal_dbm" not in device["figures"]
 
 
-async def test_what_a_jump_cuts_is_said_again_as_a_whole(clock: ManualClock) -> None:
+async def test_what_a_jump_cuts_is_written_in_pieces_and_left_to_be_closed_as_a_whole(clock: ManualClock) -> None:
     async with running(clock) as world:
         world.watch(gw=())
         await read(world, 2)
         clock.step_wall(20.0)
         await read(world, 3)
         await clock.advance(10)
-    piece, whole = world.disk.messages("summary/probe")
-    assert (piece["final"], whole["final"], whole["revision"]) == (False, True, piece["revision"] + 1)
-    counts = [message["figures"]["wifi_signal_dbm"]["n"] for message in (piece, whole)]
-    assert counts[0] < counts[1]
-    assert sum(row.plain["polls"] for row in world.disk.windows(GEAR, 300, PROBE)) == counts[1]
+    rows = world.disk.windows(GEAR, 300, PROBE)
+    assert [row.start_utc for row in rows] == [int(MIDNIGHT)] * 2
+    assert sum(row.plain["polls"] for row in rows) == 5
+    assert world.pieces == [(int(MIDNIGHT), int(MIDNIGHT) + 300, ("clock_jump",))]
+    assert world.disk.messages("summary/probe") == []
 
 
 async def test_what_is_usual_survives_a_restart(clock: ManualClock) -> None:
@@ -108,7 +108,7 @@ async def test_what_is_usual_survives_a_restart(clock: ManualClock) -> None:
         kept = [c for b in world.disk.batches for c in b.counters if c.entity == PROBE][-1]
     async with running(clock) as again:
         again.watch(gw=())
-        again.core.resume([], [], [kept])
+        again.core.resume([], [kept])
         memory = again.core.monitor.own.memory()
         assert memory is not None
         assert memory.links.to_plain().keys() == {"radio.rssi.wlan0"}

@@ -6,7 +6,6 @@ import json
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from agent.polled import Polled, PollOutcome
 from agent.settings.models import PortsSettings
 from agent.site import SitePlan, Watchable
 from agent.store.packing import compact
-from agent.summaries import FoldedWindow, Polls, Summaries, why_unanswered
+from agent.summaries import FoldedWindow, Summaries, why_unanswered
 from agent.windows import ECHO, PORTS, STATE, Five
 from collectors.clock import SystemClock
 from kpi.echo import EchoCounts
@@ -39,6 +38,7 @@ from kpi.port_counts import PortCounts, ports_window_to_plain
 from kpi.reboots import Restart, Restarted
 from kpi.sessions import Change
 from kpi.states import StateSeconds
+from tests.doubles import ManualClock
 from tests.kpi.port_readings import reading
 from tests.kpi.port_readings import status as port_status
 
@@ -102,22 +102,29 @@ def test_a_port_that_changed_is_said_with_its_window_and_no_other_is() -> None:
     assert [d.topic for d in drafts if d.topic.startswith("summary/")][-1] == "summary/site"
 
 
-def test_the_ports_of_now_are_those_of_the_whole_five_minutes_also_in_pieces() -> None:
-    def piece(octets: int, *, final: bool) -> tuple[Five, Polls, dict[str, bytes]]:
-        counts = PortCounts(polls=1, in_octets=octets, in_ms=150_000, up_ms=150_000, speed_bps=10**9)
-        return replace(five(ge1=counts), final=final), {}, {"core": compact(ports_window_to_plain({"ge1": counts}))}
-
+async def test_the_ports_of_now_are_those_of_the_last_five_minutes_also_where_they_came_in_pieces() -> None:
     def octets(summaries: Summaries) -> float | None:
         (figure,) = [f for f in summaries.ports("core")["ge1"] if f.kpi == "if_in_bps"]
         return figure.parts["octets"]
 
+    def counts(octets: int) -> PortCounts:
+        return PortCounts(polls=1, in_octets=octets, in_ms=150_000, up_ms=150_000, speed_bps=10**9)
+
+    async def out_of_the_store(label: int, octets: int) -> None:
+        plains = {STATE: StateSeconds(up_ms=300_000).to_plain(), PORTS: ports_window_to_plain({"ge1": counts(octets)})}
+        folded = FoldedWindow(summaries, Window(label, 300), five().plan, {}, revision=1, judged=list)
+        await folded.take("core", plains, Pace(ManualClock()))
+
     summaries = Summaries()
     assert summaries.ports("core") == {}
-    for first_is_all, both in ((False, 700), (True, 400)):
-        summaries.closed(*piece(300, final=first_is_all))
-        assert octets(summaries) == 300
-        summaries.closed(*piece(400, final=True))
-        assert octets(summaries) == both
+    whole = five(ge1=counts(300))
+    summaries.closed(whole, {}, {"core": compact(ports_window_to_plain({"ge1": counts(300)}))})
+    assert octets(summaries) == 300
+    await out_of_the_store(whole.label, 700)
+    assert octets(summaries) == 700
+    assert summaries.latest["core"].revision == 1
+    await out_of_the_store(whole.label - 300, 5)
+    assert octets(summaries) == 700, "older ones are not those of now"
 
 
 def hour_of_ports(devices: int, ports: int, prefix: str = "ge") -> tuple[dict[str, dict[str, object]], SitePlan]:

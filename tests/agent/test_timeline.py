@@ -1,17 +1,24 @@
 """kpi/README.md R5: wall time only labels; a jump cuts the window; an unset clock gives no dates until it is set."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import collectors.clock
-from agent.timeline import HOLD_S, ClockEvent, Timeline
+from agent.timeline import HOLD_S, ClockEvent, Timeline, counted_of
 from collectors.clock import ClockTrust, clock_trust
 from tests.doubles import ManualClock
 
 
 def timeline(clock: ManualClock, trust: list[ClockTrust]) -> Timeline:
     return Timeline(clock, not_before_utc=0.0, trust=lambda _utc, _not_before: trust[0])
+
+
+def counting(line: Timeline) -> bool:
+    return line.counts
 
 
 async def test_windows_are_aligned_in_utc() -> None:
@@ -22,15 +29,134 @@ async def test_windows_are_aligned_in_utc() -> None:
     assert line.span(500.0, 300).start_utc == 1_700_000_100
 
 
-async def test_a_small_drift_is_taken_over_at_a_windows_end_only() -> None:
+async def test_a_small_drift_bends_no_window_and_many_of_them_are_a_jump() -> None:
+    """kpi/README.md R5: no bucket exceeds its length, so that the calendar moves at a jump alone."""
     clock = ManualClock()
     line = timeline(clock, [ClockTrust.SYNCHRONISED])
     before = line.offset_s
+    for _ in range(2):
+        clock.step_wall(0.8)
+        assert line.look() is ClockEvent.NOTHING
+        assert line.offset_s == before
     clock.step_wall(0.8)
+    assert line.look() is ClockEvent.JUMPED
+    assert line.offset_s == pytest.approx(before + 2.4)
+
+
+async def test_a_second_of_the_calendar_counts_once() -> None:
+    """Set back by 400 s: what is measured then has no date, until the calendar is where it was before."""
+    clock = ManualClock(monotonic=1000.0, utc=1_700_000_000.0)
+    line = timeline(clock, [ClockTrust.SYNCHRONISED])
+    await clock.advance(1000)
+    clock.step_wall(-400)
+    assert line.look() is ClockEvent.JUMPED
+    assert (line.counts, line.span(clock.monotonic(), 60).start_utc) == (False, None)
+    assert line.last_twice_s == 400
+    assert line.edge == 2400.0
+    assert (line.date(1999.0), line.date(2100.0)) == (1_700_000_999.0, None)
+    await clock.advance(400)
+    assert line.look() is ClockEvent.COUNTS
+    assert (line.cut_at, line.counts) == (2400.0, True)
+    assert line.date(2100.0) == line.date(2400.0) == 1_700_001_000.0, "what began meanwhile counts from there"
+    assert line.utc(2100.0) == 1_700_000_700.0, "as the clock had it"
+    await clock.advance(10)
     assert line.look() is ClockEvent.NOTHING
-    assert line.offset_s == before
-    line.settle()
-    assert line.offset_s == pytest.approx(before + 0.8)
+    assert line.counted_plain(clock.monotonic()) == [[1_700_000_000_000, 1_700_001_010_000]]
+
+
+async def test_a_clock_set_ahead_and_back_fills_the_hole_and_counts_nothing_twice() -> None:
+    clock = ManualClock(monotonic=0.0, utc=1_700_000_000.0)
+    line = timeline(clock, [ClockTrust.SYNCHRONISED])
+    for seconds, step in ((100, 2400.0), (50, -2400.0)):
+        await clock.advance(seconds)
+        clock.step_wall(step)
+        assert line.look() is ClockEvent.JUMPED
+    assert counting(line), "the hole is nobody's"
+    assert line.edge == pytest.approx(150 + 2350)
+    await clock.advance(2350)
+    assert line.look() is ClockEvent.COUNTS
+    assert not counting(line)
+    await clock.advance(50)
+    assert line.look() is ClockEvent.COUNTS
+    assert counting(line)
+    assert line.counted_plain(clock.monotonic()) == [
+        [1_700_000_000_000, 1_700_000_100_000], [1_700_000_150_000, 1_700_002_550_000],
+    ]  # fmt: skip
+
+
+async def test_what_the_runs_before_have_counted_is_not_counted_again() -> None:
+    clock = ManualClock(monotonic=0.0, utc=1_700_000_000.0)
+    line = Timeline(
+        clock,
+        not_before_utc=0.0,
+        trust=lambda _utc, _past: ClockTrust.SYNCHRONISED,
+        counted=counted_of({}, 1_700_000_100.0),
+    )
+    assert (line.counts, line.edge) == (False, 100.0)
+    assert line.counted_to(0.0) == 1_700_000_100.0
+    plain = line.counted_plain(0.0)
+    assert counted_of({"counted": plain}, None) == [(0, 1_700_000_100_000)]
+    assert counted_of({}, None) == []
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.0, 4000.0), st.floats(-5000.0, 5000.0)), min_size=1, max_size=20),
+    st.sampled_from((0.0, 1_699_999_000.0, 1_700_001_000.0)),
+)
+def test_no_second_counts_twice_however_the_clock_steps(steps: list[tuple[float, float]], counted: float) -> None:
+    clock = Stepped()
+    line = Timeline(
+        clock,
+        not_before_utc=0.0,
+        trust=lambda _utc, _past: ClockTrust.SYNCHRONISED,
+        counted=counted_of({}, counted or None),
+    )
+    spans: list[tuple[int, int]] = [(0, round(1000 * counted))] if counted else []
+    begun = line.began
+
+    def passed(now: float, *, counts: bool, offset: float) -> None:
+        if counts and now > begun:
+            spans.append((round((begun + offset) * 1000), round((now + offset) * 1000)))
+
+    for wait, step in [*steps, (1.0, 0.0)]:
+        until = clock.now + wait
+        while clock.now < until:
+            clock.now = min(until, max(line.edge, clock.now + 0.001))
+            counts, offset = line.counts, line.offset_s
+            if line.look() is not ClockEvent.NOTHING:
+                passed(line.cut_at, counts=counts, offset=offset)
+                begun = line.cut_at
+        clock.offset += step
+        counts, offset = line.counts, line.offset_s
+        if line.look() is not ClockEvent.NOTHING:
+            passed(line.cut_at, counts=counts, offset=offset)
+            begun = line.cut_at
+    spans.sort()
+    for before, after in pairwise(spans):
+        assert before[1] <= after[0]
+
+
+class Stepped:
+    """A clock without a loop."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.offset = 1_700_000_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def utc(self) -> float:
+        return self.now + self.offset
+
+    def monotonic_ns(self) -> int:
+        return round(self.now * 1e9)
+
+    def utc_ns(self) -> int:
+        return round(self.utc() * 1e9)
+
+    async def sleep(self, seconds: float) -> None:
+        raise NotImplementedError(seconds)
 
 
 @pytest.mark.parametrize("step", [3600.0, -3600.0, 2.5])

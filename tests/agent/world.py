@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from agent.boundary import Boundary
 from agent.core import Core
-from agent.recorder import Recorder
+from agent.recorder import Commits, Recorder
 from agent.settings.models import PortsSettings
 from agent.site import SitePlan, Watchable
 from agent.store.model import Batch, Committed, WindowRow
@@ -24,12 +24,13 @@ MIDNIGHT = 1_700_006_400.0
 class Disk:
     """A store that keeps batches in a list."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Commits | None = None) -> None:
         self.batches: list[Batch] = []
+        self._store = store
 
     async def commit(self, batch: Batch) -> Committed:
         self.batches.append(batch)
-        return Committed(None, None)
+        return Committed(None, None) if self._store is None else await self._store.commit(batch)
 
     def windows(self, kind: str, length_s: int, entity: str) -> list[WindowRow]:
         return [
@@ -43,14 +44,24 @@ class Disk:
 class World:
     """Devices that answer or not, one echo a second each, on the site's wire."""
 
-    def __init__(self, clock: ManualClock) -> None:
+    def __init__(
+        self,
+        clock: ManualClock,
+        *,
+        store: Commits | None = None,
+        boot: str = "boot",
+        trust: ClockTrust = ClockTrust.SYNCHRONISED,
+        counted: Sequence[Sequence[int]] = (),
+    ) -> None:
+        """``store`` is written as well as the list of batches; ``counted`` is what the runs before have counted."""
         self.clock = clock
-        self.disk = Disk()
-        self.trust = ClockTrust.SYNCHRONISED
-        self.timeline = Timeline(clock, not_before_utc=0.0, trust=lambda _utc, _past: self.trust)
+        self.disk = Disk(store)
+        self.trust = trust
+        self.timeline = Timeline(clock, not_before_utc=0.0, trust=lambda _utc, _past: self.trust, counted=counted)
         self.recorder = Recorder(self.disk, clock, lambda: None)
         self.boundary = Boundary()
         self.silent: set[str] = set()
+        self.pieces: list[tuple[int, int, tuple[str, ...]]] = []
         self.link = True
         self.numbers: dict[str, int] = {}
         self.dated = 0
@@ -58,16 +69,28 @@ class World:
             clock=clock,
             timeline=self.timeline,
             recorder=self.recorder,
-            boot="boot",
+            boot=boot,
             still_open=(),
             running=lambda _interface: self.link,
             send_confirm=lambda target: self.echo(target, Metric.CONFIRM),
             ask_again=lambda _device: None,
             changed=lambda: None,
-            five_closed=lambda _label, _following: None,
+            five_closed=self.five_closed,
+            in_pieces=self.in_pieces,
+            late=self.late,
             dated=self._on_date,
             boundary=self.boundary,
         )
+
+    def five_closed(self, label: int, following: int) -> None:
+        """Nobody folds here; see tests/agent/life.py."""
+
+    def in_pieces(self, label: int, following: int, flags: tuple[str, ...]) -> None:
+        """The same; what is to be closed out of the store is in ``pieces``."""
+        self.pieces.append((label, following, flags))
+
+    def late(self, label: int) -> None:
+        """The same."""
 
     def _on_date(self) -> None:
         self.dated += 1
@@ -119,8 +142,8 @@ def watchable(name: str, parents: tuple[str, ...]) -> Watchable:
 
 
 @asynccontextmanager
-async def running(clock: ManualClock) -> AsyncIterator[World]:
-    world = World(clock)
+async def running(clock: ManualClock, *, counted: Sequence[Sequence[int]] = ()) -> AsyncIterator[World]:
+    world = World(clock, counted=counted)
     world.tasks = [
         asyncio.create_task(c)
         for c in (world.recorder.run(), world.core.watch.run(), world.core.windows.run(), world.send_for_ever())

@@ -158,6 +158,8 @@ def _core(clock: MovedClock, recorder: Recorder) -> Core:
         ask_again=lambda _device: None,
         changed=lambda: None,
         five_closed=lambda _label, _following: None,
+        in_pieces=lambda _label, _following, _flags: None,
+        late=lambda _label: None,
         dated=lambda: None,
         boundary=Boundary(),
     )

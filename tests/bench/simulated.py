@@ -95,6 +95,8 @@ class Day:
             ask_again=lambda _device: None,
             changed=lambda: None,
             five_closed=self._five_closed,
+            in_pieces=lambda _label, _following, _flags: None,
+            late=lambda _label: None,
             dated=lambda: None,
             boundary=Boundary(),
         )

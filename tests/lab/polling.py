@@ -80,6 +80,8 @@ class Polling:
             ask_again=lambda _device: None,
             changed=lambda: None,
             five_closed=lambda _label, _following: None,
+            in_pieces=lambda _label, _following, _flags: None,
+            late=lambda _label: None,
             dated=lambda: None,
             boundary=Boundary(),
         )

@@ -131,18 +131,20 @@ async def test_undated_windows_get_their_dates_at_the_first_sync(store: Store) -
     assert last is not None and last.utc_at == START - 13 + 30.0
 
 
-async def test_state_changes_begin_with_what_was_in_force(store: Store) -> None:
+async def test_state_changes_begin_with_the_last_up_before_them(store: Store) -> None:
     changes = [("icmp", 10, "up"), ("snmp", 20, "up"), ("icmp", 30, "down"), ("icmp", 50, "up"), ("icmp", 90, "down")]
     await store.commit(
         Batch(states=[StateRow("sw-1", aspect, "b", float(at), START + at, state) for aspect, at, state in changes])
     )
     found = await store.state_changes("sw-1", START + 40, START + 90)
     assert [(row.aspect, row.utc_at, row.state) for row in found] == [
+        ("icmp", START + 10, "up"),
         ("snmp", START + 20, "up"),
         ("icmp", START + 30, "down"),
         ("icmp", START + 50, "up"),
     ]
     assert len(await store.state_changes(None, START, START + 1000)) == 5
+    assert [row.state for row in await store.state_changes("sw-1", START + 60, START + 61)] == ["up", "up"], "no older"
     assert await store.state_changes("nobody", START, START + 1000) == []
 
 

@@ -1,0 +1,177 @@
+"""Published, stored, folded and recomputed are one computation, to the millisecond, whatever clock and agent do."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from agent.store.model import FIVE_MINUTES, HOUR
+from collectors.clock import ClockTrust
+from tests.agent.life import Life, agree
+from tests.agent.world import MIDNIGHT
+from tests.doubles import ManualClock
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(monotonic=1000.0, utc=MIDNIGHT + 3000.5)
+
+
+async def ended(life: Life, path: Path, *, outages: bool = True) -> int:
+    """A further start makes up for what is left; then everything agrees."""
+    if life.run is not None:
+        await life.stop()
+    await life.clock.advance(2 * FIVE_MINUTES)
+    await life.start()
+    await life.kill()
+    return await agree(path, life.clock, life.messages, life.clock.utc(), outages=outages)
+
+
+async def test_an_undisturbed_hour(clock: ManualClock, tmp_path: Path) -> None:
+    life = Life(clock, tmp_path / "s.db")
+    await life.start()
+    await life.advance(400)
+    life.silent.add("srv")
+    await life.advance(500)
+    life.silent.clear()
+    await life.advance(400)
+    assert await ended(life, tmp_path / "s.db") >= 6 * 4
+
+
+@pytest.mark.parametrize("step", [2400.0, 5.0, -400.0, -5.0, -3600.0, 3 * 86400.0])
+async def test_a_clock_that_steps(clock: ManualClock, tmp_path: Path, step: float) -> None:
+    life = Life(clock, tmp_path / "s.db")
+    await life.start()
+    await life.advance(350)
+    life.silent.add("srv")
+    await life.advance(150)
+    clock.step_wall(step)
+    await life.advance(300)
+    life.silent.clear()
+    await life.advance(700 + max(0.0, -step))
+    await ended(life, tmp_path / "s.db")
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+@pytest.mark.parametrize("off_s", [3.0, 70.0, 1000.0, 3 * 86400.0])
+async def test_a_restart(clock: ManualClock, tmp_path: Path, how: str, off_s: float) -> None:
+    life = Life(clock, tmp_path / "s.db")
+    await life.start()
+    await life.advance(350)
+    life.silent.add("srv")
+    await life.advance(130)
+    await (life.stop() if how == "stop" else life.kill())
+    await clock.advance(off_s)
+    await life.start()
+    await life.advance(800)
+    await ended(life, tmp_path / "s.db")
+
+
+async def test_started_in_1970_and_set_later(tmp_path: Path) -> None:
+    """250 s measured before the clock was set are in the summary of their five minutes."""
+    clock = ManualClock(monotonic=1000.0, utc=40.0)
+    life = Life(clock, tmp_path / "s.db")
+    life.trust = ClockTrust.UNSET
+    await life.start()
+    await life.advance(40)
+    clock.step_wall(MIDNIGHT - clock.utc() + 10.0)  # 10 s into five minutes: the clock began 30 s before
+    await life.advance(100)
+    life.silent.add("srv")
+    await life.advance(90)
+    life.trust = ClockTrust.SYNCHRONISED
+    await life.advance(200)
+    life.silent.clear()
+    await life.advance(300)
+    await ended(life, tmp_path / "s.db")
+    (first,) = [b for t, b in life.messages if t == "summary/device/gw" and b["window"]["start"] == int(MIDNIGHT)]
+    assert first["figures"]["availability_pct"]["up_s"] == pytest.approx(300, abs=1)
+    assert first["figures"]["loss_ratio"]["n"] == pytest.approx(60, abs=13)
+
+
+@pytest.mark.parametrize("at", [530.0, 670.0, 703.0])
+@pytest.mark.parametrize("step", [-700.0, -5.0, 150.0])
+async def test_pieces_of_a_window_are_said_as_one(clock: ManualClock, tmp_path: Path, at: float, step: float) -> None:
+    """Around the end of five minutes, also in the seconds in which the last minute waits for its last answers."""
+    life = Life(clock, tmp_path / "s.db")
+    await life.start()
+    await life.advance(at)
+    clock.step_wall(step)
+    await life.advance(1100.0)
+    await ended(life, tmp_path / "s.db")
+    for topic in ("summary/site", "summary/device/srv"):
+        said = [(m["window"]["start"], m["revision"]) for t, m in life.messages if t == topic]
+        for start in {start for start, _ in said}:
+            assert [r for s, r in said if s == start] == list(range(sum(s == start for s, _ in said)))
+        if step > -700.0:
+            assert {r for _, r in said} == {0}
+
+
+async def test_five_minutes_that_a_small_jump_cuts_are_said_whole_at_their_end(
+    clock: ManualClock, tmp_path: Path
+) -> None:
+    life = Life(clock, tmp_path / "s.db")
+    await life.start()
+    await life.advance(420.0)
+    clock.step_wall(5.0)
+    await life.advance(190.0)
+    await life.kill()
+    (said,) = [m for t, m in life.messages if t == "summary/device/srv" and m["window"]["start"] == MIDNIGHT + 3300]
+    assert (said["revision"], said["final"]) == (0, True)
+    assert said["figures"]["rtt_ms"]["n"] == pytest.approx(295 / 5, abs=1)
+    assert said["coverage"] == pytest.approx(295 / 300, abs=0.003)  # five seconds of the calendar never were
+    (site,) = [m for t, m in life.messages if t == "summary/site" and m["window"]["start"] == MIDNIGHT + 3300]
+    assert site["flags"] == ["clock_jump"]
+
+
+async def test_a_measured_outage_is_not_erased_by_a_clock_that_steps_back(clock: ManualClock, tmp_path: Path) -> None:
+    """Down in the first pass over these five minutes, up in the second: what was measured first stays, and no more."""
+    life = Life(clock, tmp_path / "s.db")
+    await life.start()
+    await life.advance(310.0)
+    life.silent.add("srv")
+    await life.advance(280.0)
+    life.silent.clear()
+    await life.advance(20.0)
+    clock.step_wall(-330.0)
+    await life.advance(1000.0)
+    await ended(life, tmp_path / "s.db")
+    said = [m for t, m in life.messages if t == "summary/device/srv" and m["window"]["start"] == MIDNIGHT + 3300]
+    assert [m["revision"] for m in said] == [0]
+    assert said[0]["figures"]["availability_pct"]["down_s"] == pytest.approx(280, abs=6)
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_whatever_clock_and_agent_do(tmp_path: Path, seed: int) -> None:
+    """Outages, own link, steps of the clock, stops, kills and pauses, drawn at random; a clock that is not set at some
+    starts."""
+    chance = random.Random(seed)
+    clock = ManualClock(monotonic=1000.0, utc=MIDNIGHT + chance.uniform(0, HOUR))
+    life = Life(clock, tmp_path / "s.db")
+    if chance.random() < 0.25:
+        life.trust = ClockTrust.UNSET
+        clock.step_wall(-1.6e9)
+    await life.start()
+    await life.advance(3.0)
+    for _ in range(14):
+        what = chance.choice(("wait", "wait", "outage", "outage", "gateway", "step", "restart"))
+        if what == "outage":
+            life.silent ^= {chance.choice(("srv", "one", "two"))}
+        elif what == "gateway":
+            life.silent ^= {"gw", "srv", "one", "two", "three"}
+        elif what == "step" and life.trust is ClockTrust.SYNCHRONISED:
+            steps = (-400.0, -7.0, 1.5, 5.0, 2400.0) if seed % 2 else (-400.0, -7.0, -2000.0, 1.5, 5.0, 2400.0, 4000.0)
+            clock.step_wall(chance.choice(steps))
+        elif what == "restart":
+            await (life.stop() if chance.random() < 0.5 else life.kill())
+            await clock.advance(chance.choice((1.0, 40.0, 400.0)))
+            await life.start()
+            await life.advance(3.0)
+        await life.advance(chance.choice((13.0, 77.0, 240.0, 400.0)))
+        if life.trust is ClockTrust.UNSET and chance.random() < 0.5:
+            clock.step_wall(MIDNIGHT + 7000 - clock.utc())
+            life.trust = ClockTrust.SYNCHRONISED
+    if life.trust is ClockTrust.UNSET:
+        clock.step_wall(MIDNIGHT + 7000 - clock.utc())
+        life.trust = ClockTrust.SYNCHRONISED
+    await life.advance(700.0)
+    await ended(life, tmp_path / "s.db", outages=seed % 2 == 1)
