@@ -9,9 +9,12 @@ from kpi.merge import merge_port_maps
 from kpi.model import Figure, NullReason, Status, Window
 from kpi.planned import INCL_MAINT, with_incl_maint
 from kpi.port_counts import PortCounts
+from kpi.shortened import shortened
 from kpi.summary import History, judged
 
 PLAIN_VERSION = 1
+DIGITS = 4
+"""Significant digits that are published."""
 _COMPANIONS = {
     "if_in_bps": ("max_bps", "octets", "seconds", "gap_octets", "gap_s", INCL_MAINT),
     "if_out_bps": ("max_bps", "octets", "seconds", "gap_octets", "gap_s", INCL_MAINT),
@@ -76,7 +79,8 @@ def ports_to_plain(ports: Mapping[str, Sequence[Figure]]) -> dict[str, Any]:
 
 
 def _put(plain: dict[str, Any], name: str, column: list[float | None]) -> None:
-    short = [None if value is None else _short(value) for value in column]
+    whole = 100 if name.endswith("_pct") else None
+    short = [shortened(value, DIGITS, whole) for value in column]
     if not any(short) if "." in name else all(value is None for value in short):
         return
     plain[name] = short[0] if len(short) > 1 and short.count(short[0]) == len(short) else short
@@ -89,8 +93,3 @@ def _mark(plain: dict[str, Any], what: str, kpi: str, column: list[str | None]) 
             places.setdefault(mark, []).append(place)
     if places:
         plain.setdefault(what, {})[kpi] = places
-
-
-def _short(value: float) -> float | int:
-    """Whole numbers in full, the rest with four significant digits."""
-    return int(value) if value == int(value) else float(f"{value:.4g}")

@@ -25,6 +25,7 @@ from kpi.model import Figure, NullReason, Role, Status, Summary, Window
 from kpi.planned import with_incl_maint
 from kpi.port_counts import PortCounts
 from kpi.reboots import RestartCounts, merge_restarts
+from kpi.shortened import shortened
 from kpi.states import StateSeconds, merge_states, weighted_availability_pct
 from kpi.status import PARTIAL_BELOW, Happened, Reading, read_on, status_of
 from kpi.value_counts import ValueCounts
@@ -36,6 +37,8 @@ COVERAGE = "monitoring_coverage_pct"
 """Its own coverage is its value: it has a status however little is known, or it could never be bad (rule R3)."""
 ALARMED = 1e9
 """Beyond every threshold: what a day weighs in which the device itself said that something is wrong."""
+DIGITS = 6
+"""Significant digits that are published."""
 COVERAGE_TOLD = 0.05
 """By how much a figure's coverage must differ from its summary's to be told beside it."""
 PortsTogether = tuple[Mapping[str, Figure], Mapping[str, Figure]]
@@ -317,7 +320,7 @@ def summary_to_plain(summary: Summary) -> dict[str, Any]:
         "window": {"start": summary.window.start_utc, "length_s": summary.window.length_s},
         "revision": summary.revision,
         "final": summary.final,
-        "coverage": _short(summary.coverage),
+        "coverage": shortened(summary.coverage, DIGITS, 1),
         "figures": {figure.kpi: figure_to_plain(figure, summary.coverage) for figure in summary.figures},
     }
     if summary.coverage < PARTIAL_BELOW:
@@ -332,16 +335,16 @@ def summary_to_plain(summary: Summary) -> dict[str, Any]:
 def figure_to_plain(figure: Figure, beside: float | None = None) -> dict[str, Any]:
     """One figure; companions stand beside the value, those that are not known are left off. ``beside``: the coverage of
     the summary it stands in; the figure's own is left off where it hardly differs."""
-    plain: dict[str, Any] = {"v": _short(figure.value), "n": figure.n}
+    plain: dict[str, Any] = {"v": shortened(figure.value, DIGITS, _whole(entry_of(figure.kpi).unit)), "n": figure.n}
     if figure.null_reason is not None:
         plain["null"] = figure.null_reason.value
     if figure.status is not Status.NONE:
         plain["status"] = figure.status.value
-    plain |= {name: _short(value) for name, value in figure.parts.items() if value is not None}
+    plain |= {name: shortened(value, DIGITS, _whole(name)) for name, value in figure.parts.items() if value is not None}
     if figure.flags:
         plain["flags"] = list(figure.flags)
     if figure.coverage is not None and beside is not None and abs(figure.coverage - beside) >= COVERAGE_TOLD:
-        plain["coverage"] = _short(figure.coverage)
+        plain["coverage"] = shortened(figure.coverage, DIGITS, 1)
     return plain
 
 
@@ -379,10 +382,6 @@ def _wire(found: Mapping[str, ValueCounts]) -> dict[str, tuple[tuple[float, int]
     return {name: values.to_wire() for name, values in found.items()}
 
 
-def _short(value: float | None) -> float | int | None:
-    """Six significant digits, whole numbers in full."""
-    if value is None:
-        return None
-    if value == int(value):
-        return int(value)
-    return float(f"{value:.6g}")
+def _whole(unit: str) -> float | None:
+    """What shares are a share of: by a figure's unit, or by the name of a companion."""
+    return 100 if unit == "%" or unit.endswith("_pct") else None
