@@ -187,7 +187,7 @@ class Polled:
     def _take_readings(self, sample: Sample) -> None:
         if not isinstance(sample.value, Readings):
             return
-        self.latest.take(sample.at, sample.value)
+        self.latest.take(sample.at, sample.value.numbers())
         if self.gear is None:
             self.gear = GearAccumulator(self.restarts.uptime, *self._window)
         before = self.gear.on_battery_since

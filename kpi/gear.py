@@ -127,6 +127,8 @@ WIRELESS = (
 )  # fmt: skip
 """The kinds of the poll document's ``wireless``."""
 
+LARGEST = 1e15
+"""What is larger is no reading of any kind."""
 PER_CLIENT = (Kind.CLIENT_RSSI, Kind.CLIENT_SNR)
 """Each reading is of one client."""
 
@@ -164,6 +166,13 @@ class Readings:
     readings: tuple[Reading, ...]
     missed: Mapping[str, str]
     """Tables that should have been read and could not be, with the reason."""
+
+    def numbers(self) -> "Readings":
+        """The same without what is no reading of any kind: no number, or one that is larger than LARGEST."""
+        if all(abs(reading.value) <= LARGEST for reading in self.readings):
+            return self
+        kept = tuple(reading for reading in self.readings if abs(reading.value) <= LARGEST)
+        return Readings(self.uptime_cs, kept, self.missed)
 
 
 @dataclass(frozen=True, slots=True)

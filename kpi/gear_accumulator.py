@@ -21,8 +21,6 @@ from kpi.value_counts import ValueCounts, step_of
 PLAIN_VERSION = 1
 LONGEST_INTERVAL = 1.5
 """In windows, as for ports: frames of a longer interval belong to no window."""
-LARGEST = 1e15
-"""What is larger is no reading of any kind, nor is what is no number."""
 NO_NUMBER = "no_number"
 FORGOTTEN_S = 86_400.0
 """What a device that answers has not told of for so long, it does not have any more."""
@@ -129,7 +127,7 @@ class _Open:
             snr=ValueCounts.from_steps(self.snr),
             links=self.links,
             silent_channel=self.silent_channel,
-            refused=tuple(sorted(self.refused.items())),
+            refused=tuple(sorted((reason, n) for reason, n in self.refused.items() if n)),
             **self.frames,
             **_supplied(self.supply),
         )
@@ -225,11 +223,10 @@ class GearAccumulator:
 
     def _by_kind(self, readings: Readings) -> dict[Kind, list[Reading]]:
         kinds: dict[Kind, list[Reading]] = defaultdict(list)
-        for reading in readings.readings:
-            if abs(reading.value) <= LARGEST:
-                kinds[reading.kind].append(reading)
-            else:
-                self._open.refused[NO_NUMBER] += 1
+        numbers = readings.numbers()
+        self._open.refused[NO_NUMBER] += len(readings.readings) - len(numbers.readings)
+        for reading in numbers.readings:
+            kinds[reading.kind].append(reading)
         for kind in _SUMMED:
             rows = frozenset(reading.instance for reading in kinds.get(kind, ()))
             lacking = self._rows.get(kind, rows) - rows

@@ -18,6 +18,10 @@ RUNTIME_SUSPECT_MIN = 1440
 """More than a day: some agents count seconds where minutes are due (kpi/README.md)."""
 FAILURES_PER_S = 10.0
 """No line fails more often: a counter that went back did not go round, it began anew."""
+LONGEST_ON_BATTERY_S = 30 * 86_400.0
+"""No battery lasts longer: more is no reading [D]."""
+MOST_LOAD_PCT = 200.0
+"""A supply may be overloaded; what is more is no reading [D]."""
 COUNTER_BITS = 32
 STILL_S = 120.0
 """Seconds on battery that stand still for so long are those of the last time; some agents count in steps."""
@@ -27,7 +31,7 @@ def battery_levels_of(kinds: ByKind) -> dict[str, float]:
     """What the battery can still do, and the load."""
     runtimes = [r.value for r in kinds.get(Kind.BATTERY_RUNTIME, ()) if 0 <= r.value != RUNTIME_UNKNOWN_MIN]
     charges = [r.value for r in kinds.get(Kind.BATTERY_CHARGE, ()) if 0 <= r.value <= 100]
-    loads = [r.value for r in kinds.get(Kind.LOAD, ()) if r.value >= 0]
+    loads = [r.value for r in kinds.get(Kind.LOAD, ()) if 0 <= r.value <= MOST_LOAD_PCT]
     levels = {}
     if runtimes:
         levels["runtime"] = min(runtimes)
@@ -162,10 +166,10 @@ class PowerTracker:
 
     def _seconds(self, at: float, kinds: ByKind, start: float) -> tuple[int, int | None]:
         """Milliseconds spent on battery since the poll before, and how long the present time on battery lasts."""
-        readings = kinds.get(Kind.ON_BATTERY_SECONDS, ())
+        readings = [r.value for r in kinds.get(Kind.ON_BATTERY_SECONDS, ()) if r.value <= LONGEST_ON_BATTERY_S]
         if not readings:
             return 0, None
-        now = int(max(r.value for r in readings))
+        now = int(max(readings))
         before = self.supply.seconds
         if before is not None and now == before[1]:
             return 0, now if at - before[0] < STILL_S else 0

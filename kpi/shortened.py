@@ -1,4 +1,4 @@
-"""Figures as they are published: as many digits as they are worth, and never rounded to perfect (KPI.md R9)."""
+"""Figures as they are published: as many digits as they are worth, and never rounded to perfect (rule R9)."""
 
 from math import isfinite, log10
 

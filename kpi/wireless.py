@@ -144,7 +144,9 @@ _CHANNEL = (Kind.CHANNEL_UTILIZATION, Kind.CHANNEL_SELF_TX, Kind.CHANNEL_SELF_RX
 def _other(kinds: ByKind, totals: Sequence[Reading]) -> list[float]:
     own = in_rows(totals, kinds.get(Kind.CHANNEL_SELF_TX, ()), kinds.get(Kind.CHANNEL_SELF_RX, ()))
     if own:
-        return [max(0.0, total.value - sent.value - received.value) for total, sent, received in own]
+        return [
+            max(0.0, total.value - max(sent.value, 0.0) - max(received.value, 0.0)) for total, sent, received in own
+        ]
     return [r.value for r in kinds.get(Kind.CHANNEL_INTERFERENCE, ()) if 0 <= r.value <= 100]
 
 

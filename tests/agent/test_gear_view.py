@@ -30,7 +30,9 @@ def clock() -> ManualClock:
     return ManualClock(monotonic=1000.0, utc=MIDNIGHT + 0.5)
 
 
-def view_of(world: World, folder: Path, links: Sequence[Link] = (), history: Any = None) -> View:
+def view_of(
+    world: World, folder: Path, links: Sequence[Link] = (), history: Any = None, boundary: Boundary | None = None
+) -> View:
     path = folder / "sonda.toml"
     path.write_text('[site]\ntenant = "t"\nsite = "s"\nprobe = "p"\n')
     settings = load([path])
@@ -48,7 +50,7 @@ def view_of(world: World, folder: Path, links: Sequence[Link] = (), history: Any
         plan=lambda: world.core.plan,
         agent=lambda: None,
         lacking=lambda: None,
-        boundary=Boundary(),
+        boundary=boundary or Boundary(),
         in_maintenance=world.core.in_maintenance,
     )
 

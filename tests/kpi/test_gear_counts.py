@@ -206,3 +206,14 @@ def test_an_access_point_takes_little_room() -> None:
     (counts,) = windows([(150.0, readings)], [0.0, 300.0])
     text = json.dumps(counts.to_plain(), separators=(",", ":"))
     assert len(text) < 700, len(text)
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), float("-inf"), 1e16, -1e300])
+def test_what_is_no_number_is_no_reading_and_is_counted(odd: float) -> None:
+    readings = poll(*rows(Kind.CLIENTS, 4, odd), *rows(Kind.CLIENT_RSSI, odd), reading(Kind.LINE_BADS, odd))
+    (counts,) = windows([(0.0, readings)], [0.0, 300.0])
+    assert counts.levels["clients"].most == 4
+    assert counts.refused == (("no_number", 3),)
+    assert [one.value for one in readings.numbers().readings] == [4]
+    plain = poll(*rows(Kind.CLIENTS, 4, 1e15))
+    assert plain.numbers() is plain

@@ -2,6 +2,7 @@
 
 import pytest
 
+from kpi import power
 from kpi.counters import UptimeTracker
 from kpi.gear import Kind, Readings
 from kpi.gear_accumulator import GearAccumulator, GearMemory
@@ -356,3 +357,13 @@ def test_ports_of_which_nothing_is_known_are_null_and_none_are_no_figure() -> No
     assert unknown is not None
     assert (unknown.value, unknown.null_reason) == (None, NullReason.AUTH)
     assert port_used_pct([PortCounts(up_ms=1, speed_bps=0)]) is None
+
+
+def test_a_time_on_battery_or_a_load_that_no_supply_has_is_no_reading() -> None:
+    readings = poll(*rows(Kind.LOAD, 200, 201, -1), reading(Kind.ON_BATTERY_SECONDS, 30 * 86_400 + 1))
+    assert power.battery_levels_of({Kind.LOAD: readings.readings[:3]}) == {"load": 200}
+    gear = GearAccumulator(UptimeTracker(), 0.0, 300.0)
+    gear.take(0.0, readings)
+    assert gear.on_battery_since is None
+    gear.take(60.0, poll(reading(Kind.ON_BATTERY_SECONDS, 30 * 86_400)))
+    assert gear.on_battery_since == 60.0 - 30 * 86_400

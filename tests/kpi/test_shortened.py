@@ -1,4 +1,4 @@
-"""Published figures: as many digits as they are worth, and never rounded to perfect (KPI.md R9)."""
+"""Published figures: as many digits as they are worth, and never rounded to perfect (rule R9)."""
 
 import pytest
 from hypothesis import given

@@ -375,3 +375,12 @@ def test_without_a_registered_number_there_is_no_share() -> None:
     assert (empty.value, empty.null_reason) == (None, NullReason.INSUFFICIENT)
     more = one("wifi_ap_up_pct", poll(reading(Kind.AP_COUNT, 5), reading(Kind.AP_REGISTERED, 4)))
     assert more.value == 100
+
+
+def test_what_is_not_the_access_points_own_is_never_more_than_all_there_is() -> None:
+    readings = poll(
+        *rows(Kind.CHANNEL_UTILIZATION, 40, 30),
+        *rows(Kind.CHANNEL_SELF_TX, -70, 50),
+        *rows(Kind.CHANNEL_SELF_RX, 10, 0),
+    )
+    assert one("wifi_interference_pct", readings).value == 15  # 30 of the one, 0 of the other
