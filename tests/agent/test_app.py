@@ -45,6 +45,13 @@ echo_s = 0.2
 """
 
 
+@pytest.fixture(autouse=True)
+def _this_process_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log and the garbage collector belong to the tests."""
+    monkeypatch.setattr("agent.reloading.set_up", lambda _level: None)
+    monkeypatch.setattr("agent.app.settle", lambda: None)
+
+
 class Wire:
     """An echo engine whose every echo is answered at once."""
 

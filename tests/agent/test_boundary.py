@@ -29,6 +29,7 @@ def test_a_streak_is_logged_once_with_its_traceback_and_ends_with_a_word(caplog:
 
 
 def test_a_streak_is_that_of_one_entity_in_one_place(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR)
     boundary = Boundary()
     fail(boundary, "fold", "sw1")
     fail(boundary, "fold", "sw2")
