@@ -129,8 +129,8 @@ class Damaged:
             return []
         rows = self._ask("SELECT first, last, seal FROM waiting ORDER BY first", ())
         counted = self._ask("SELECT count(*) FROM waiting", ())
-        if rows and counted and len(rows) == counted[0][0] and all(_fits(row, None) for row in rows):
-            return [(int(row[0]), int(row[1])) for row in rows]
+        if rows and counted and len(rows) == counted[0][0] and all(_is_range(row) for row in rows):
+            return [(row[0], row[1]) for row in rows]
         if not rows and counted and counted[0][0] == 0:
             return []
         acked = self._known.acked_to if self._known is not None and self._known.stream == self.stream else 0
@@ -240,6 +240,11 @@ def _insert(con: Connection, question: str, rows: Iterator[Row]) -> int:
 def _fits(row: Sequence[object], body: int | None) -> bool:
     columns = [value for place, value in enumerate(row[:-1]) if place != body]
     return sound(row[-1], *columns, body=row[body] if body is not None else b"")  # type: ignore[arg-type]  # any value
+
+
+def _is_range(row: Sequence[object]) -> bool:
+    first, last = row[0], row[1]
+    return isinstance(first, int) and isinstance(last, int) and 0 < first <= last and _fits(row, None)
 
 
 def _portions(ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:

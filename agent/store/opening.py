@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
+from agent.messages import MessageDraft
 from agent.store.ballast import Ballast, give_up_set_aside
 from agent.store.carrying import Damaged, carry_rows, carry_windows
 from agent.store.db import Connection, check, check_header, open_writer, translated
@@ -203,11 +204,16 @@ class Opening:
             con = open_writer(new, self._settings.wal_bytes)
             stack.callback(con.close)
             migrate(con)
-            drafts, said_again, lost = damaged.unsent()
+            drafts: list[MessageDraft] = []
+            said_again: list[tuple[int, int]] = []
+            lost = known.unsent() if known is not None else []
+            with suppress(*REFUSALS):  # random bytes may look like anything
+                drafts, said_again, lost = damaged.unsent()
             carried: dict[str, int] = {"messages": len(drafts)}
             if windows:
-                carried |= carry_rows(damaged, con)
-                carried |= carry_windows(damaged, con, self._deadline(self._settings.carry_s))
+                with suppress(*REFUSALS):
+                    carried |= carry_rows(damaged, con)
+                    carried |= carry_windows(damaged, con, self._deadline(self._settings.carry_s))
             side = self._write_side(con, new, Noted(new))
             side.begin_carried(predecessor, "corrupt" if predecessor else "first", lost, said_again, drafts)
             con.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -359,6 +359,21 @@ async def test_damage_that_a_reader_meets_is_mended_by_the_next_start(opener: Op
         )
 
 
+async def test_bytes_that_look_like_rows_end_no_start(opener: Opener, tmp_path: Path) -> None:
+    """A page of random bytes in the place of what waits: rows without a checksum, of any type."""
+    old = await filled(opener)
+    con = open_writer(tmp_path / "sonda.db")
+    con.execute("ALTER TABLE waiting RENAME TO was_waiting")
+    con.execute("CREATE TABLE waiting (first, last, seal)")
+    con.execute("INSERT INTO waiting VALUES (x'bf57', x'8d6a', NULL)")
+    con.close()
+    (tmp_path / "sonda.db.suspect").write_text("damage was met")
+    async with opener(boot="boot-2") as store:
+        bodies = await said(store)
+        assert store.opened.predecessor == old and store.opened.carried["messages"] == 10
+        assert [body["ranges"] for body in bodies if body["schema"] == "sonda.gap.v1"] == [[[1, 10]]]
+
+
 async def test_killed_while_carrying_over_it_begins_anew(
     opener: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
