@@ -196,8 +196,9 @@ class Site:
     async def folded(self, start: int) -> None:
         """Until the hour is folded: it goes on beside the clock, which stands still."""
         for _ in range(2000):
-            if await self._store.windows("sw", "state", HOUR, start, start + 1):
+            if await self._store.windows(list(ROLES)[-1], "state", HOUR, start, start + 1):
                 break
+            await self.clock.advance(0)
         await self.recorder.settled()
 
     async def check_hour(self, start: int) -> None:
@@ -236,7 +237,9 @@ class Site:
 async def run(folder: Path, seed: int, polls: int) -> Counter[str]:
     clock, store = ManualClock(monotonic=50_000.0, utc=MIDNIGHT + 0.25), Kept()
     site = Site(clock, store, seed, folder)
-    tasks = [asyncio.create_task(c) for c in (site.recorder.run(), site.core.windows.run(), site.folds.run(None))]
+    tasks = [
+        asyncio.create_task(c) for c in (site.recorder.run(), site.core.windows.run(), site.folds.run(round(MIDNIGHT)))
+    ]
     try:
         for minute in range(polls // len(ROLES)):
             await site.minute(page=minute % 7 == 0)
