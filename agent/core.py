@@ -126,43 +126,51 @@ class Core:
             self._forget(device, at)
         self._changed()
 
-    def resume(self, states: Sequence[StateRow], counters: Sequence[CountersRow]) -> None:
+    async def resume(self, states: Sequence[StateRow], counters: Sequence[CountersRow]) -> None:
         """Go on from what the run before has stored: states (what was not watched since is unknown), the last counter
         readings, and statuses, with what they are judged beside."""
-        self._resume_statuses(counters)
+        pace = Pace(self._clock)
+        await self._resume_statuses(counters, pace)
         began, offset = self.timeline.began, self.timeline.offset_s
-        known = [row for row in states if row.utc_at is not None and row.aspect == DEVICE]
-        for row in known:
-            self.calendar.insert(row.entity, row.utc_at or 0.0, State(row.state))
-        if not self.timeline.dated:
-            return
         alive = self.timeline.counted_to(began)
         last: dict[str, tuple[float, State]] = {}
-        for row in known:
-            utc = row.utc_at or 0.0
-            if utc <= self.timeline.utc(began) or (alive is not None and utc <= alive):
-                self.history.add(row.entity, min(whole_ms(utc - offset), began), State(row.state))
-                last[row.entity] = utc, State(row.state)
+        for row in states:
+            if row.utc_at is None or row.aspect != DEVICE:
+                continue
+            utc, state = row.utc_at, State(row.state)
+            self.calendar.insert(row.entity, utc, state)
+            counts = utc <= self.timeline.utc(began) or (alive is not None and utc <= alive)
+            if self.timeline.dated and counts:
+                self.history.add(row.entity, min(whole_ms(utc - offset), began), state)
+                last[row.entity] = utc, state
+            await pace.breathe()
+        if not self.timeline.dated:
+            return
         for entity, (utc, state) in last.items():
             if alive is not None and state is not State.UNKNOWN:
                 until = max(alive, utc)  # what was written after the last minute was known to the end
                 at = min(whole_ms(until - offset), began)
                 self.history.add(entity, at, State.UNKNOWN)
                 self._note(entity, at, until, State.UNKNOWN, STOPPED)
-        self._resume_counters(counters, offset)
+            await pace.breathe()
+        await self._resume_counters(counters, offset, pace)
 
-    def _resume_counters(self, counters: Sequence[CountersRow], offset: float) -> None:
+    async def _resume_counters(self, counters: Sequence[CountersRow], offset: float, pace: Pace) -> None:
         for reading in counters:
             if reading.utc_at is not None:
                 with self._boundary.around("resume", reading.entity):
-                    self._resume_reading(reading.entity, reading.plain, reading.utc_at - offset)
+                    await self._resume_reading(reading.entity, reading.plain, reading.utc_at - offset, pace)
+            await pace.breathe()
 
-    def _resume_reading(self, entity: str, plain: Mapping[str, Any], at: float) -> None:
+    async def _resume_reading(self, entity: str, plain: Mapping[str, Any], at: float, pace: Pace) -> None:
         if entity == PROBE:
             self.monitor.own.resume(GearMemory.from_plain(plain["gear"]).moved(at))
         track = self.monitor.tracks.get(entity)
         if track is not None and track.polled is not None:
-            ports = {k: LastReading.from_plain(p).moved(at) for k, p in plain["ports"].items()}
+            ports: dict[str, LastReading] = {}
+            for key, port in plain["ports"].items():
+                ports[key] = LastReading.from_plain(port).moved(at)
+                await pace.breathe()
             kept = plain.get("system")
             system = (at + kept[0], SystemReading(*kept[1:4]), kept[4:] != [0]) if kept else None
             gear = GearMemory.from_plain(plain["gear"]).moved(at) if plain.get("gear") else None
@@ -336,13 +344,14 @@ class Core:
             for device, of_ports, plain in self.summaries.statuses.changed()
         ]
 
-    def _resume_statuses(self, counters: Sequence[CountersRow]) -> None:
+    async def _resume_statuses(self, counters: Sequence[CountersRow], pace: Pace) -> None:
         watched = {*self.plan.by_id(), SITE, PROBE}
         for row in counters:
             kind, _, entity = row.entity.partition("/")
             if kind in {STATUSES, STATUSES_OF_PORTS} and entity in watched:
                 with self._boundary.around("resume", row.entity):
                     self.summaries.statuses.resume(entity, row.plain)
+            await pace.breathe()
 
     def _polls(self) -> dict[str, PollOutcome | None]:
         return {track.id: track.polled.last for track in self.monitor if track.polled is not None}

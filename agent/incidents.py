@@ -4,6 +4,7 @@ A dead gateway is one incident, not one for each device behind it; so is the pro
 what is wrong and with whom, so that the same trouble after a restart of the agent is the same incident.
 """
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -64,7 +65,7 @@ class Incidents:
         """It is watched no more: what is open with it ends."""
         self._hidden.pop(device, None)
         self.end(KIND_DOWN, device, self._utc(at))
-        if "own_link" not in self._hidden.values():
+        if (KIND_LINK, PROBE) in self._open and "own_link" not in self._hidden.values():
             self.end(KIND_LINK, PROBE, self._utc(at))
         self._end_fault(self._utc(at))
 
@@ -74,7 +75,7 @@ class Incidents:
         if old is None:
             new = Incident(f"{kind}:{entity}:{round(opened_utc * 1000)}", kind, entity, cause, opened_utc, None, hides)
         else:
-            new = replace(old, hides=tuple(sorted({*old.hides, *hides})))
+            new = replace(old, hides=_with(old.hides, hides))
         if new != old:
             self._open[kind, entity] = new
             self._put(new)
@@ -106,7 +107,7 @@ class Incidents:
 
     def _end_fault(self, closed_utc: float) -> None:
         """A fault of ours is over once it hides nobody any more; another device's answer proves nothing."""
-        if all(why in _NOT_A_FAULT for why in self._hidden.values()):
+        if (KIND_FAULT, PROBE) in self._open and all(why in _NOT_A_FAULT for why in self._hidden.values()):
             self.end(KIND_FAULT, PROBE, closed_utc)
 
     def _behind(self, device: str, change: StateChange) -> bool:
@@ -123,3 +124,12 @@ class Incidents:
                     self.begin(KIND_DOWN, ancestor, "", at, (change.device,))
         elif change.reason not in _NOT_A_FAULT:
             self.begin(KIND_FAULT, PROBE, change.reason, at, (change.device,))
+
+
+def _with(hides: tuple[str, ...], more: Iterable[str]) -> tuple[str, ...]:
+    """In order, each once. Of 1,000 devices that are hidden one by one each is put in its place."""
+    for device in more:
+        at = bisect_left(hides, device)
+        if hides[at : at + 1] != (device,):
+            hides = (*hides[:at], device, *hides[at:])
+    return hides

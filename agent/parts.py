@@ -166,7 +166,7 @@ class Parts:
         if self.planning.has_routes:
             self.core.forget_strangers()
         since, until = self.timeline.remembered(HISTORY_S)
-        self.core.resume(await self.store.state_changes(None, since, until), await self.store.all_counters())
+        await self.core.resume(await self.store.state_changes(None, since, until), await self.store.all_counters())
 
     async def follow_topology(self) -> None:
         """The links between devices, once a poll; other parents make another plan."""

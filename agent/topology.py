@@ -77,7 +77,7 @@ class Topology:
         found, ways = await asyncio.to_thread(lambda: (links(nodes), uplinks(nodes)))
         before, self.links = self.links, self._held(found, now)
         self._follow(ways)
-        changed = self._judge(now)
+        changed = await self._judge(now)
         if changed or self.links != before:
             self._keep(self._to_plain())
         return changed
@@ -160,13 +160,14 @@ class Topology:
         held = {bridge: way for bridge, way in self._uplinks.items() if self._watched(bridge) and bridge not in ways}
         self._uplinks = held | {bridge: way for bridge, way in ways.items() if way is not None}
 
-    def _judge(self, now: float) -> bool:
+    async def _judge(self, now: float) -> bool:
         roles = {t.id: t.watchable.device.role for t in self._monitor if t.watchable.device.role is not Role.INTERNET}
         asked = frozenset(t.id for t in self._monitor if t.watchable.echo_s is not None and t.watchable.address)
-        found = parents_of(roles, self.links, asked, self._uplinks)
+        links, ways = self.links, self._uplinks
+        found = await asyncio.to_thread(parents_of, roles, links, asked, ways)
         while passed := {parent for device, parent in found.items() if self._passes(device, parent)}:
             asked -= passed
-            found = parents_of(roles, self.links, asked, self._uplinks)
+            found = await asyncio.to_thread(parents_of, roles, links, asked, ways)
         if found == self.parents:
             self._other = None
         elif self._other is None or self._other[0] != found:
@@ -180,6 +181,8 @@ class Topology:
     def _passes(self, device: str, parent: str) -> bool:
         """Whether this device answers though its parent has not for a while: that one does not stand in the way, or
         is silent and forwards, and has nothing to prove."""
+        if not (self._watched(device) and self._watched(parent)):  # a reload has removed one meanwhile
+            return False
         behind, front = self._monitor[device].reach, self._monitor[parent].reach
         silent_since = front.since + max(PASSED_S, 2 * front.period_s)
         return front.state is not State.UP and behind.state is State.UP and behind.answered_sent_at > silent_since
@@ -197,23 +200,21 @@ class Topology:
 
     # -- duplex --------------------------------------------------------------------------------------------------------
 
-    def duplex(self, at: float) -> dict[str, dict[str, Verdict]]:
+    async def duplex(self, at: float, pace: Pace) -> dict[str, dict[str, Verdict]]:
         """By device and port, whether the two ends of its cable agree on duplex."""
         ends: dict[DuplexEnd, PortDuplex] = {}
-        for track in self._monitor:
+        for track in list(self._monitor):
             if track.polled is None:
                 continue
             with self._boundary.around("duplex", track.id):
                 keys = {port.identity.index: key for key, port in track.polled.ports.items()}
                 for index, port in track.polled.fabric.duplex.now(at).items():
                     ends[track.id, keys.get(index, str(index))] = port
+            await pace.breathe()
         pairs = [
             ((link.a.device, link.a.port), (link.b.device, link.b.port)) for link in self.links if link.by != FORWARDING
         ]
-        found: dict[str, dict[str, Verdict]] = defaultdict(dict)
-        for (device, name), verdict in verdicts(ends, pairs).items():
-            found[device][name] = verdict
-        return found
+        return await pace.aside(len(ends) + len(pairs), lambda: _by_device(verdicts(ends, pairs)))
 
     # -- over a restart ------------------------------------------------------------------------------------------------
 
@@ -240,3 +241,10 @@ def _macs(track: Track, around: Surroundings) -> frozenset[int]:
     found = [port.identity.mac or "" for port in track.polled.ports.values()] if track.polled is not None else []
     found.append(around.macs.get(track.watchable.address, ""))
     return frozenset(value for mac in found if (value := number(mac)) is not None)
+
+
+def _by_device(found: Mapping[DuplexEnd, Verdict]) -> dict[str, dict[str, Verdict]]:
+    by_device: dict[str, dict[str, Verdict]] = defaultdict(dict)
+    for (device, name), verdict in found.items():
+        by_device[device][name] = verdict
+    return by_device

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from agent.boundary import Boundary
+from agent.pace import Pace
 from collectors.clock import Clock
 from kpi.model import State
 from kpi.reachability import Reachability, StateChange
@@ -51,6 +52,8 @@ class Watch:
         self._link_changed = link_changed
         self._boundary = boundary
         self._devices: dict[str, Watched] = {}
+        self._behind: dict[str, dict[str, None]] = {}
+        """By device, those that declare it a parent."""
         self._suspects: set[str] = set()
         self._next_sweep = 0.0
         self._links: dict[str, bool] = {}
@@ -67,6 +70,7 @@ class Watch:
         """Watch this device; known again by its id it keeps its state (a reload changes no state)."""
         old = self._devices.get(device)
         if old is not None:
+            self._place(device, old.parents, parents)
             old.confirm, old.interface, old.parents = confirm, interface, tuple(parents)
             old.reach.period_s = period_s
             return old.reach
@@ -79,12 +83,24 @@ class Watch:
             confirm=self._confirm,
         )
         self._devices[device] = Watched(device, reach, confirm, interface, tuple(parents))
+        self._place(device, (), parents)
         return reach
 
     def remove(self, device: str) -> None:
         """Watch it no more."""
-        self._devices.pop(device, None)
+        gone = self._devices.pop(device, None)
+        if gone is not None:
+            self._place(device, gone.parents, ())
         self._suspects.discard(device)
+
+    def _place(self, device: str, before: Sequence[str], parents: Sequence[str]) -> None:
+        """Its parents are these now."""
+        for parent in before:
+            self._behind[parent].pop(device, None)
+            if not self._behind[parent]:
+                del self._behind[parent]
+        for parent in parents:
+            self._behind.setdefault(parent, {})[device] = None
 
     def __getitem__(self, device: str) -> Reachability:
         return self._devices[device].reach
@@ -141,41 +157,46 @@ class Watch:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            self.tick()
+            await self.tick()
             await self._clock.sleep(TICK_S if self._suspects else IDLE_S)
 
-    def tick(self) -> None:
-        """One look at everything that is due."""
-        now = self._clock.monotonic()
+    async def tick(self) -> None:
+        """One look at everything that is due: a link that fails with 1,000 devices on it gives way again and again."""
+        now, pace = self._clock.monotonic(), Pace(self._clock)
         for device in tuple(self._suspects):
-            reach = self._devices[device].reach
+            if (watched := self._devices.get(device)) is None:  # removed meanwhile
+                continue
             with self._boundary.around(PLACE, device):
-                reach.tick(now)
-            if not reach.suspect:
+                watched.reach.tick(self._clock.monotonic())
+            if not watched.reach.suspect:
                 self._suspects.discard(device)
+            await pace.breathe()
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_S
-            self._sweep(now)
+            await self._sweep(pace)
 
-    def _sweep(self, now: float) -> None:
+    async def _sweep(self, pace: Pace) -> None:
         for interface in {w.interface for w in self._devices.values() if w.interface}:
             with self._boundary.around("own link", interface):
-                self._look_at(interface)
-        for watched in self._devices.values():
-            with self._boundary.around(PLACE, watched.device):
-                watched.reach.tick(now)
+                await self._look_at(interface, pace)
+        for watched in list(self._devices.values()):
+            if watched.device in self._devices:
+                with self._boundary.around(PLACE, watched.device):
+                    watched.reach.tick(self._clock.monotonic())
+                await pace.breathe()
 
-    def _look_at(self, interface: str) -> None:
+    async def _look_at(self, interface: str, pace: Pace) -> None:
         up = self._running(interface)
         before, self._links[interface] = self._links.get(interface), up
         if before is not up:
             with self._boundary.around("own link", interface):
                 self._link_changed(interface, up)
         if not up and before is not False:
-            for watched in self._devices.values():
-                if watched.interface == interface:
+            for watched in list(self._devices.values()):
+                if watched.interface == interface and watched.device in self._devices:
                     with self._boundary.around(PLACE, watched.device):
                         self.not_measured(watched.device, "own_link")
+                    await pace.breathe()
 
     def _confirm(self, device: str) -> None:
         watched = self._devices.get(device)
@@ -190,8 +211,8 @@ class Watch:
 
     def _cut_off(self, change: StateChange) -> None:
         """A device that was down behind one that fell is no longer known to be: its way is cut (kpi/README.md R1)."""
-        for watched in self._devices.values():
-            if change.device in watched.parents and watched.reach.state is State.DOWN:
+        for watched in [self._devices[device] for device in self._behind.get(change.device, ())]:
+            if watched.reach.state is State.DOWN:
                 others = self.parents(watched.device)
                 if all(p.state is not State.UP for p in others):
                     watched.reach.not_measured(max(change.at, watched.reach.since), "parent")

@@ -125,15 +125,15 @@ class Windows:
         in_pieces: Callable[[int, int, tuple[str, ...]], None],
         late: Callable[[int], None],
         clock_event: Callable[[ClockEvent], None],
-        duplex: Callable[[float], Mapping[str, Mapping[str, Verdict]]],
+        duplex: Callable[[float, Pace], Awaitable[Mapping[str, Mapping[str, Verdict]]]],
         boundary: Boundary,
     ) -> None:
         """``history`` has the states on the monotonic clock, ``calendar`` in UTC; ``network(turns, start, end, checks,
         offset_s)`` is the site's own state time, ``checks`` those of the gateway; ``closed(five, batch)`` adds
         summaries and messages to what is written; ``in_pieces(label, following, flags)`` hears of five minutes that are
         over and lie in the store in pieces, ``late(label)`` of closed ones of which more is known; ``clock_event``
-        hears of jumps and of the first date; ``duplex(at)`` is what is known by device and port of the two ends of
-        cables."""
+        hears of jumps and of the first date; ``duplex(at, pace)`` is what is known of the two ends of cables, by device
+        and port."""
         self._clock = clock
         self._timeline = timeline
         self._monitor = monitor
@@ -267,7 +267,7 @@ class Windows:
         span = Span(block.start, end, FIVE_S, block.label, block.dated)
         verdicts: Mapping[str, Mapping[str, Verdict]] = {}
         with self._boundary.around("duplex"):
-            verdicts = self._duplex(end)
+            verdicts = await self._duplex(end, pace)
         devices: dict[str, DeviceWindow] = {}
         rows: list[WindowRow] = []
         for track in list(self._monitor):

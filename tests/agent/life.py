@@ -97,7 +97,7 @@ class Life:
         )
         run.core.apply(plan())
         since, until = run.timeline.remembered(HISTORY_S)
-        run.core.resume(await store.state_changes(None, since, until), list(counters.values()))
+        await run.core.resume(await store.state_changes(None, since, until), list(counters.values()))
         self._tasks = [
             asyncio.create_task(work)
             for work in (

@@ -152,7 +152,7 @@ class Site:
     async def run_to(self, end: int) -> None:
         """Until so many seconds after midnight."""
         while self.now < end:
-            self._second(self.now)
+            await self._second(self.now)
             if self.now % POLL_S == 0:
                 await self.recorder.settled()  # the disk keeps up with a clock that runs away
             await self.clock.advance(1 if self.now % POLL_S in {0, LATE_S - 1, LATE_S} else self._to_next())
@@ -167,7 +167,7 @@ class Site:
     def _to_next(self) -> int:
         return min(self._echo_s - self.now % self._echo_s, (LATE_S - self.now) % POLL_S or POLL_S)
 
-    def _second(self, at: int) -> None:
+    async def _second(self, at: int) -> None:
         if at % self._echo_s == 0:
             for device in ROLES:
                 self._echo(device, at)
@@ -176,7 +176,7 @@ class Site:
                 if not self.events.is_down(device, at):
                     self._poll(device, at)
         if at % POLL_S == 0:
-            self.core.watch.tick()
+            await self.core.watch.tick()
 
     def _echo(self, device: str, at: int) -> None:
         mono, number = self.clock.monotonic(), self.numbers[device]
@@ -277,7 +277,7 @@ async def site(path: Path, events: Events, *planned: Planned, echo_s: int = ECHO
         made = Site(clock, store, events, echo_s)
         made.core.apply(plan(*planned))
         await_all = [asyncio.create_task(c) for c in (made.recorder.run(), made.core.windows.run(), made.folds.run(0))]
-        made.core.watch.tick()
+        await made.core.watch.tick()
         try:
             yield made
         finally:

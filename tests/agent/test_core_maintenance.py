@@ -101,7 +101,7 @@ async def test_a_device_that_restarts_while_the_agent_is_off_is_said_and_one_tha
         after = ManualClock(monotonic=50.0, utc=clock.utc() + 640.0)
         async with running(after) as world:
             world.core.apply(plan)
-            world.core.resume((), list(last.values()))
+            await world.core.resume((), list(last.values()))
             await after.advance(60.0)
             reading = SystemReading(uptime_cs=round(100 * uptime_s))
             world.core.monitor.take(Sample(snmp_id("gw"), Metric.SYSTEM, "", after.monotonic(), reading, Outcome.OK))

@@ -92,7 +92,7 @@ async def test_the_agent_goes_on_after_a_restart_with_such_devices(clock: Manual
     agent = last_counters(before)[AGENT]
     async with running(clock, counted=counted_of(agent.plain, agent.utc_at)) as world:
         world.core.apply(plan(NAMES))
-        world.core.resume(states, list(last_counters(before).values()))
+        await world.core.resume(states, list(last_counters(before).values()))
         for name in NAMES:
             polled = world.core.monitor[name].polled
             assert polled is not None

@@ -129,7 +129,7 @@ async def test_what_changed_while_the_agent_was_off_is_seen(clock: ManualClock) 
     later = ManualClock(monotonic=5.0, utc=clock.utc() + 100)
     async with running(later) as again:
         watch(again, "sw")
-        again.core.resume((), tuple(kept.values()))
+        await again.core.resume((), tuple(kept.values()))
         rise = Bridge(ROOT.designated_root, 5, 1_000_000)
         at = later.monotonic()
         facts = Facts("bridge", (rise,), complete=True, uptime_cs=round(100 * (clock.monotonic() + 100 + BOOTED)))

@@ -116,7 +116,7 @@ async def test_a_failure_that_stopped_the_probe_is_told_of_when_it_is_back(clock
     after = ManualClock(monotonic=50.0, utc=clock.utc() + 1800.0)
     async with running(after) as world:
         world.core.apply(plan(ups=Role.UPS))
-        world.core.resume((), kept)
+        await world.core.resume((), kept)
         await after.advance(30)
         at = after.monotonic()
         uptime_cs = round(100 * (clock.monotonic() + BOOTED + 1800 + 30))

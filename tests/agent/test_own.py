@@ -108,7 +108,7 @@ async def test_what_is_usual_survives_a_restart(clock: ManualClock) -> None:
         kept = [c for b in world.disk.batches for c in b.counters if c.entity == PROBE][-1]
     async with running(clock) as again:
         again.watch(gw=())
-        again.core.resume([], [kept])
+        await again.core.resume([], [kept])
         memory = again.core.monitor.own.memory()
         assert memory is not None
         assert memory.links.to_plain().keys() == {"radio.rssi.wlan0"}

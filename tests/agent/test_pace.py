@@ -5,6 +5,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,17 +14,25 @@ import pytest
 
 import agent.folds
 import agent.summaries
+import agent.topology
+from agent.core import DEVICE
 from agent.folds import Folds
+from agent.history import StateHistory
+from agent.incidents import Incidents
 from agent.monitor import snmp_id
 from agent.pace import LARGE, SLICE_S, Pace, size_of
 from agent.settings.models import CredentialSettings, PortsSettings
 from agent.site import SitePlan, SnmpPlan, Watchable
 from agent.store import Store, StoreSettings
-from kpi.model import Device, Metric, Outcome, PortCounters, PortIdentity, PortStatus, Role, Sample
+from agent.store.model import CountersRow, StateRow
+from collectors.link import Surroundings
+from kpi.duplex import DuplexReadings
+from kpi.model import Device, Metric, Outcome, PortCounters, PortIdentity, PortStatus, Role, Sample, State
+from kpi.parents import parents_of
 from kpi.port_counts import ports_window_to_plain
 from kpi.port_summary import port_figures
-from kpi.ports import PortAccumulator
-from tests.agent.world import MIDNIGHT, World, running
+from kpi.ports import LastReading, PortAccumulator
+from tests.agent.world import MIDNIGHT, World, running, watchable
 from tests.doubles import ManualClock
 
 PORTS = 1000
@@ -186,3 +195,78 @@ async def test_what_is_large_is_done_aside_and_what_is_small_is_not() -> None:
         assert await pace.aside(size, lambda: threads.append(threading.current_thread().name) or 7) == 7  # type: ignore[func-returns-value]
     assert threads[0] == threading.main_thread().name != threads[1]
     assert size_of([{"port": list(range(1000)), "in_octets": list(range(1000)), "v": 1}] * 2) == 4002
+
+
+DEVICES = [f"d{number:03}" for number in range(300)]
+
+
+def many(world: World) -> None:
+    """A site of so many devices, each with SNMP."""
+    snmp = SnmpPlan(CredentialSettings(name="c", version="2c"), 161, 60.0, 60.0, 1.0, 1)
+    devices = tuple(replace(watchable(name, ()), snmp=snmp) for name in DEVICES)
+    world.core.apply(SitePlan(devices, None, (), ()))
+
+
+@asynccontextmanager
+async def between_turns(turns: Turns, clock: CostlyClock) -> AsyncIterator[None]:
+    """Counts while every look at the clock costs."""
+    watching = asyncio.create_task(turns.watch())
+    await asyncio.sleep(0)
+    clock.costly = True
+    try:
+        yield
+    finally:
+        clock.costly = False
+        watching.cancel()
+
+
+async def test_a_link_that_fails_with_many_devices_on_it_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, turns = CostlyClock(monotonic=1000.0, utc=MIDNIGHT + 0.5), Turns()
+    monkeypatch.setattr(Incidents, "state_changed", turns.count("changes", Incidents.state_changed))
+    world = World(clock)
+    many(world)
+    for device in DEVICES:
+        world.core.watch.answered(device, 1000.0, 1000.001)
+    world.link = False
+    await clock.advance(2)
+    turns.most.clear()
+    async with between_turns(turns, clock):
+        await world.core.watch.tick()
+    assert 0 < turns.most["changes"] <= 10
+    assert {world.state(device) for device in DEVICES} == {State.UNKNOWN}
+    (only,) = world.core.incidents
+    assert only.hides == tuple(DEVICES)
+
+
+async def test_the_run_before_is_taken_up_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, turns = CostlyClock(monotonic=1000.0, utc=MIDNIGHT + 0.5), Turns()
+    world = World(clock, counted=[[int(MIDNIGHT) - 7200, int(MIDNIGHT) - 60]])
+    many(world)
+    reading = LastReading(1, 900.0, PortCounters(1, 0, 64, 64, *[1] * 12), 10**9)
+    ports = {f"ge{number}": reading.moved(-1000.0).to_plain() for number in range(20)}
+    kept = [CountersRow(device, "b", 0.0, MIDNIGHT - 60, {"ports": ports}) for device in DEVICES[:20]]
+    states = [
+        StateRow(device, DEVICE, "b", 0.0, MIDNIGHT - 3600 + minute * 60, state, "no_reply")
+        for minute, state in enumerate(("up", "down", "up"))
+        for device in DEVICES
+    ]
+    monkeypatch.setattr(StateHistory, "insert", turns.count("states", StateHistory.insert))
+    monkeypatch.setattr(LastReading, "from_plain", turns.count("readings", LastReading.from_plain))
+    async with between_turns(turns, clock):
+        await world.core.resume(states, kept)
+    assert 0 < turns.most["states"] <= 10 and 0 < turns.most["readings"] <= 10
+    assert [turn.state for turn in world.core.history.of(DEVICES[-1])] == [*map(State, ("up", "down", "up", "unknown"))]
+
+
+@pytest.mark.may_block
+async def test_links_and_cables_of_many_devices_are_judged_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, turns = CostlyClock(monotonic=1000.0, utc=MIDNIGHT + 0.5), Turns()
+    world = World(clock)
+    many(world)
+    monkeypatch.setattr(DuplexReadings, "now", turns.count("duplex", DuplexReadings.now))
+    monkeypatch.setattr(agent.topology, "parents_of", turns.count("parents", parents_of))
+    async with between_turns(turns, clock):
+        await world.core.topology.look(Surroundings({}, frozenset()))
+        assert await world.core.topology.duplex(clock.monotonic(), Pace(clock)) == {}
+    assert turns.aside == {"parents"}
+    assert 0 < turns.most["duplex"] <= 10

@@ -72,7 +72,7 @@ async def a_run(clock: ManualClock, path: Path) -> AsyncIterator[Run]:
         run = Run(clock, store)
         task = asyncio.create_task(run.recorder.run())
         run.world.watch(gw=())
-        run.world.core.resume([], await store.all_counters())
+        await run.world.core.resume([], await store.all_counters())
         try:
             yield run
         finally:

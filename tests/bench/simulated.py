@@ -154,7 +154,7 @@ class Day:
         clock, core = self.clock, self.core
         clock._mono_ns += 1_000_000_000
         await core.windows.tick()
-        core.watch.tick()
+        await core.watch.tick()
         at = clock.monotonic()
         while self.lost and self.lost[0].at <= at - 2:
             core.monitor.take(self.lost.popleft())

@@ -157,7 +157,7 @@ class Polling:
     def close(self, device: str) -> tuple[FabricCounts, GearCounts]:
         """The window that ends now, and began where the last one was closed."""
         polled, now = self.polled(device), self.clock.monotonic()
-        fabric = polled.close_fabric(now, now + FIVE_S, self.core.topology.duplex(now).get(device, {}))
+        fabric = polled.close_fabric(now, now + FIVE_S, {})
         return fabric or FabricCounts(), polled.close_gear(now, now + FIVE_S) or GearCounts()
 
     def figures(self, device: str) -> dict[str, Figure]:
