@@ -132,6 +132,16 @@ class Door:
         for task in self._greeting:
             task.cancel()
 
+    @property
+    def closed(self) -> bool:
+        """Whether the listening socket is."""
+        return self._listening.fileno() < 0
+
+    def end_all(self) -> None:
+        """Close every connection."""
+        for one in list(self._open.values()):
+            self._end(one)
+
     async def wait_closed(self) -> None:
         """Until nobody is in a handshake any more."""
         if self._greeting:

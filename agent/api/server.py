@@ -8,6 +8,7 @@ import socket
 import ssl
 from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +56,21 @@ def listen(host: str, port: int, holder: Callable[[int], str | None]) -> socket.
     """A listening socket. ``holder(port)`` names who has a busy port, where that can be known."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)[0]
-    listening = socket.socket(found[0], socket.SOCK_STREAM)
+    try:
+        return _bound(found[0], found[4])
+    except OSError as error:
+        raise PortBusyError(_sentence(host, port, error, holder)) from error
+
+
+def _bound(family: int, address: tuple[Any, ...]) -> socket.socket:
+    listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind(found[4])
+        listening.bind(address)
         listening.listen(BACKLOG)
-    except OSError as error:
+    except OSError:
         listening.close()
-        raise PortBusyError(_sentence(host, port, error, holder)) from error
+        raise
     listening.setblocking(False)
     return listening
 
@@ -117,7 +125,8 @@ class _Connection(H11Protocol):
 
 
 class Server:
-    """Serves one application on one listening socket until ``stop``."""
+    """Serves one application on one listening socket until ``stop``. Where a fault has ended ``run``, which closes the
+    socket, the next ``run`` opens it anew."""
 
     def __init__(
         self,
@@ -130,34 +139,46 @@ class Server:
         limits: Limits | None = None,
     ) -> None:
         SSLProtocol.max_size = TLS_BUFFER_OCTETS
-        self.door = Door(listening, clock, limits)
-        self._server = _Server(
-            uvicorn.Config(
-                app,
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                http="h11",
-                ws="none",
-                timeout_graceful_shutdown=2,
-                ssl_certfile=cert,
-                ssl_keyfile=key,
-                ssl_version=ssl.PROTOCOL_TLS_SERVER,
-            ),
-            self.door,
+        self._family, self._address = listening.family, listening.getsockname()
+        self._clock, self._limits = clock, limits
+        self._stopping = False
+        self._make_config = partial(
+            uvicorn.Config,
+            app,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            http="h11",
+            ws="none",
+            timeout_graceful_shutdown=2,
+            ssl_certfile=cert,
+            ssl_keyfile=key,
+            ssl_version=ssl.PROTOCOL_TLS_SERVER,
         )
+        self._open(listening)
+
+    def _open(self, listening: socket.socket) -> None:
+        self.door = Door(listening, self._clock, self._limits)
+        self._server = _Server(self._make_config(), self.door)
 
     async def run(self) -> None:
-        """Until ``stop``."""
+        """Until ``stop``. Raises OSError where the socket is to be opened anew and cannot be."""
+        if self._stopping:
+            return
+        if self.door.closed:
+            self._open(_bound(self._family, self._address))
         watching = asyncio.create_task(self.door.watch(), name="http connections")
         try:
             await self._server.serve()
+        except Exception:
+            self.door.end_all()  # nobody watches over them any more
+            raise
         finally:
             watching.cancel()
             self.door.close()
 
     def stop(self) -> None:
         """Let the requests under way end, then ``run`` returns."""
-        self._server.should_exit = True
+        self._stopping = self._server.should_exit = True

@@ -11,7 +11,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from agent.api.door import HANDSHAKE_S, HEADERS_S, LOOK_S, UNREAD_S, Door, Limits, plain_address
-from agent.api.server import Server, listen
+from agent.api.server import Server, _Server, listen
 from tests.doubles import ManualClock
 from tests.lab.certificates import Authority
 
@@ -247,3 +247,31 @@ def _lowest_free() -> int:
 def test_an_address_is_the_same_by_either_socket() -> None:
     assert plain_address("::ffff:192.0.2.1") == "192.0.2.1"
     assert plain_address("2001:db8::1") == "2001:db8::1"
+
+
+async def test_a_server_that_failed_opens_its_port_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(app, listen("127.0.0.1", 0, lambda _: None), ManualClock())
+    page = Served(ManualClock(), server, server._address[1])
+    fail, whole = asyncio.Event(), _Server.main_loop
+
+    async def odd(_server: _Server) -> None:
+        await fail.wait()
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(_Server, "main_loop", odd)
+    running = asyncio.create_task(server.run())
+    before = await page.connect()
+    assert b"200 OK" in await get(*before)
+    fail.set()
+    with pytest.raises(ZeroDivisionError):
+        await running
+    assert await ended(before[0]), "nobody watches over it any more"
+    monkeypatch.setattr(_Server, "main_loop", whole)
+    running = asyncio.create_task(server.run())
+    await asyncio.sleep(0)
+    assert not server.door.closed
+    assert b"200 OK" in await get(*await page.connect())
+    await page.close()
+    await running
+    await server.run()
+    assert server.door.closed, "stopped is stopped"
