@@ -207,7 +207,7 @@ class Device:
         identities: dict[int, PortIdentity] = {}
         async for some in in_slices(clock, list(rows.items()), PORTS_AT_ONCE):
             identities |= {index: identity_of(index, row) for index, row in some}
-        identities = await by_and_by(with_keys_in_steps(identities), clock)
+        identities = await by_and_by(with_keys_in_steps(identities), clock, 1)
         wanted = self.settings.wanted
         shared: Shared = {}
         ports: list[Port] = []
@@ -315,7 +315,7 @@ class Device:
             for group in some:
                 if len(found.get(group.key, {})) == len(group.oids):
                     self.identities[group.key] = identity_of(group.key, found[group.key])
-        self.identities = await by_and_by(with_keys_in_steps(self.identities), asker.contact.clock)
+        self.identities = await by_and_by(with_keys_in_steps(self.identities), asker.contact.clock, 1)
         is_fast = self.settings.fast or _never
         for port in self.ports:
             before, port.identity = port.identity, self.identities[port.index]

@@ -9,7 +9,6 @@ from collectors.snmp.batch import Asker, Group
 from collectors.snmp.ber import VarBind
 from collectors.snmp.gear.model import Source, System, Table
 from collectors.snmp.gear.reading import (
-    ROWS_AT_ONCE,
     facts_by_and_by,
     readings_by_and_by,
     rows_of,
@@ -18,7 +17,7 @@ from collectors.snmp.gear.reading import (
 from collectors.snmp.gear.sources import changing, wanted, within
 from collectors.snmp.gear.values import Row, instance_of, parts_of
 from collectors.snmp.interfaces import Column, is_present
-from collectors.snmp.slices import at_once
+from collectors.snmp.slices import STEPS_AT_ONCE, at_once
 from collectors.snmp.walk import LEARNT_MAX, ROWS_MAX, Walk, bounded, row_of
 from kpi.gear import Fact, Reading
 
@@ -108,7 +107,7 @@ class TableState:
                         self.foreign[name] = known[name]
                     else:
                         names[name] = ""
-                if at % ROWS_AT_ONCE == 0:
+                if at % STEPS_AT_ONCE == 0:
                     await asker.contact.clock.sleep(0)
             if not pointed:
                 return
@@ -136,11 +135,10 @@ class TableState:
             return
         found: list[tuple[bytes, ...]] = []
         rows = yield from self._passing(known)
-        for at, row in enumerate(rows):
+        for row in rows:
             if asked := self._asked_of(row):
                 found.append(asked)
-            if at % ROWS_AT_ONCE == 0:
-                yield
+            yield
         self._asked = tuple(found)
 
     def _asked_of(self, row: Row) -> tuple[bytes, ...]:
@@ -183,9 +181,8 @@ class TableState:
 
     def _passing(self, known: Mapping[System, str]) -> Generator[None, None, list[Row]]:
         found: list[Row] = []
-        every = list(self.rows.items())
-        for start in range(0, len(every), ROWS_AT_ONCE):
-            found += rows_of(self.table, dict(every[start : start + ROWS_AT_ONCE]), self.foreign, known)
+        for suffix, binds in list(self.rows.items()):
+            found += rows_of(self.table, {suffix: binds}, self.foreign, known)
             yield
         return found
 
