@@ -68,14 +68,16 @@ def fewest(entry: Kpi) -> int:
 
 def wilson(bad: float, n: float) -> tuple[float, float]:
     """Bounds of the true share of ``bad`` in ``n``, 95 %, 0..1 (Wilson 1927). (0, 1) for n = 0. A share is between 0
-    and 1, whatever was counted."""
+    and 1, whatever was counted; of none, and of all, the bound on that side is exact: a session that never fell is
+    not a little below 100 %."""
     if not n > 0:
         return 0.0, 1.0
     p, z2 = min(max(bad / n, 0.0), 1.0), Z_95 * Z_95
     middle = p + z2 / (2 * n)
     half = Z_95 * sqrt(p * (1 - p) / n + z2 / (4 * n * n))
     scale = 1 + z2 / n
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+    low, high = max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+    return low if p > 0 else 0.0, high if p < 1 else 1.0
 
 
 def read_on(entry: Kpi, length_s: int) -> bool:

@@ -24,10 +24,26 @@ def test_vector_12_wilson() -> None:
 
 def test_wilson_at_its_ends() -> None:
     assert wilson(0, 0) == (0.0, 1.0)
-    assert wilson(0, 300)[0] == pytest.approx(0, abs=1e-15)
-    assert wilson(300, 300)[1] == pytest.approx(1, abs=1e-15)
     assert wilson(0, 300)[1] == pytest.approx(3.8416 / 303.8416, rel=1e-4)  # of the order of 3/n
     assert wilson(1, -5) == (0.0, 1.0)
+
+
+def test_of_none_and_of_all_the_bounds_are_exact_however_many_there_were() -> None:
+    """A floating point number just above 0 would be "proven worse" than a limit of 100 %."""
+    for n in (*range(1, 5000), 2_592_000):
+        low, high = wilson(0, n)
+        assert low == 0
+        assert 0 < high < 1
+        low, high = wilson(n, n)
+        assert 0 < low < 1
+        assert high == 1
+
+
+@pytest.mark.parametrize("kpi", ["bgp_stability", "ospf_stability"])
+def test_a_session_that_never_fell_is_good_whatever_the_number_of_polls(kpi: str) -> None:
+    entry = CATALOGUE[kpi]
+    first = entry.min_n
+    assert [n for n in range(first, 1500) if status_of(entry, Reading(100.0, n)) is not GOOD] == []
 
 
 def test_wilson_of_more_bad_ones_than_there_are() -> None:
