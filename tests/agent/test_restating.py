@@ -1,12 +1,17 @@
 """Planned work that is entered late (kpi/README.md R4): computed again out of the store, said with a higher revision."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import threading
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
+
+import agent.restating
 from agent.core import DEVICE
 from agent.folds import Folds
 from agent.messages import MessageDraft
@@ -129,3 +134,25 @@ async def test_work_to_come_and_work_long_past_change_nothing(tmp_path: Path) ->
     async with scene(tmp_path / "s.db", plan(), plan(late)) as made:
         assert await made.restating.planned((), plan(late), START + HOUR + 60.0) == 0
         assert await made.restating.planned((), plan(WORK), START + 40 * 86_400.0) == 0
+
+
+async def test_what_500_entries_of_1000_devices_cost_is_done_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: dict[str, set[bool]] = defaultdict(set)
+
+    def noted(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def made_note(*args: Any) -> Any:
+            threads[name].add(threading.current_thread() is threading.main_thread())
+            return call(*args)
+
+        return made_note
+
+    slow = ("_read", "_changed", "_by_entity", "_written")
+    for name in slow:
+        monkeypatch.setattr(agent.restating, name, noted(name, getattr(agent.restating, name)))
+    async with scene(tmp_path / "s.db", plan(), plan(WORK)) as made:
+        for planned in (plan(WORK), plan(WORK), plan()):
+            await made.restating.follow(planned, START + HOUR + 60.0, "boot")
+        assert (await made.hour()).maintenance_ms == 0
+    assert threads == {name: {False} for name in slow}
