@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.about import agent_version
-from agent.api.address import page_urls
+from agent.api.address import own_url, page_urls
 from agent.api.server import PortBusyError
 from agent.cli.exits import Exit
 from agent.logs import set_up
@@ -23,6 +23,7 @@ from agent.memory import settle
 from agent.notify import Notifier
 from agent.parts import Parts, StartError
 from agent.reloading import Reloading
+from agent.runtime import leave_url
 from agent.settings import Overrides, Settings, load
 from agent.store.errors import StoreError
 from agent.vitals import own_addresses
@@ -128,6 +129,7 @@ class Agent:
             ]
         parts.publishing.start(parts.planning.settings, group)
         self._say_started()
+        self._leave_url()
         settle()
         await self._stop.wait()
         self._notifier.say("STOPPING=1", "STATUS=Writing what is open, saying goodbye.")
@@ -185,6 +187,14 @@ class Agent:
             clock=parts.clock,
             boundary=parts.boundary,
         )
+
+    def _leave_url(self) -> None:
+        """For `sonda status` of users who may not read the settings."""
+        web = self._settings.http
+        try:
+            leave_url(own_url(web) if web.enabled else None)
+        except OSError as error:
+            log.warning("The page's address cannot be left for `sonda status`: %s.", error)
 
     def _say_started(self) -> None:
         devices = len(self._parts.core.plan.devices)

@@ -18,3 +18,9 @@ def page_urls(http: HttpSettings, own: Sequence[str]) -> tuple[str, ...]:
         hosts = [address for address in own if ipaddress.ip_address(address).version in versions] or ["127.0.0.1"]
     scheme = "https" if http.cert else "http"
     return tuple(f"{scheme}://{f'[{host}]' if ':' in host else host}:{http.port}/" for host in hosts)
+
+
+def own_url(http: HttpSettings) -> str:
+    """Where this machine itself reaches the page."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(http.host, http.host)  # noqa: S104 - from where it listens to whom to ask
+    return f"{'https' if http.cert else 'http'}://{f'[{host}]' if ':' in host else host}:{http.port}"

@@ -1,6 +1,7 @@
 """`sonda status`: the running agent, asked by its API and shown live in the terminal."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from agent.cli.terminal import ConfigOption, JsonOption, config_paths, is_there,
 
 if TYPE_CHECKING:
     from agent.cli.ask import Agent, Answers
+    from agent.settings import HttpSettings
 
 URL = "http://127.0.0.1:8080"
 
@@ -34,6 +36,7 @@ def status(
     """Show the running agent, live until Ctrl-C.
 
     Exit 0: the site is up (or Ctrl-C). Exit 1: with --once or --json, the site is not up. Exit 3: no agent answers.
+    Exit 4: the configuration cannot be read, and nothing else says where the agent listens.
     """
     from agent.cli.ask import Unreachable
 
@@ -58,6 +61,7 @@ def status(
 def _agent(url: str | None, access_code_file: Path | None, config: list[Path] | None) -> "Agent":
     """Where and how to ask: the options, else the configuration where it can be read."""
     from agent.cli.ask import Agent
+    from agent.runtime import running_url
 
     code = None
     if access_code_file is not None:
@@ -66,20 +70,50 @@ def _agent(url: str | None, access_code_file: Path | None, config: list[Path] | 
         except (OSError, UnicodeDecodeError) as error:
             raise typer.BadParameter(f"{access_code_file} cannot be read: {error}") from None
     paths = config_paths(config)
-    if url is not None or (config is None and not is_there(paths[0])):
-        return Agent(url or URL, code)
+    if url is not None:
+        return Agent(url, code)
+    running = None if config else running_url()
+    if config is None and not is_there(paths[0]):
+        return Agent(running or URL, code)
     from agent.settings import Surroundings, examine
 
-    settings = examine(paths, surroundings=Surroundings(credentials_required=False)).settings
-    if settings is None:
-        say(f"The configuration {paths[0]} cannot be used (`sonda check` says why): asking {URL}.")
-        return Agent(URL, code)
-    http = settings.http
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(http.host, http.host)  # noqa: S104 - from where it listens to whom to ask
-    host = f"[{host}]" if ":" in host else host
+    examined = examine(paths, surroundings=Surroundings(credentials_required=False))
+    if examined.settings is not None:
+        return _as_set(examined.settings.http, code)
+    trouble = f"The configuration {paths[0]} cannot be used: `sonda check` says why."
+    if hidden := _hidden(paths):
+        trouble = f"You may not read {hidden}: run `sudo sonda status`."
+    if running is not None:
+        say(f"{trouble} Asking the agent that runs at {running}.")
+        return Agent(running, code)
+    if examined.http is not None:
+        agent = _as_set(examined.http, code)
+        say(f"{trouble} Asking {agent.url}, as its [http] says.")
+        return agent
+    say(f"{trouble} An agent at {URL} may be another one; to ask it: `sonda status --url {URL}`.")
+    raise typer.Exit(Exit.CONFIGURATION)
+
+
+def _as_set(http: "HttpSettings", code: str | None) -> "Agent":
+    """The agent that listens as these settings say."""
+    from agent.api.address import own_url
+    from agent.cli.ask import Agent
+
     if code is None and http.access_code is not None:
         code = http.access_code.reveal() or None
-    return Agent(f"{'https' if http.cert else 'http'}://{host}:{http.port}", code, http.cert)
+    return Agent(own_url(http), code, http.cert)
+
+
+def _hidden(paths: Sequence[Path]) -> Path | None:
+    """The first of these files that this user may not read."""
+    for file in paths:
+        try:
+            file.open("rb").close()
+        except PermissionError:
+            return file
+        except OSError:
+            continue
+    return None
 
 
 def _live(agent: "Agent", answers: "Answers", every: float) -> None:

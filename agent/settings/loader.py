@@ -61,6 +61,8 @@ class Examined:
     warnings: tuple[Fault, ...]
     files: tuple[Path, ...]
     overrides: tuple[Override, ...] = field(default=())
+    http: HttpSettings | None = None
+    """[http] where it stands in the files and has no fault, whatever else has one."""
 
 
 def load(paths: Sequence[Path], overrides: Overrides | None = None) -> Settings:
@@ -101,7 +103,8 @@ def examine(
     elif overrides is not None:
         settings = overrides.apply(settings)
     warnings = tuple(fault for fault in ordered if fault.severity is Severity.WARNING)
-    return Examined(settings, serious, warnings, tuple(tree.files), _overrides(tree))
+    http = draft.http if drafting.stands("http") else None
+    return Examined(settings, serious, warnings, tuple(tree.files), _overrides(tree), http)
 
 
 def _overrides(tree: Tree) -> tuple[Override, ...]:
@@ -125,6 +128,10 @@ class _Drafting:
     def hears(self, rule: Broken) -> bool:
         """Whether a rule's word counts: not where the key it speaks of was refused by itself."""
         return not any(rule.key[: len(key)] == key for key in self._faulty)
+
+    def stands(self, section: str) -> bool:
+        """Whether a section is there, and none of its keys was refused."""
+        return section in self._data and not any(key[0] == section for key in self._faulty)
 
     def draft(self, *, whole: bool) -> Draft:
         site = self._section("site", SiteSettings)

@@ -196,6 +196,59 @@ def test_the_access_code_comes_from_a_file_or_the_configuration(tmp_path: Path) 
         assert sonda("status", "--config", write(tmp_path, text)).code == 0
 
 
+WITHOUT_RIGHTS = (
+    ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search")
+    if os.geteuid() == 0
+    else ()
+)
+"""Starts a command that may read what its user may, also where that user is root."""
+
+
+def not_readable(file: Path) -> Path:
+    file.chmod(0)
+    return file
+
+
+def test_settings_that_the_user_may_not_read_are_no_reason_to_ask_another_agent(tmp_path: Path) -> None:
+    file = not_readable(write(tmp_path, "[http]\nport = 8099\n"))
+    env = {"SONDA_CONFIG": str(file), "RUNTIME_DIRECTORY": str(tmp_path / "none")}
+    ended = sonda("status", "--once", env=env, ahead=WITHOUT_RIGHTS)
+    assert (ended.code, ended.out) == (4, "")
+    assert f"You may not read {file}: run `sudo sonda status`." in ended.err
+    assert "sonda status --url http://127.0.0.1:8080" in ended.err
+
+
+def test_who_may_not_read_the_settings_asks_the_agent_that_runs(tmp_path: Path) -> None:
+    file = not_readable(write(tmp_path))
+    with api(whole_site("up")) as url:
+        (tmp_path / "url").write_text(f"{url}\n")
+        env = {"SONDA_CONFIG": str(file), "RUNTIME_DIRECTORY": str(tmp_path)}
+        ended = sonda("status", "--once", env=env, ahead=WITHOUT_RIGHTS)
+    assert ended.code == 0
+    assert "sudo sonda status" in ended.err
+    assert url in ended.err
+
+
+@pytest.mark.parametrize("fault", ["[site", 'bogus = "x"', "[http]\nport = 99999\n"])
+def test_settings_with_a_fault_are_no_reason_to_ask_another_agent(tmp_path: Path, fault: str) -> None:
+    file = write(tmp_path, fault)
+    env = {"SONDA_CONFIG": str(file), "RUNTIME_DIRECTORY": str(tmp_path / "none")}
+    for named in ([], ["--config", file]):
+        ended = sonda("status", "--once", *named, env=env)
+        assert (ended.code, ended.out) == (4, "")
+        assert "`sonda check` says why" in ended.err
+        assert "sonda status --url http://127.0.0.1:8080" in ended.err
+
+
+def test_of_settings_with_a_fault_elsewhere_the_page_is_known(tmp_path: Path) -> None:
+    with api(whole_site("up")) as url:
+        file = write(tmp_path, f'[http]\nport = {url.rpartition(":")[2]}\n[store]\nmax_bytes = "many"\n')
+        env = {"SONDA_CONFIG": str(file), "RUNTIME_DIRECTORY": str(tmp_path / "none")}
+        ended = sonda("status", "--once", env=env)
+    assert ended.code == 0
+    assert f"Asking {url}, as its [http] says." in ended.err
+
+
 def test_a_proxy_of_the_environment_is_not_asked() -> None:
     with api(whole_site("up")) as url:
         assert sonda("status", "--url", url, env={"http_proxy": "http://127.0.0.1:1"}).code == 0
