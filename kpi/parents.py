@@ -47,10 +47,16 @@ def parents_of(
     front, judged = _from_the_probe(roles, cables) if placed else ({}, frozenset())
     at_ends = _at_ends(roles, cables, ENDS if placed else AT_AN_END)
     front |= {device: other for device, other in at_ends.items() if device not in judged}
+    doubtful = {
+        d
+        for d, behind in _in_front_of(known, upward).items()
+        if not towards[d] and any(front.get(other) == front.get(d) for other in behind)
+    }
     front = {
         device: other
         for device, other in front.items()
         if device not in towards[other]
+        and other not in doubtful
         and other in (towards[device] or {other})
         and not any(way.denies(other, device) for way in uplinks.values())
     }
@@ -61,6 +67,17 @@ def parents_of(
             parent = front[parent]
         if parent in asked:
             found[device] = parent
+    return found
+
+
+def _in_front_of(links: Iterable[Link], upward: AbstractSet[End]) -> dict[str, set[str]]:
+    """By device, those whose uplink it is plugged into, as one of the two tells. Where both seem to be on one cable of
+    another device it was reached from below, and what lies beyond it may be the way to the probe."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for link in links:
+        for one, other in ((link.a, link.b), (link.b, link.a)):
+            if link.by != FORWARDING and other in upward:
+                found[one.device].add(other.device)
     return found
 
 

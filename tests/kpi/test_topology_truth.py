@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kpi.gear import Neighbor
@@ -111,6 +111,7 @@ def derived(site: Site) -> dict[str, str]:
 
 
 @settings(max_examples=300)
+@example(44068)
 @given(st.integers(0, 2**32))
 def test_whoever_is_called_a_parent_stands_in_the_way(seed: int) -> None:
     site = Site(Random(seed))
