@@ -32,8 +32,16 @@ from kpi.fabric_counts import FabricCounts, merge_fabric
 from kpi.gear_counts import GearCounts, merge_gear
 from kpi.merge import merge_port_maps
 from kpi.model import State, Window
-from kpi.planned import Spans, halves_to_plain, merge_halves, read_halves
-from kpi.port_counts import plain_without_bins, ports_window_from_plain, ports_window_to_plain
+from kpi.planned import Spans, halves_from_plain, halves_to_plain, merge_halves, read_halves
+from kpi.port_counts import (
+    Bin,
+    billed_ports,
+    bins_of,
+    plain_without_bins,
+    ports_window_from_plain,
+    ports_window_to_plain,
+    with_bins,
+)
 from kpi.reboots import RestartCounts, merge_restarts
 from kpi.states import StateSeconds, Turn, merge_states, state_seconds
 
@@ -52,6 +60,8 @@ BESIDE_STATE = tuple(kind for kind in _FOLDING if kind != STATE)
 """The kinds of windows of a device that has a window of its state."""
 PLACE = "fold"
 """The boundary's name for what is done here."""
+AGAIN = 1
+"""The revision of a window that was said before."""
 AT_ONCE = 24
 """Windows of one device that are read at once; a month of one has 720."""
 
@@ -210,6 +220,8 @@ class Folds:
         self._working = True
         with self._boundary.around("making up"):
             await self._make_up(now)
+        with self._boundary.around("making up"):
+            await self.billed_again(now)
         while True:
             self._working = False
             due = await self._due.get()
@@ -310,7 +322,9 @@ class Folds:
             self._recorder.put(Batch(windows=rows, counters=kept, drafts=drafts))
         return found
 
-    async def _entities(self, from_s: int, to_s: int, start: int, end: int) -> AsyncIterator[tuple[str, Plains]]:
+    async def _entities(
+        self, from_s: int, to_s: int, start: int, end: int, *, only: Collection[str] | None = None
+    ) -> AsyncIterator[tuple[str, Plains]]:
         """Each entity with its windows of [start, end) folded into one, by kind. A month of 4,800 ports is 3.5 million
         windows: no more than AT_ONCE of one device are in memory, and everything else gets its turn after each."""
         states: dict[str, Any] = {}
@@ -322,7 +336,7 @@ class Folds:
                         states[row.entity] = _with(STATE, states.get(row.entity), [row.plain])
                     await pace.breathe()
         whole = sorted(states)
-        for entity in whole:
+        for entity in whole if only is None else sorted(states.keys() & set(only)):
             plains: dict[str, Any] = {}
             with self._boundary.around(PLACE, entity):
                 state = states.pop(entity)
@@ -330,9 +344,11 @@ class Folds:
                     state = StateSeconds.from_plain(state).whole(end - start).to_plain()
                 plains[STATE] = state
                 plains |= await self._beside(entity, from_s, start, end, bins=to_s not in {DAY, MONTH})
+                if to_s == MONTH and PORTS in plains:
+                    plains[PORTS] = await self._with_bins(entity, plains[PORTS], start, end)
             if plains:
                 yield entity, plains
-        for entity in (SITE, PROBE):  # the wireless clients of the whole site, the probe's own radio
+        for entity in (SITE, PROBE) if only is None else ():  # the site's wireless clients, the probe's own radio
             gear = None
             with self._boundary.around(PLACE, entity):
                 gear = await self._one(entity, GEAR, from_s, start, end) if entity not in whole else None
@@ -360,6 +376,43 @@ class Folds:
                     folded = await pace.aside(size_of(plains), partial(_with, kind, folded, plains))
                 await pace.breathe()
         return folded
+
+    async def _with_bins(self, entity: str, plain: Any, start: int, end: int) -> Any:
+        """The ports' window of 30 days or a month, with the 5-minute averages of those that are billed: hours hold the
+        averages of all ports."""
+        halves = halves_from_plain(plain)
+        if halves.counted is None or not (billed := billed_ports(halves.counted)):
+            return plain
+        bins: dict[str, list[Bin]] = {key: [] for key in billed}
+        pace = Pace(self._clock)
+        for length_s, first, last in _pieces(HOUR, start, end):
+            for begin in range(first, last, AT_ONCE * length_s):
+                rows = await self._store.windows(entity, PORTS, length_s, begin, min(last, begin + AT_ONCE * length_s))
+                hours = [half for row in rows if (half := halves_from_plain(row.plain).counted)]
+                for found in await pace.aside(size_of(hours), partial(_bins_of_each, hours, billed)):
+                    for key, some in found.items():
+                        bins[key] += some
+                await pace.breathe()
+        return halves_to_plain(replace(halves, counted=with_bins(halves.counted, bins)))
+
+    async def billed_again(self, now_utc: int) -> None:
+        """What was made of the last 30 days of billed ports, for the page and the API of an agent that just started:
+        nothing is said or written of it."""
+        folded = await self._store.starts(STATE, DAY, now_utc - 31 * DAY, now_utc, DAY)
+        if not folded:
+            return
+        end = max(folded) + DAY
+        billed = set()
+        for row in await self._store.windows(None, PORTS, DAY, end - DAY, end):
+            with self._boundary.around(PLACE, row.entity):
+                half = halves_from_plain(row.plain).counted
+                if half and billed_ports(half):
+                    billed.add(row.entity)
+        if billed:
+            told, pace = self._folded(Window(end - 30 * DAY, 30 * DAY), AGAIN), Pace(self._clock)
+            async for entity, plains in self._entities(DAY, MONTH, end - 30 * DAY, end, only=billed):
+                with self._boundary.around(PLACE, entity):
+                    await told.take(entity, plains, pace)
 
     async def _make_up(self, now_utc: int) -> None:
         """What was to be closed and folded while the agent was off, or could not be before it ended."""
@@ -583,9 +636,14 @@ def _with(kind: str, folded: Any | None, plains: Sequence[Any]) -> Any:
     return fold(kind, plains if folded is None else [folded, *plains])
 
 
+def _bins_of_each(hours: Sequence[Any], ports: Collection[str]) -> list[dict[str, tuple[Bin, ...]]]:
+    return [bins_of(hour, ports) for hour in hours]
+
+
 async def _rows(entity: str, plains: Plains, length_s: int, start: int, pace: Pace) -> list[WindowRow]:
     rows = []
-    for kind, plain in plains.items():
+    for kind, whole in plains.items():
+        plain = without_bins(whole) if kind == PORTS and length_s in {DAY, MONTH} else whole
         rows.append(WindowRow(entity, kind, length_s, "", 0.0, start, compact(plain)))
         await pace.breathe()
     return rows

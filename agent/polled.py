@@ -82,7 +82,7 @@ class Polled:
         self.first_failure: float | None = None
         self._window = (start, end)
         self._status_s = status_s
-        self._access = ports.access
+        self._access, self._billed = ports.access, ports.billed
         self._system_at: list[float] = []
         """When the system group was read since the last window was closed."""
         self._seen: list[Restarted] = []
@@ -101,10 +101,11 @@ class Polled:
 
     def configure(self, status_s: float, ports: PortsSettings) -> None:
         """New settings, also for ports that are known."""
-        self._status_s, self._access = status_s, ports.access
+        self._status_s, self._access, self._billed = status_s, ports.access, ports.billed
         self.fabric.configure(status_s)
         for port in self.ports.values():
-            port.status_s, port.access = status_s, self._is_access(port.identity)
+            port.status_s = status_s
+            self._set_up(port)
 
     def resume(
         self,
@@ -208,7 +209,7 @@ class Polled:
         if known is not None:
             self.ports[identity.key] = known
             known.take_identity(at, identity)
-            known.access = self._is_access(identity)  # patterns fit the alias too
+            self._set_up(known)  # patterns fit the alias too
             return
         if len(self.ports) >= MOST_PORTS:
             if not self._too_many:
@@ -226,15 +227,16 @@ class Polled:
             start,
             end,
             status_s=self._status_s,
-            access=self._is_access(identity),
         )
+        self._set_up(port)
         before = self._before.pop(identity.key, None)
         if before is not None:
             port.resume(before)
         self.ports[identity.key] = port
 
-    def _is_access(self, identity: PortIdentity) -> bool:
-        return matches(identity, self._access)
+    def _set_up(self, port: PortAccumulator) -> None:
+        port.access = matches(port.identity, self._access)
+        port.billed = matches(port.identity, self._billed)
 
     def reach_s(self, start: float, end: float) -> float:
         """How far before ``start`` the oldest difference begins that counts in the window that ends at ``end``."""

@@ -19,8 +19,10 @@ from agent.site import SitePlan, Watchable
 from agent.statuses import Statuses, TroubledPort
 from agent.store.packing import compact
 from agent.windows import ECHO, FABRIC, FIVE_S, GEAR, PORTS, RESTARTS, STATE, Five
+from kpi.catalogue import entry_of
 from kpi.echo import EchoCounts
 from kpi.entities import INTERNAL, PROBE, SITE, UPLINK, is_internal
+from kpi.entry import THIRTY_DAYS_S
 from kpi.fabric_counts import FabricCounts
 from kpi.gear_counts import GearCounts
 from kpi.gear_figures import port_used_pct
@@ -28,10 +30,11 @@ from kpi.gear_site import site_clients
 from kpi.merge import DeviceWindow, merge_port_maps
 from kpi.model import Figure, NullReason, Outcome, Role, Summary, Window
 from kpi.planned import Halves, halves_from_plain, halves_to_plain, read_halves
-from kpi.port_counts import PortCounts, ports_window_from_plain, ports_window_to_plain
+from kpi.port_counts import BILLED, PortCounts, ports_window_from_plain, ports_window_to_plain
 from kpi.port_summary import port_figures, ports_to_plain
 from kpi.reboots import RestartCounts
 from kpi.states import StateSeconds
+from kpi.status import read_on
 from kpi.summary import (
     History,
     device_summary,
@@ -45,6 +48,8 @@ SITE_SCHEMA = "sonda.summary.site.v1"
 DEVICE_SCHEMA = "sonda.summary.device.v1"
 PORTS_SCHEMA = "sonda.summary.ports.v1"
 HOUR_S = 3600
+P95 = "p95_rate_bps"
+"""Its own window is 30 days, or the month."""
 PORTS_A_MESSAGE = 256
 """A port of which every column differs takes 145 octets and its name: a message stays below 128 kB (agent/README.md).
 """
@@ -108,6 +113,8 @@ class Summaries:
         """By device, the ports' window as it is written; figures are made of it when somebody asks. 4,800 ports take
         0.5 MB so, 2.5 MB unpacked, and 10 MB and 0.3 s as figures (measured)."""
         self.statuses = Statuses()
+        self.billed: dict[str, dict[str, Figure]] = {}
+        """By device and port, p95_rate_bps of the last 30 days, of ports that are billed."""
         self._revisions: dict[int, int] = {}
         """Of the five minutes that were said last, by their label."""
 
@@ -220,7 +227,14 @@ class Summaries:
         written, window, unanswered = self._ports_now[device]
         halves = read_halves(ports_window_from_plain, json.loads(written))
         found = port_figures(halves.counted or {}, window, unanswered=unanswered, planned=halves.planned)
-        return {key: self.statuses.in_force(device, key, figures) for key, figures in found.items()}
+        billed = self.billed.get(device, {})
+        return {
+            key: tuple(
+                billed[key] if one.kpi == P95 and key in billed else one
+                for one in self.statuses.in_force(device, key, figures)
+            )
+            for key, figures in found.items()
+        }
 
     def troubled_ports(self) -> Iterator[TroubledPort]:
         """The ports' figures whose status in force is not good."""
@@ -276,6 +290,7 @@ class Summaries:
         own = {PROBE} if five.own is not None else set()
         for device in self.latest.keys() - five.devices.keys() - {SITE} - own:
             del self.latest[device]
+            self.billed.pop(device, None)
             self._ports_now.pop(device, None)
             if device not in five.plan.by_id():
                 self.statuses.forget(device)
@@ -338,8 +353,11 @@ class FoldedWindow:
         entity, window, halves = device.device, self._window, _ports_of(device)
         drafts: list[MessageDraft] = []
         ports: dict[str, tuple[Figure, ...]] = {}
+        own_window = read_on(entry_of(P95), window.length_s)
         for some in self._summaries.port_figures_in_parts(device, window, self._polls, remember=self._remember):
             ports |= some
+            if own_window:
+                ports = {key: figures for key, figures in ports.items() if any(BILLED in one.flags for one in figures)}
             if window.length_s == HOUR_S and len(ports) >= PORTS_A_MESSAGE:
                 drafts += _ports_messages(entity, window, ports, self._revision)
                 ports = {}
@@ -350,6 +368,10 @@ class FoldedWindow:
         elif window.length_s == FIVE_S:
             again = {key: figures for key, figures in ports.items() if _changed(key, halves)}
             drafts += _ports_messages(entity, window, again, self._revision)
+        elif own_window:
+            drafts += _ports_messages(entity, window, ports, self._revision)
+            if window.length_s == THIRTY_DAYS_S:
+                self._summaries.billed[entity] = {key: _p95_of(figures, window) for key, figures in ports.items()}
         await pace.breathe()
         return drafts
 
@@ -397,6 +419,12 @@ def _sum_of_ports(
 def _ports_of(device: DeviceWindow) -> Halves[Mapping[str, PortCounts]]:
     planned = device.planned.ports if device.planned is not None else None
     return Halves(device.ports or None, planned or None)
+
+
+def _p95_of(figures: Sequence[Figure], window: Window) -> Figure:
+    """It stands beside figures of five minutes, and so it says of how long it is."""
+    figure = next(one for one in figures if one.kpi == P95)
+    return replace(figure, parts={**figure.parts, "window_s": window.length_s})
 
 
 def _keys(ports: Halves[Mapping[str, PortCounts]]) -> list[str]:

@@ -9,9 +9,9 @@ from kpi.fabric_counts import FabricCounts, SessionCounts
 from kpi.gear_figures import known_s
 from kpi.merge import DeviceWindow
 from kpi.model import Figure
-from kpi.port_counts import PortCounts
+from kpi.port_counts import BIN_S, PortCounts
 
-_TRAFFIC = frozenset({"if_in_bps", "if_out_bps", "if_util_pct", "p95_rate_bps", "max_rate_bps"})
+_TRAFFIC = frozenset({"if_in_bps", "if_out_bps", "if_util_pct"})
 _PACKETS = frozenset({"if_error_pct", "if_discard_pct"})
 _ECHOES = frozenset({"rtt_ms", "loss_ratio", "jitter_ms"})
 
@@ -36,11 +36,13 @@ def device_coverage(device: DeviceWindow, kpi: str) -> float | None:
 
 def port_coverage(counts: PortCounts, kpi: str, due_ms: float) -> float | None:
     """Of one figure of a port in a window of which ``due_ms`` are not planned work. Older windows have packets
-    without the time in which they are known."""
+    without the time in which they are known. Of p95_rate_bps it is the share of the bins that are there."""
     if due_ms <= 0:
         return None
     if kpi in _TRAFFIC:
         return _share(max(counts.in_ms, counts.out_ms), due_ms)
+    if kpi == "p95_rate_bps":
+        return _share(1000 * BIN_S * len(counts.bins), due_ms)
     if kpi in _PACKETS:
         known_ms = max(counts.in_packet_ms, counts.out_packet_ms)
         untimed = known_ms <= 0 and max(counts.in_packets, counts.out_packets) > 0

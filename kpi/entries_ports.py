@@ -150,12 +150,24 @@ PORT_ENTRIES = (
             "Compare it with the rate agreed with the provider before the month ends.",
             "Confrontarlo con la banda concordata con l'operatore prima che finisca il mese.",
         ),
-        merge="keep bins; sum bins across links before ranking",
+        merge="bins of 30 days and of the month for ports that are billed, for others `max_bps` of if_in_bps and "
+        "if_out_bps; fewer than 90 % of the bins: flagged `p95_partial`; sum bins across links before ranking",
         source="burstable-billing practice [V]",
-        page=NotOnPage("It is a figure for the bill of the line, without a limit of its own."),
+        page=NotOnPage(
+            "It is a figure for the bill of the line, without a limit of its own: what was agreed on is known "
+            "to the contract alone."
+        ),
         status_window_s=THIRTY_DAYS_S,
-        parts=("in_bps", "out_bps"),
-        nulls=_NULLS,
+        parts=("in_bps", "out_bps", "bins", "window_s"),
+        nulls={
+            **_NULLS,
+            NullReason.INSUFFICIENT: Words(
+                "Over days the five-minute averages are kept of ports that are billed alone (`billed` in the settings "
+                "of the device), or no difference between readings can be trusted.",
+                "Su più giorni le medie di cinque minuti si conservano solo per le porte a consumo (`billed` nelle "
+                "impostazioni del dispositivo), oppure nessuna differenza tra le letture è affidabile.",
+            ),
+        },
     ),
     _share(
         "errors",

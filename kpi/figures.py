@@ -2,7 +2,7 @@
 
 from kpi.echo import NS_PER_MS, EchoCounts
 from kpi.model import Figure, NullReason
-from kpi.port_counts import Absent, Bin, PortCounts, p95_bps
+from kpi.port_counts import BILLED, Absent, PortCounts, p95_bps
 from kpi.reboots import RestartCounts
 from kpi.states import (
     StateSeconds,
@@ -175,20 +175,19 @@ def if_util_pct(counts: PortCounts, unanswered: NullReason = NullReason.NO_DATA)
 
 
 def p95_rate_bps(counts: PortCounts, unanswered: NullReason = NullReason.NO_DATA) -> Figure:
-    """The 95th percentile of the 5-minute averages, of the busier direction, in bit/s; ``n`` bins."""
-    return p95_of_bins(counts.bins, _why(counts, Absent.IN_OCTETS, unanswered))
-
-
-def p95_of_bins(bins: tuple[Bin, ...], empty: NullReason = NullReason.NO_DATA) -> Figure:
-    """As p95_rate_bps, over bins from wherever (a window of 30 days is folded from its 5-minute ones)."""
+    """The 95th percentile of the 5-minute averages, of the busier direction, in bit/s; ``n`` bins. Where they are not
+    kept the greatest one stands as ``max_bps`` of if_in_bps and if_out_bps."""
+    bins, flags = counts.bins, (BILLED,) if BILLED in counts.flags else ()
     into = p95_bps(b[0] for b in bins if b[0] >= 0)
     out = p95_bps(b[1] for b in bins if b[1] >= 0)
     known = [way for way in (into, out) if way is not None]
     if not known:
-        return _null("p95_rate_bps", empty)
+        return _null("p95_rate_bps", _why(counts, Absent.IN_OCTETS, unanswered), flags=flags)
     value, n = max(known)
     parts: Parts = {"in_bps": into[0] if into else None, "out_bps": out[0] if out else None}
-    return Figure("p95_rate_bps", float(value), n=n, parts=parts)
+    if flags:
+        parts["bins"] = n
+    return Figure("p95_rate_bps", float(value), n=n, parts=parts, flags=flags)
 
 
 def if_share_pct(counts: PortCounts, what: str, unanswered: NullReason = NullReason.NO_DATA) -> Figure:
@@ -239,7 +238,7 @@ def _p95(values: list[float]) -> float | None:
 
 
 def _traffic_flags(counts: PortCounts) -> tuple[str, ...]:
-    return tuple(flag for flag in counts.flags if flag != "access")
+    return tuple(flag for flag in counts.flags if flag not in {"access", BILLED})
 
 
 def _why(counts: PortCounts, flag: Absent, unanswered: NullReason) -> NullReason:

@@ -4,7 +4,7 @@ Octets and times add; a rate is 8 octets / time, so any coarser window is a sum 
 themselves (``bins``) are kept beside, for percentiles of rates (kpi/README.md p95_rate_bps).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import IntFlag
 from typing import Any
@@ -12,6 +12,9 @@ from typing import Any
 from kpi.echo import Reasons
 
 PLAIN_VERSION = 1
+BIN_S = 300
+BILLED = "billed"
+"""The flag of a port that is paid for by its 95th percentile."""
 
 Bin = tuple[int, int, int]
 """A 5-minute average: bit/s in and out, -1 where unknown, and the speed in bit/s, 0 where unknown or changed."""
@@ -90,7 +93,8 @@ class PortCounts:
     """Counter intervals that gave nothing, by reason."""
     flags: tuple[str, ...] = ()
     """``uptime``: sysUpTime is absent or not to be trusted, the probe's own time was used; ``speed_assumed``: a 32-bit
-    counter on a line of unknown speed; ``access``: transitions are not counted on an access port."""
+    counter on a line of unknown speed; ``access``: transitions are not counted on an access port; ``billed``: its bins
+    are kept for 30 days and the month."""
     bins: tuple[Bin, ...] = ()
     physical: bool = False
     """Something can be plugged into it (kpi/physical.py)."""
@@ -169,8 +173,34 @@ def ports_window_from_plain(plain: Mapping[str, Any]) -> dict[str, PortCounts]:
 
 
 def plain_without_bins(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """For windows that are kept for ever; p95 of such a window is then no longer to be had."""
+    """For windows that are kept for ever; p95 of such a window is then no longer to be had, but for billed ports."""
     return {name: column for name, column in plain.items() if name != "bins"}
+
+
+def billed_ports(plain: Mapping[str, Any]) -> tuple[str, ...]:
+    """The keys of the ports of a packed window that are billed."""
+    keys, flags = plain["port"], plain.get("flags", ())
+    if not any(BILLED in some for some in flags):
+        return ()
+    every = flags if len(flags) == len(keys) else list(flags) * len(keys)
+    return tuple(key for key, some in zip(keys, every, strict=True) if BILLED in some)
+
+
+def bins_of(plain: Mapping[str, Any], wanted: Collection[str]) -> dict[str, tuple[Bin, ...]]:
+    """The bins of some ports of a packed window; the others are not unpacked."""
+    keys = plain["port"]
+    columns = {name: column for name, column in plain.items() if name in _DEFAULTS}
+    found = {}
+    for place, key in enumerate(keys):
+        if key in wanted:
+            row = {name: column[place if len(column) == len(keys) else 0] for name, column in columns.items()}
+            found[key] = _row(row).bins
+    return found
+
+
+def with_bins(plain: Mapping[str, Any], bins: Mapping[str, Sequence[Bin]]) -> dict[str, Any]:
+    """A packed window with these bins by port, and no others."""
+    return {**plain_without_bins(plain), "bins": [list(bins.get(key, ())) for key in plain["port"]]}
 
 
 def _packed(row: PortCounts, name: str) -> Any:

@@ -1,6 +1,7 @@
 """The ports of a device over one window as JSON, by columns: 48 ports in less than 6 kB."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from kpi import figures
@@ -10,16 +11,19 @@ from kpi.model import Figure, NullReason, Status, Window
 from kpi.planned import INCL_MAINT, with_incl_maint
 from kpi.port_counts import PortCounts
 from kpi.shortened import shortened
+from kpi.status import PARTIAL_BELOW
 from kpi.summary import History, judged
 
 PLAIN_VERSION = 1
+P95_PARTIAL = "p95_partial"
+"""The flag of a p95_rate_bps of fewer than 90 % of the bins."""
 DIGITS = 4
 """Significant digits that are published."""
 _COMPANIONS = {
     "if_in_bps": ("max_bps", "octets", "seconds", "gap_octets", "gap_s", INCL_MAINT),
     "if_out_bps": ("max_bps", "octets", "seconds", "gap_octets", "gap_s", INCL_MAINT),
     "if_util_pct": ("p95_pct", "speed_bps", INCL_MAINT),
-    "p95_rate_bps": (INCL_MAINT,),
+    "p95_rate_bps": ("bins", INCL_MAINT),
     "if_error_pct": (INCL_MAINT,),
     "if_discard_pct": (INCL_MAINT,),
     "link_flap": ("downs", "merit", INCL_MAINT),
@@ -47,9 +51,17 @@ def port_figures(
         if whole:
             each = with_incl_maint(each, figures.port_figures(whole[key], unanswered))
         found[key] = tuple(
-            judged(one, window, coverage=port_coverage(counts, one.kpi, due), history=past.get(key)) for one in each
+            _partial(judged(one, window, coverage=port_coverage(counts, one.kpi, due), history=past.get(key)))
+            for one in each
         )
     return found
+
+
+def _partial(figure: Figure) -> Figure:
+    """A bill is no place for an estimate: a p95 of which more than a tenth of the bins are missing says so."""
+    if figure.kpi != "p95_rate_bps" or figure.value is None or (figure.coverage or 0.0) >= PARTIAL_BELOW:
+        return figure
+    return replace(figure, flags=(*figure.flags, P95_PARTIAL))
 
 
 def ports_to_plain(ports: Mapping[str, Sequence[Figure]]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from kpi.counters import LineRate, Refusal, Span, UptimeTracker, line_rate, span
 from kpi.flap import FigureOfMerit
 from kpi.model import PortCounters, PortIdentity, PortStatus, State
 from kpi.physical import is_physical
-from kpi.port_counts import Absent, PortCounts, average_bps, capacity_bits, merge_ports, own_bins
+from kpi.port_counts import BILLED, Absent, PortCounts, average_bps, capacity_bits, merge_ports, own_bins
 from kpi.port_deltas import ERROR_BITS, absent_objects, bps, octets_between, packets_between
 from kpi.states import VALID_PERIODS
 
@@ -67,7 +67,7 @@ class PortAccumulator:
     __slots__ = (
         "_absent", "_closed", "_counters", "_definite", "_end", "_flags", "_flapped", "_gap", "_last_change",
         "_merit", "_merit_before", "_raised", "_rate", "_refused", "_restarts", "_speed_steady", "_start", "_state",
-        "_state_from", "_status_at", "_sums", "access", "identity", "latest_bps", "status_s", "uptime",
+        "_state_from", "_status_at", "_sums", "access", "billed", "identity", "latest_bps", "status_s", "uptime",
     )  # fmt: skip
 
     def __init__(
@@ -79,15 +79,16 @@ class PortAccumulator:
         *,
         status_s: float = 60.0,
         access: bool = False,
+        billed: bool = False,
     ) -> None:
         """``uptime`` is the device's one tracker, shared by its ports; [start, end) the first window in monotonic
-        seconds; ``status_s`` the period of the status columns; transitions of an ``access`` port are not counted. Both
-        may be set anew."""
+        seconds; ``status_s`` the period of the status columns; transitions of an ``access`` port are not counted, one
+        that is ``billed`` says so in its windows. All three may be set anew."""
         self.identity = identity
         self.latest_bps: tuple[float | None, float | None] | None = None
         """In and out over the last counter interval; None before there was one."""
         self.uptime = uptime
-        self.access, self.status_s = access, status_s
+        self.access, self.billed, self.status_s = access, billed, status_s
         self._start, self._end = start, end
         self._closed: PortCounts | None = None
         self._counters: tuple[float, PortCounters] | None = None
@@ -291,7 +292,7 @@ class PortAccumulator:
             speed_bps=self.identity.speed_bps or 0,
             absent=self._absent,
             refused=tuple(sorted(self._refused.items())) if self._refused else (),
-            flags=tuple(sorted(self._flags)),
+            flags=tuple(sorted({*self._flags, BILLED} if self.billed else self._flags)),
             physical=is_physical(self.identity),
         )
         return replace(counts, bins=own_bins(counts)) if counts.polls else counts

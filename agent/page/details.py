@@ -170,8 +170,15 @@ def _port(port: PortNow, say: Say) -> dict[str, Any] | None:
         "out": say.bps(value.get("if_out_bps")),
         "use": say.pct(value.get("if_util_pct")),
         "errors": say.pct(value.get("if_error_pct")),
+        "p95": _p95(port, say),
         "discards": say.pct(value.get("if_discard_pct")),
     }
+
+
+def _p95(port: PortNow, say: Say) -> str:
+    """Of a port that is billed, what it is billed by; "" for others, and before the first day has passed."""
+    found = [f.value for f in port.figures if f.kpi == "p95_rate_bps" and "window_s" in f.parts and f.value is not None]
+    return say("p95_of_30_days", rate=say.bps(found[0])) if found else ""
 
 
 def _measuring(agent: AgentNow, past: Overview, say: Say) -> list[tuple[str, str]]:

@@ -238,6 +238,7 @@ TEXT: Mapping[str, Words] = {
     "use": Words("Used", "Uso"),
     "errors": Words("Errors", "Errori"),
     "discards": Words("Dropped", "Scartati"),
+    "p95_of_30_days": Words("95 % of the last 30 days below {rate}", "95 % degli ultimi 30 giorni sotto {rate}"),
     "flapping": Words("on and off", "instabile"),
     "ports_idle": Words("Ports with nothing connected: {n}", "Porte senza collegamento: {n}"),
     "port_up": Words("Connected", "Collegata"),

@@ -262,6 +262,11 @@ class PortsSettings(Section):
         description="Uplinks and the like: their counters are read as often as status (`status_s`), not every "
         "`counters_s`.",
     )
+    billed: tuple[Pattern, ...] = Field(
+        (),
+        description="Lines that are paid for by their traffic: the 95th percentile (`p95_rate_bps`) of their "
+        "five-minute averages is said for the last 30 days and for each month.",
+    )
 
 
 DeviceName = Annotated[str, Expects("the name of a device")]

@@ -55,7 +55,7 @@ def test_echoes_are_for_what_comes_of_echoes_and_polls_for_what_comes_by_snmp() 
     [
         ("if_in_bps", PortCounts(in_ms=900_000, out_ms=1_800_000), 0.5),
         ("if_util_pct", PortCounts(in_ms=2_700_000), 0.75),
-        ("p95_rate_bps", PortCounts(out_ms=2_700_000), 0.75),
+        ("p95_rate_bps", PortCounts(out_ms=3_600_000, bins=((0, 1, 0),) * 9), 0.75),
         ("if_error_pct", PortCounts(in_ms=3_600_000, in_packet_ms=900_000, out_packet_ms=360_000), 0.25),
         ("if_discard_pct", PortCounts(out_packet_ms=360_000), 0.1),
         ("if_discard_pct", PortCounts(in_packets=1), 1.0),
