@@ -18,7 +18,7 @@ PDV_FULL_N = 1000
 """From here on the 99.9th percentile stands for the slowest answers, below it the 99th (RFC 5481)."""
 FEWEST_PACKETS = 1000
 UNDERCOUNTED = "undercounted"
-"""The device counts fewer packets than went wrong: the share is of those that did."""
+"""The device counts fewer packets than went wrong: each share is of the packets, and at most 100 %."""
 OVER_SPEED = "over_speed"
 """More passed than the speed that the device tells can carry: the share is 100 %."""
 
@@ -192,13 +192,13 @@ def p95_rate_bps(counts: PortCounts, unanswered: NullReason = NullReason.NO_DATA
 
 def if_share_pct(counts: PortCounts, what: str, unanswered: NullReason = NullReason.NO_DATA) -> Figure:
     """``error`` or ``discard``: what went wrong in percent of the packets, of the worse direction. Inbound packet
-    counters hold only what was delivered; outbound ones what was requested (RFC 2863)."""
+    counters hold only what was delivered; outbound ones what was requested (RFC 2863), be it less than went wrong."""
     kpi, wrong = f"if_{what}_pct", f"{what}s"
     unwanted = {"error": (Absent.IN_ERRORS, Absent.OUT_ERRORS), "discard": (Absent.IN_DISCARDS, Absent.OUT_DISCARDS)}
     into, out = (not counts.absent & flag for flag in unwanted[what])
     wrong_in, wrong_out = getattr(counts, f"in_{wrong}"), getattr(counts, f"out_{wrong}")
     whole_in = counts.in_packets + counts.in_errors + counts.in_discards
-    whole_out = max(counts.out_packets, counts.out_errors + counts.out_discards)
+    whole_out = max(counts.out_packets, wrong_out)
     ways = [("in_pct", wrong_in, whole_in)] if into else []
     ways += [("out_pct", wrong_out, whole_out)] if out else []
     shares = {way: (share_pct(part, whole), whole) for way, part, whole in ways if whole >= FEWEST_PACKETS}
@@ -214,7 +214,7 @@ def if_share_pct(counts: PortCounts, what: str, unanswered: NullReason = NullRea
             return _null(kpi, NullReason.INSUFFICIENT, parts, n=max(whole_in, whole_out), flags=flags)
         why = _why(counts, unwanted[what][0], unanswered)
         return _null(kpi, NullReason.INSUFFICIENT if counts.polls and into else why, flags=flags)
-    if whole_out > counts.out_packets and "out_pct" in shares:
+    if counts.out_errors + counts.out_discards > counts.out_packets and "out_pct" in shares:
         flags = (*flags, UNDERCOUNTED)
     value, n = max(shares.values())
     return Figure(kpi, value, n=n, parts={**{way: share for way, (share, _) in shares.items()}, **parts}, flags=flags)

@@ -113,8 +113,9 @@ The code cites them by these names. What follows below is how they are kept.
     readings show. Means are over the time known.
 14. Power failures and time on battery over a restart of the probe are totals of the window that ends them, which may
     be longer than it.
-15. A share is a share whatever a device counts: of a port that counts more errors and discards than packets it is of
-    those (`undercounted`), and a port that carries more than the speed it tells is full (`over_speed`).
+15. A share is a share whatever a device counts: of a port that sends fewer packets than errors and discards together
+    each share is of the packets, at most 100 % (`undercounted`), and a port that carries more than the speed it tells
+    is full (`over_speed`).
 16. Coverage is that of the measurements a figure is made from: echoes, or the SNMP polls of that device, port or table
     (`in_ms` for traffic, `in_packet_ms` for errors, levels `told_...` for what is no level itself). A window that is
     all planned work has no status; `monitoring_coverage_pct` has one however little is known.
