@@ -160,12 +160,14 @@ class SiteNow:
 
 @dataclass(frozen=True, slots=True)
 class ThresholdNow:
-    """Good up to ``good``, attention up to ``warn``, beyond it bad; the other way round where ``better`` is "high"."""
+    """Good up to ``good``, attention up to ``warn``, beyond it bad; the other way round where ``better`` is "high".
+    With ``strict`` the limits themselves are on the worse side."""
 
     scope: str
     better: str
     good: float
     warn: float
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,7 +226,7 @@ class View:
                 says=asdict(entry.says),
                 do=asdict(entry.do),
                 thresholds=[
-                    ThresholdNow(t.scope.value, entry.better.value if entry.better else "", t.good, t.warn)
+                    ThresholdNow(t.scope.value, entry.better.value if entry.better else "", t.good, t.warn, t.strict)
                     for t in entry.thresholds
                 ],
                 values=values[entry.id],

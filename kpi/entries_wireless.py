@@ -238,7 +238,7 @@ WIRELESS_ENTRIES = (
             tile=Part.WIFI,
         ),
         better=Better.LOW,
-        thresholds=(Threshold(10, 20, Mark.VERIFIED),),
+        thresholds=(Threshold(10, 20, Mark.VERIFIED, strict=True),),
         rule=Rule.RATIO,
         status_window_s=HOUR_S,
         min_n=100,

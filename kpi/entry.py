@@ -62,12 +62,13 @@ class Mark(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Threshold:
     """Good up to ``good``, attention up to ``warn``, beyond it bad; the other way round where high is better. Both
-    limits belong to the better side."""
+    limits belong to the better side, or with ``strict`` to the worse one."""
 
     good: float
     warn: float
     mark: Mark
     scope: Scope = Scope.ANY
+    strict: bool = False
 
 
 class Part(StrEnum):

@@ -160,6 +160,8 @@ def _limits(kpi: Kpi) -> str:
 
 def _limit(kpi: Kpi, t: Threshold) -> str:
     near, far = ("≥", "<") if kpi.better is Better.HIGH else ("≤", ">")
+    if t.strict:
+        near, far = ("<", "≥") if near == "≤" else (">", "≤")
     return f"{_SCOPES[t.scope]}{near}{t.good:g} / {near}{t.warn:g} / {far}{t.warn:g} [{t.mark}]"
 
 

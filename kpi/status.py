@@ -150,10 +150,18 @@ def _rank(threshold: Threshold, better: Better, reading: Reading) -> int:
 
 
 def level(threshold: Threshold, better: Better, value: float) -> Status:
-    """Which side of the thresholds a value is on; each limit belongs to its better side."""
-    if better is Better.HIGH:
-        return Status.GOOD if value >= threshold.good else Status.WARN if value >= threshold.warn else Status.BAD
-    return Status.GOOD if value <= threshold.good else Status.WARN if value <= threshold.warn else Status.BAD
+    """Which side of the thresholds a value is on."""
+    return next((side for side, limit in _limits(threshold) if _within(value, limit, threshold, better)), Status.BAD)
+
+
+def _limits(threshold: Threshold) -> tuple[tuple[Status, float], ...]:
+    return (Status.GOOD, threshold.good), (Status.WARN, threshold.warn)
+
+
+def _within(value: float, limit: float, threshold: Threshold, better: Better) -> bool:
+    if value == limit:
+        return not threshold.strict
+    return value > limit if better is Better.HIGH else value < limit
 
 
 def _ratio(entry: Kpi, threshold: Threshold, now: Reading, before: Sequence[Reading]) -> Status:

@@ -119,10 +119,15 @@ def _block(kpi: "Kpi", lang: Language, *, whole: bool) -> Iterator["RenderableTy
 def _limits(kpi: "Kpi", words: dict[str, str]) -> str:
     if not kpi.thresholds or kpi.better is None:
         return words["none"]
-    sign = "≤" if kpi.better == "low" else "≥"
     unit = "" if kpi.unit == "1" else f" {kpi.unit}"
     on = "" if kpi.status_on == "value" else f" ({kpi.status_on})"
-    return "; ".join(_limit(limit, sign, unit, words) for limit in kpi.thresholds) + on
+    return "; ".join(_limit(limit, _sign(kpi, limit), unit, words) for limit in kpi.thresholds) + on
+
+
+def _sign(kpi: "Kpi", limit: "Threshold") -> str:
+    if kpi.better == "low":
+        return "<" if limit.strict else "≤"
+    return ">" if limit.strict else "≥"
 
 
 def _limit(limit: "Threshold", sign: str, unit: str, words: dict[str, str]) -> str:

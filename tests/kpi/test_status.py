@@ -227,6 +227,49 @@ def test_a_routing_session_is_judged_from_ten_polls_on() -> None:
     assert CATALOGUE["ospf_stability"].min_n == 10
 
 
+@pytest.mark.parametrize(
+    ("kpi", "sides"),
+    [
+        ("rtt_ms", [(5, GOOD), (5.01, WARN), (20, WARN), (20.01, BAD)]),
+        ("loss_ratio", [(0.1, GOOD), (0.101, WARN), (1, WARN), (1.001, BAD)]),
+        ("jitter_ms", [(30, GOOD), (50, WARN), (50.1, BAD)]),
+        ("availability_pct", [(99.9, GOOD), (99.89, WARN), (99.5, WARN), (99.49, BAD)]),
+        ("network_uptime_pct", [(99.9, GOOD), (99.5, WARN), (99.49, BAD)]),
+        ("monitoring_coverage_pct", [(99, GOOD), (98.9, WARN), (95, WARN), (94.9, BAD)]),
+        ("reboots", [(0, GOOD), (1, WARN), (2, BAD)]),
+        ("if_util_pct", [(70, GOOD), (90, WARN), (90.1, BAD)]),
+        ("if_error_pct", [(0.01, GOOD), (0.1, WARN), (0.101, BAD)]),
+        ("if_discard_pct", [(0.1, GOOD), (1, WARN), (1.01, BAD)]),
+        ("link_flap", [(0, GOOD), (1, WARN), (3, WARN), (4, BAD)]),
+        ("stp_changes", [(2, GOOD), (3, WARN), (10, WARN), (11, BAD)]),
+        ("neighbour_churn", [(0, GOOD), (1, WARN), (2, WARN), (3, BAD)]),
+        ("ospf_stability", [(100, GOOD), (99.99, WARN), (99.9, WARN), (99.89, BAD)]),
+        ("bgp_stability", [(100, GOOD), (99.99, WARN), (99.9, WARN), (99.89, BAD)]),
+        ("ospf_resets", [(0, GOOD), (1, WARN), (2, BAD)]),
+        ("bgp_resets", [(0, GOOD), (1, WARN), (2, BAD)]),
+        ("wifi_clients", [(25, GOOD), (50, WARN), (50.1, BAD)]),
+        ("wifi_signal_dbm", [(-67, GOOD), (-67.1, WARN), (-75, WARN), (-75.1, BAD)]),
+        ("wifi_snr_db", [(25, GOOD), (15, WARN), (14.9, BAD)]),
+        ("wifi_interference_pct", [(40, GOOD), (50, WARN), (50.1, BAD)]),
+        ("wifi_noise_dbm", [(-92, GOOD), (-85, WARN), (-84.9, BAD)]),
+        ("wifi_retry_pct", [(9.99, GOOD), (10, WARN), (19.99, WARN), (20, BAD)]),
+        ("wifi_ap_up_pct", [(100, GOOD), (99.9, WARN), (90, WARN), (89.9, BAD)]),
+        ("on_battery_s", [(0, GOOD), (1, WARN), (299, WARN), (300, BAD)]),
+        ("ups_runtime_min", [(15, GOOD), (14.9, WARN), (5, WARN), (4.9, BAD)]),
+        ("poe_headroom_pct", [(20, GOOD), (10, WARN), (9.9, BAD)]),
+        ("resource_used_pct", [(70, GOOD), (90, WARN), (90.1, BAD)]),
+        ("port_used_pct", [(80, GOOD), (95, WARN), (95.1, BAD)]),
+    ],
+)
+def test_each_limit_is_on_the_side_that_its_sign_says(kpi: str, sides: list[tuple[float, Status]]) -> None:
+    """At the limits themselves and beside them: "up to" 5 ms is good at 5 ms, "below" 10 % is not at 10 %."""
+    entry = CATALOGUE[kpi]
+    threshold, better = entry.threshold(Scope.LAN), entry.better
+    assert threshold is not None
+    assert better is not None
+    assert [level(threshold, better, value) for value, _ in sides] == [side for _, side in sides]
+
+
 def test_thresholds_depend_on_scope() -> None:
     assert status_of(RTT, Reading(30.0, 300), scope=Scope.LAN) is BAD
     assert status_of(RTT, Reading(30.0, 300), scope=Scope.WAN) is GOOD
