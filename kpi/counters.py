@@ -20,6 +20,9 @@ JUDGED_AFTER_S = 10.0
 """Within the tolerance of 3 s, a shorter interval cannot tell a stopped sysUpTime from a running one."""
 ODD_TO_DISTRUST = 2
 GOOD_TO_TRUST = 3
+RATE_TOLERANCE_CS = 10
+RATE_TOLERANCE_SHARE = 0.05
+"""By how much a clock in the wrong unit seems to change its rate: polls are not asked to the second."""
 LEAST_WRAP_BACK = WRAP // 100
 """A counter that goes back by less stumbled: to go round it would have risen by nearly all of 2^32."""
 ASSUMED_OCTETS_BPS = 20_000_000
@@ -166,11 +169,13 @@ class UptimeTracker:
     """Judges whether one agent's sysUpTime runs like the probe's clock; a third of agents have something of the kind.
 
     A step back to what can have passed since the reading before is a restart, and so is a clock that was good and
-    shows less than has passed. Anything else that does not run on is odd (frozen, in the wrong unit, coarse): the
-    first odd interval gives unknown, two in a row end the trust, three good ones in a row give it back.
+    shows less than has passed. Of a clock that was never good the next interval decides: where it runs on, or at
+    another rate, it restarted; where it goes on at the same wrong rate, its unit is wrong. Anything else that does not
+    run on is odd (frozen, in the wrong unit, coarse): the first odd interval gives unknown, two in a row end the trust,
+    three good ones in a row give it back.
     """
 
-    __slots__ = ("_at", "_good", "_odd", "_uptime_cs", "absent", "restarts", "trusted")
+    __slots__ = ("_at", "_doubted", "_good", "_odd", "_uptime_cs", "absent", "began", "late", "restarts", "trusted")
 
     def __init__(self) -> None:
         self.trusted = True
@@ -178,8 +183,13 @@ class UptimeTracker:
         """The last reading had no sysUpTime."""
         self.restarts = 0
         """How many were seen; whoever remembers the number knows that there was one since."""
+        self.began = 0.0
+        """When the last of them began anew, by its own uptime."""
+        self.late = False
+        """The last of them was known for one only by an interval after it."""
         self._at: float | None = None
         self._uptime_cs = 0
+        self._doubted: _Doubted | None = None
         self._odd = 0
         self._good = 0
 
@@ -208,13 +218,43 @@ class UptimeTracker:
         if probe_s < JUDGED_AFTER_S and not back:
             return
         before, self._at, self._uptime_cs = self._uptime_cs, at, uptime_cs
+        doubted, self._doubted = self._doubted, None
         if runs_on(before, uptime_cs, probe_s):
+            if doubted is not None:
+                self._restarted(doubted.began, late=True)
             self._odd = 0
             self._good += 1
             self.trusted = self.trusted or self._good >= GOOD_TO_TRUST
-        elif back or (self._good and before < uptime_cs <= CS_PER_S * probe_s):
-            self.restarts += 1
-        else:
-            self._good = 0
-            self._odd += 1
-            self.trusted = self.trusted and self._odd < ODD_TO_DISTRUST
+            return
+        short = before < uptime_cs <= CS_PER_S * probe_s
+        if back or (self._good and short):
+            self._restarted(at - uptime_cs / CS_PER_S, late=False)
+            return
+        self._good = 0
+        self._odd += 1
+        if short:
+            self._doubted = _Doubted(at - uptime_cs / CS_PER_S, uptime_cs - before, probe_s)
+            if doubted is not None and not doubted.goes_on_as(self._doubted):
+                self._restarted(doubted.began, late=True)
+                self._odd = 1
+        self.trusted = self.trusted and self._odd < ODD_TO_DISTRUST
+
+    def _restarted(self, began: float, *, late: bool) -> None:
+        self.restarts += 1
+        self.began, self.late = began, late
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubted:
+    """An interval at whose end sysUpTime was less than had passed, of a clock that was not good before: a restart, or a
+    wrong unit."""
+
+    began: float
+    """When it restarted, where it did."""
+    rise_cs: int
+    passed_s: float
+
+    def goes_on_as(self, after: "_Doubted") -> bool:
+        """Whether the clock went at one rate in both intervals, as one in the wrong unit does."""
+        expected_cs = self.rise_cs * after.passed_s / self.passed_s
+        return abs(after.rise_cs - expected_cs) <= RATE_TOLERANCE_CS + RATE_TOLERANCE_SHARE * expected_cs

@@ -122,7 +122,8 @@ The code cites them by these names. What follows below is how they are kept.
 17. Two-way of OSPF is stable where the own interface is DROther (ospfIfState, of the interface that shares most leading
     bits with the neighbour). Where nobody tells, it stands apart as `two_way_s`.
 18. A restart is dated by the uptime that shows it, between the two readings; it is planned where it began in planned
-    work, and counts in the window of the reading. One in the probe's own gap shows as less uptime than has passed.
+    work, and counts in the window of the reading. One in the probe's own gap shows as less uptime than has passed; so
+    does one between the first two readings, which counts with the third (a clock in the wrong unit shows the same).
 19. Planned work leaves numerator and denominator of every figure (`planned.py`), whenever it was entered: states and
     restarts at their own times, an echo with its minute, what comes by SNMP with its five minutes and those after the
     work, as a difference that is read after it may lie in it. `incl_maint` is the value with planned work.

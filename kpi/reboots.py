@@ -47,22 +47,28 @@ def what_restarted(before: SystemReading, after: SystemReading, probe_s: float) 
 class RestartTracker:
     """One device's SystemReadings in order of time. Whether sysUpTime began anew is the UptimeTracker's to say."""
 
-    __slots__ = ("_last", "_restarts", "uptime")
+    __slots__ = ("_earlier", "_last", "_restarts", "uptime")
 
     def __init__(self, uptime: UptimeTracker | None = None) -> None:
         """``uptime`` is the device's one tracker, shared with its ports."""
         self.uptime = uptime or UptimeTracker()
         self._last: tuple[float, SystemReading] | None = None
+        self._earlier: tuple[float, SystemReading] | None = None
+        """The reading before the last."""
         self._restarts = self.uptime.restarts
 
     def take(self, at: float, reading: SystemReading) -> Restarted | None:
         """The restart since the reading before, if there was one."""
-        before, self._last = self._last, (at, reading)
+        before, earlier = self._last, self._earlier
+        self._last, self._earlier = (at, reading), before
         self.uptime.take(at, reading.uptime_cs)
         anew = self._restarts != self.uptime.restarts
         self._restarts = self.uptime.restarts
         if before is None:
             return None
+        if anew and self.uptime.late and earlier is not None and self.uptime.began <= before[0]:
+            what = what_restarted(earlier[1], before[1], before[0] - earlier[0])
+            return Restarted(at, max(earlier[0], self.uptime.began), what)
         boots_before, boots = before[1].engine_boots, reading.engine_boots
         if anew or (boots_before is not None and boots is not None and boots > boots_before):
             what = what_restarted(before[1], reading, at - before[0])

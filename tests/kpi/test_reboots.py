@@ -63,6 +63,43 @@ def test_a_reboot_in_a_long_silence_shows_less_than_has_passed() -> None:
     assert [slow.take(60.0 * i, SystemReading(90_000 + 60 * i)) for i in range(4)] == [None] * 4
 
 
+def test_a_reboot_between_the_first_two_readings_counts_as_soon_as_the_clock_is_known_to_be_good() -> None:
+    """200 s of uptime 300 s after a reading of 10 s: a restart, or a clock in the wrong unit. The next reading tells."""
+    tracker = RestartTracker()
+    assert tracker.take(0.0, SystemReading(1000)) is None
+    assert tracker.take(300.0, SystemReading(20_000)) is None
+    assert tracker.take(600.0, SystemReading(50_000)) == Restarted(600.0, 100.0, Restart.DEVICE)
+    assert tracker.take(900.0, SystemReading(80_000)) is None
+
+
+def test_a_late_restart_is_the_agents_where_the_host_ran_on_over_it() -> None:
+    agent, device = RestartTracker(), RestartTracker()
+    for at, uptime, host in ((0.0, 1000, 900_000), (300.0, 20_000, 930_000), (600.0, 50_000, 960_000)):
+        found = agent.take(at, SystemReading(uptime, host_uptime_cs=host))
+    assert what(found) is Restart.AGENT
+    for at, uptime, host in ((0.0, 1000, 1500), (300.0, 20_000, 20_500), (600.0, 50_000, 50_500)):
+        found = device.take(at, SystemReading(uptime, host_uptime_cs=host))
+    assert what(found) is Restart.DEVICE
+
+
+def test_a_device_that_starts_over_and_over_from_the_first_reading_on_is_seen_to() -> None:
+    tracker = RestartTracker()
+    found = [
+        tracker.take(300.0 * i, SystemReading(100 * s)) for i, s in enumerate((10, 20, 40, 90, 150, 250, 270, 570))
+    ]
+    assert [one is not None for one in found] == [False, False, True, True, True, True, True, True]
+    assert [one.began for one in found if one is not None] == [280.0, 560.0, 810.0, 1050.0, 1250.0, 1530.0]
+    assert tracker.uptime.usable
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.01, 0.1, 0.5, 2.0, 10.0])
+def test_a_clock_at_a_wrong_rate_is_no_restart_though_polls_are_not_to_the_second(rate: float) -> None:
+    tracker, late = RestartTracker(), (0.0, 1.5, -1.5, 0.5, -1.0, 2.0)
+    passed = [300.0 * i + off for i, off in enumerate(late)]
+    assert [tracker.take(at, SystemReading(int(100 * rate * at))) for at in passed] == [None] * len(late)
+    assert not tracker.uptime.trusted
+
+
 def test_a_restart_that_a_ports_pdu_showed_first_is_still_one() -> None:
     tracker = RestartTracker()
     tracker.take(0.0, SystemReading(90_000))
