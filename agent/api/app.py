@@ -48,7 +48,7 @@ def create_app(
     _devices(app, live)
     _api(app, live, clock)
     _health(app, live)
-    add_pages(app, live, events, boundary)
+    add_pages(app, live, events, clock, boundary)
     return Guard(app, access, clock)
 
 

@@ -5,7 +5,8 @@ A page that does not read is dropped, never waited for.
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from inspect import isawaitable
 from typing import Any
 
 from agent.boundary import Boundary
@@ -19,8 +20,8 @@ MAX_PAGES = 32
 QUEUE = 8
 
 
-Document = Callable[[], dict[str, Any]]
-"""The present state as JSON types; asked only while a page that shows it is open."""
+Document = Callable[[], dict[str, Any] | Awaitable[dict[str, Any]]]
+"""The present state as JSON types, awaited where it is long; asked only while a page that shows it is open."""
 Page = asyncio.Queue[str | None]
 """What is to be sent to one open page; None ends it."""
 
@@ -68,7 +69,7 @@ class Broadcaster:
             await self._first(self._clock.sleep(EVERY_S), self._changed.wait(), self._closing.wait())
             self._changed.clear()
             if self._pages and not self._closing.is_set():
-                self._send()
+                await self._send()
                 await self._first(self._clock.sleep(AT_MOST_EVERY_S), self._closing.wait())
 
     @staticmethod
@@ -86,25 +87,24 @@ class Broadcaster:
         document = self._pages.get(page)
         if document is None:  # closed meanwhile
             return
-        yield "retry: 2000\n\n" + (self._message(document) or "")
+        yield "retry: 2000\n\n" + (await self._message(document) or "")
         while (message := await page.get()) is not None:
             yield message
 
-    def _send(self) -> None:
-        messages = {document: self._message(document) for document in set(self._pages.values())}
+    async def _send(self) -> None:
+        messages = {document: await self._message(document) for document in set(self._pages.values())}
         for page, document in tuple(self._pages.items()):
             if page.full():  # it does not read: close it, the browser comes back by itself
                 del self._pages[page]
                 page.get_nowait()
                 page.put_nowait(None)
-            elif message := messages[document]:
+            elif message := messages.get(document):
                 page.put_nowait(message)
 
-    def _message(self, document: Document) -> str | None:
+    async def _message(self, document: Document) -> str | None:
         """None where the document could not be made; the page keeps what it shows, and the next one follows."""
-        return self._boundary.value("event", "", lambda: _message(document), lambda: None)
-
-
-def _message(document: Document) -> str:
-    body = json.dumps(document(), ensure_ascii=False, separators=(",", ":"))
-    return f"event: now\ndata: {body}\n\n"
+        with self._boundary.around("event"):
+            made = document()
+            body = await made if isawaitable(made) else made
+            return f"event: now\ndata: {json.dumps(body, ensure_ascii=False, separators=(',', ':'))}\n\n"
+        return None
