@@ -63,9 +63,10 @@ def judge(summaries: Summaries, window: Window, plains: Mapping[str, Mapping[str
     folded = FoldedWindow(summaries, window, plan, {}, judged=list)
 
     async def fold() -> None:
+        pace = Pace(SystemClock())
         for entity, of in plains.items():
-            await folded.take(entity, of, Pace(SystemClock()))
-        await folded.end(Pace(SystemClock()))
+            await folded.take(entity, of, pace)
+        await folded.end(pace)
 
     asyncio.run(fold())
 

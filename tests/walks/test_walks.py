@@ -20,6 +20,8 @@ from collectors.snmp.credentials import Community
 from collectors.snmp.document import PollTarget, poll_document
 from tests.collectors.snmp_device.scripted import OID, ScriptedAgent, Typed, arcs, serving
 
+LIBRARY = load_library()
+
 HERE = Path(__file__).parent
 WALKS = sorted(path.stem for path in HERE.glob("*.snmprec"))
 IP_ADDRESS = 0x40
@@ -64,7 +66,7 @@ async def polled(file: Path) -> dict[str, Any]:
     """The poll document of a device that says what the walk says."""
     async with serving(agent_of(file)) as agent, SnmpClient(SystemClock()) as client:
         target = PollTarget(file.stem, "127.0.0.1", agent.port, Community("2c", b"public"))
-        return await poll_document(client, SystemClock(), target, load_library())
+        return await poll_document(client, SystemClock(), target, LIBRARY)
 
 
 @pytest.mark.parametrize("name", WALKS)

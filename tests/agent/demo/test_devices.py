@@ -24,6 +24,8 @@ from collectors.snmp.errors import Timeout
 from collectors.snmp.peer import Peer
 from tests.lab.daemon import free_port
 
+LIBRARY = load_library()
+
 SECRET = "made-up-for-this-test"
 POLLED = [device for device in SITE if device.snmp]
 UPTIME = oid.parse("1.3.6.1.2.1.1.3.0")
@@ -51,7 +53,7 @@ async def documents(at: Site, devices: list[Simulated]) -> dict[str, Document]:
     credential, clock = Community("2c", SECRET.encode()), SystemClock()
     targets = [PollTarget(d.id, d.address, at.snmp_port, credential) for d in devices]
     async with SnmpClient(clock) as client:
-        return {d["target"]: d async for d in poll_documents(client, clock, targets, load_library(), timeout_s=5.0)}
+        return {d["target"]: d async for d in poll_documents(client, clock, targets, LIBRARY, timeout_s=5.0)}
 
 
 async def fetch(address: str, port: int, request: bytes = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") -> bytes:
@@ -110,10 +112,7 @@ async def documents_within(at: Site, devices: list[Simulated]) -> dict[str, Docu
     credential, clock = Community("2c", SECRET.encode()), SystemClock()
     targets = [PollTarget(d.id, d.address, at.snmp_port, credential) for d in devices]
     async with SnmpClient(clock) as client:
-        return {
-            d["target"]: d
-            async for d in poll_documents(client, clock, targets, load_library(), timeout_s=1.0, retries=0)
-        }
+        return {d["target"]: d async for d in poll_documents(client, clock, targets, LIBRARY, timeout_s=1.0, retries=0)}
 
 
 async def test_pages_are_real_http(tmp_path: Path) -> None:

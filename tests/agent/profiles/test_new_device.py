@@ -33,12 +33,12 @@ async def polled(library: Library, remarks: Remarks | None = None) -> dict[str, 
 
 async def test_one_file_is_all_a_new_device_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SONDA_PROFILES", str(tmp_path))
-    before = await polled(load_library())
+    before = await polled(await asyncio.to_thread(load_library))
     assert (before["identity"]["profile"], before["sensors"], before["neighbors"]) == ("standard", [], [])
 
     shutil.copy(PROFILE, tmp_path)
     assert (check_own().faults, check_own().warnings) == ((), ())
-    document = await polled(load_library())
+    document = await polled(await asyncio.to_thread(load_library))
     expected = json.loads((RACKSENSE / "walk.json").read_text())
     assert {part: told(document, part) for part in expected} == expected
     assert document["errors"] == []
@@ -52,7 +52,7 @@ def on_trial(file: Path, text: str) -> tuple[Library, Remarks]:
 
 async def tried(file: Path, text: str) -> list[str]:
     """What is said of that text as a profile on trial: "LINE: what"."""
-    document = await polled(*on_trial(file, text))
+    document = await polled(*await asyncio.to_thread(on_trial, file, text))
     return [sentence.removeprefix(f"{file}:") for sentence in document["remarks"]]
 
 

@@ -22,6 +22,8 @@ from tests.lab.snmpd import user
 from tests.lab.switch import Switch
 from tests.programs import need_lab
 
+LIBRARY = load_library()
+
 pytestmark = pytest.mark.lab
 
 ADDRESS = "10.1.0.2"
@@ -191,7 +193,7 @@ async def test_wrong_credentials_are_told_apart(lab: Lab, client: SnmpClient, cr
 async def test_the_poll_document(lab: Lab, client: SnmpClient) -> None:
     for credential in (V2C, V3):
         target = PollTarget("switch", ADDRESS, 161, credential)
-        found = await poll_document(client, SystemClock(), target, load_library())
+        found = await poll_document(client, SystemClock(), target, LIBRARY)
         assert found["answered"] is True and found["errors"] == []
         assert {port["name"] for port in found["interfaces"]} == names(lab)
         assert found["system"]["sys_name"] == "switch"
