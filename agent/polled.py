@@ -15,7 +15,7 @@ from agent.site import matches
 from kpi.duplex import Verdict
 from kpi.fabric import FabricAccumulator
 from kpi.fabric_counts import FabricCounts
-from kpi.gear import Facts, Inventory, Readings
+from kpi.gear import Duplex, Facts, Inventory, Readings
 from kpi.gear_accumulator import GearAccumulator, GearMemory
 from kpi.gear_counts import GearCounts
 from kpi.levels import HeldLevels, Segments, levels_of
@@ -182,6 +182,10 @@ class Polled:
     def _take_facts(self, sample: Sample) -> None:
         if isinstance(sample.value, Facts):
             self.latest.take(sample.at, sample.value)
+            if sample.value.sort == "duplex":
+                told = {row.port: row.status for row in sample.value.rows if isinstance(row, Duplex)}
+                for port in self.ports.values():
+                    port.duplex = told.get(port.identity.index)
             for change in self.fabric.take(sample.at, sample.value):
                 self._notices.changed(self._device, sample.at, change)
 

@@ -95,7 +95,8 @@ PORT_ENTRIES = (
         id="if_util_pct",
         title=Words("Use of the link", "Uso del collegamento"),
         unit="%",
-        formula="800 delta(octets) / (speed_bps seconds), in and out apart, the greater one; speed 0 or changed: null",
+        formula="800 delta(octets) / (speed_bps seconds), in and out apart, the greater one, both together in half "
+        "duplex; speed 0 or changed: null",
         says=Words(
             "How full the link is in its busier direction.",
             "Quanto è pieno il collegamento nella sua direzione più trafficata.",
@@ -106,7 +107,7 @@ PORT_ENTRIES = (
             "aggiornamenti, oppure aumentare la velocità del collegamento.",
         ),
         merge="octets and capacity over intervals of known speed; 5-min bins",
-        source="RFC 2863 ifHighSpeed, ifSpeed; thresholds [D]",
+        source="RFC 2863 ifHighSpeed, ifSpeed; RFC 3635 dot3StatsDuplexStatus; thresholds [D]",
         page=OnPage(
             says=Words(
                 "Port {port} of {who} was nearly full: what passes it may be slow.",
@@ -122,7 +123,7 @@ PORT_ENTRIES = (
         thresholds=(Threshold(70, 90, Mark.DEFAULT),),
         status_on="p95_pct",
         status_window_s=HOUR_S,
-        parts=("in_pct", "out_pct", "p95_pct", "speed_bps"),
+        parts=("in_pct", "out_pct", "p95_pct", "speed_bps", "half_duplex_pct"),
         nulls={
             **_NULLS,
             NullReason.UNSUPPORTED: Words(

@@ -2,7 +2,7 @@
 
 from kpi.echo import NS_PER_MS, EchoCounts
 from kpi.model import Figure, NullReason
-from kpi.port_counts import BILLED, Absent, PortCounts, p95_bps
+from kpi.port_counts import BILLED, FULL_DUPLEX, HALF_DUPLEX, Absent, PortCounts, p95_bps
 from kpi.reboots import RestartCounts
 from kpi.states import (
     StateSeconds,
@@ -152,7 +152,8 @@ def if_bps(counts: PortCounts, way: str, unanswered: NullReason = NullReason.NO_
 
 
 def if_util_pct(counts: PortCounts, unanswered: NullReason = NullReason.NO_DATA) -> Figure:
-    """Use of the line in percent, of the busier direction; p95 over the 5-minute bins beside it."""
+    """Use of the line in percent, of the busier direction, of both where they take turns (half duplex); p95 over the
+    5-minute bins beside it. Where the duplex is not known, or changed, both together stand as ``half_duplex_pct``."""
     used = {
         f"{way}_pct": (8 * octets, bits)
         for way, octets, bits in (
@@ -167,11 +168,22 @@ def if_util_pct(counts: PortCounts, unanswered: NullReason = NullReason.NO_DATA)
             return _null("if_util_pct", NullReason.UNSUPPORTED, flags=counts.flags)
         why = NullReason.INSUFFICIENT if counts.polls else _why(counts, Absent.IN_OCTETS, unanswered)
         return _null("if_util_pct", why, flags=counts.flags)
-    bins = [share_pct(max(into, out), speed) for into, out, speed in counts.bins if speed > 0]
+    half, full = HALF_DUPLEX in counts.flags, FULL_DUPLEX in counts.flags
+    both = (sum(carried for carried, _ in used.values()), max(bits for _, bits in used.values()))
+    takes_turns = half and not full
+    bins = [
+        share_pct(max(into, 0) + max(out, 0) if takes_turns else max(into, out), speed)
+        for into, out, speed in counts.bins
+        if speed > 0
+    ]
     parts: Parts = {**shares, "p95_pct": _p95(bins), "speed_bps": counts.speed_bps}
-    over = (OVER_SPEED,) if any(carried > bits for carried, bits in used.values()) else ()
-    flags = (*_traffic_flags(counts), *over)
-    return Figure("if_util_pct", max(shares.values()), n=counts.polls, parts=parts, flags=flags)
+    if half == full:
+        parts["half_duplex_pct"] = share_pct(*both)
+    lines = [both] if takes_turns else used.values()
+    over = (OVER_SPEED,) if any(carried > bits for carried, bits in lines) else ()
+    flags = (*_traffic_flags(counts), *over, *((HALF_DUPLEX,) if takes_turns else ()))
+    value = share_pct(*both) if takes_turns else max(shares.values())
+    return Figure("if_util_pct", value, n=counts.polls, parts=parts, flags=flags)
 
 
 def p95_rate_bps(counts: PortCounts, unanswered: NullReason = NullReason.NO_DATA) -> Figure:
@@ -238,7 +250,7 @@ def _p95(values: list[float]) -> float | None:
 
 
 def _traffic_flags(counts: PortCounts) -> tuple[str, ...]:
-    return tuple(flag for flag in counts.flags if flag not in {"access", BILLED})
+    return tuple(flag for flag in counts.flags if flag not in {"access", BILLED, HALF_DUPLEX, FULL_DUPLEX})
 
 
 def _why(counts: PortCounts, flag: Absent, unanswered: NullReason) -> NullReason:

@@ -13,6 +13,8 @@ from kpi.echo import Reasons
 
 PLAIN_VERSION = 1
 BIN_S = 300
+HALF_DUPLEX, FULL_DUPLEX = "half_duplex", "full_duplex"
+"""The flags of a port that tells its duplex (dot3StatsDuplexStatus)."""
 BILLED = "billed"
 """The flag of a port that is paid for by its 95th percentile."""
 

@@ -20,7 +20,17 @@ from kpi.counters import LineRate, Refusal, Span, UptimeTracker, line_rate, span
 from kpi.flap import FigureOfMerit
 from kpi.model import PortCounters, PortIdentity, PortStatus, State
 from kpi.physical import is_physical
-from kpi.port_counts import BILLED, Absent, PortCounts, average_bps, capacity_bits, merge_ports, own_bins
+from kpi.port_counts import (
+    BILLED,
+    FULL_DUPLEX,
+    HALF_DUPLEX,
+    Absent,
+    PortCounts,
+    average_bps,
+    capacity_bits,
+    merge_ports,
+    own_bins,
+)
 from kpi.port_deltas import ERROR_BITS, absent_objects, bps, octets_between, packets_between
 from kpi.states import VALID_PERIODS
 
@@ -67,7 +77,8 @@ class PortAccumulator:
     __slots__ = (
         "_absent", "_closed", "_counters", "_definite", "_end", "_flags", "_flapped", "_gap", "_last_change",
         "_merit", "_merit_before", "_raised", "_rate", "_refused", "_restarts", "_speed_steady", "_start", "_state",
-        "_state_from", "_status_at", "_sums", "access", "billed", "identity", "latest_bps", "status_s", "uptime",
+        "_state_from", "_status_at", "_sums", "access", "billed", "duplex", "identity", "latest_bps", "status_s",
+        "uptime",
     )  # fmt: skip
 
     def __init__(
@@ -89,6 +100,8 @@ class PortAccumulator:
         """In and out over the last counter interval; None before there was one."""
         self.uptime = uptime
         self.access, self.billed, self.status_s = access, billed, status_s
+        self.duplex: str | None = None
+        """ "half" or "full", as the device tells; None where it does not."""
         self._start, self._end = start, end
         self._closed: PortCounts | None = None
         self._counters: tuple[float, PortCounters] | None = None
@@ -292,10 +305,14 @@ class PortAccumulator:
             speed_bps=self.identity.speed_bps or 0,
             absent=self._absent,
             refused=tuple(sorted(self._refused.items())) if self._refused else (),
-            flags=tuple(sorted({*self._flags, BILLED} if self.billed else self._flags)),
+            flags=tuple(sorted(self._flags | self._told())),
             physical=is_physical(self.identity),
         )
         return replace(counts, bins=own_bins(counts)) if counts.polls else counts
+
+    def _told(self) -> set[str]:
+        duplex = {"half": HALF_DUPLEX, "full": FULL_DUPLEX}.get(self.duplex or "")
+        return ({BILLED} if self.billed else set()) | ({duplex} if duplex else set())
 
     def close(self, end: float, next_end: float | None = None, *, planned: bool = False) -> PortCounts:
         """The window that ends at ``end`` (its planned end, or now where a clock jump cuts it short), once. The next

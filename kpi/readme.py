@@ -127,7 +127,6 @@ The code cites them by these names. What follows below is how they are kept.
 19. Planned work leaves numerator and denominator of every figure (`planned.py`), whenever it was entered: states and
     restarts at their own times, an echo with its minute, what comes by SNMP with its five minutes and those after the
     work, as a difference that is read after it may lie in it. `incl_maint` is the value with planned work.
-20. Half duplex is not known yet: a half-duplex line's use shows its busier direction.
 
 Marks: **[V]** read in the source itself · **[K]** known value of a standard whose text was not open · **[D]** product
 default.
