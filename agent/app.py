@@ -25,7 +25,7 @@ from agent.parts import Parts, StartError
 from agent.reloading import Reloading
 from agent.runtime import leave_url
 from agent.settings import Overrides, Settings, load
-from agent.store.errors import StoreError
+from agent.store.errors import ENDED, StoreClosed, StoreError
 from agent.vitals import own_addresses
 from collectors.icmp import Mode, permission_help
 
@@ -67,6 +67,15 @@ def run_to_end(running: Coroutine[Any, Any, None]) -> int:
         log.error("%s The agent ends, to be started anew.", known.exceptions[0])  # noqa: TRY400
         return Exit.WRONG
     return Exit.OK
+
+
+def _cause(group: "ExceptionGroup[StoreError]") -> StoreError:
+    """What ended the store: the others have only met one that is closed."""
+    causes, closed = group.split(lambda error: isinstance(error, StoreError) and not isinstance(error, StoreClosed))
+    error: StoreError | ExceptionGroup[StoreError] = causes or closed or group
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 class Agent:
@@ -152,11 +161,11 @@ class Agent:
 
     async def _keep(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run this until it returns. An error that leaves it is a fault of ours, and costs the time until it runs
-        again."""
+        again. A store that has ended ends it."""
         clock, boundary, pause_s = self._parts.clock, self._parts.boundary, PAUSE_S
         while True:
             began = clock.monotonic()
-            with boundary.around(TASK, name) as attempt:
+            with boundary.around(TASK, name, passing=ENDED) as attempt:
                 await run()
             if not attempt.failed:
                 return

@@ -3,6 +3,8 @@
 Expected failures are Outcomes (kpi/model.py) and never come here. What comes here is a fault of ours: it costs this
 entity this figure and nobody else; it is logged with its traceback once a streak, counted, and becomes AGENT_FAULT
 (whoever is told that a run failed makes the sample). Cancellation passes through; so does whatever ends the process.
+Where an error and a cancellation of the task meet (a TaskGroup inside it fails while it is cancelled, and gives the
+errors alone), the error is counted, and the cancellation goes on: whoever loops around what failed would outlive it.
 
     with boundary.around("fold", device) as attempt:
         ...
@@ -12,6 +14,7 @@ entity this figure and nobody else; it is logged with its traceback once a strea
 where there is only one.
 """
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -22,6 +25,8 @@ from typing import Any, Self, TypeVar
 log = logging.getLogger("sonda.boundary")
 
 T = TypeVar("T")
+
+Passing = type[Exception] | tuple[type[Exception], ...]
 
 MOST_STREAKS = 4096
 """Of so many it is remembered that they fail; the failures of further ones are only counted."""
@@ -53,8 +58,9 @@ class Boundary:
         self._open: Counter[str] = Counter()
         """Streaks by place."""
 
-    def around(self, place: str, entity: str = "", *, passing: type[Exception] | None = None) -> "Attempt":
-        """For ``with``: an exception inside ends the block, and goes no further, unless it is one of ``passing``."""
+    def around(self, place: str, entity: str = "", *, passing: Passing = ()) -> "Attempt":
+        """For ``with``: an exception inside ends the block, and goes no further, unless it is one of ``passing``, or
+        a group that has one in it."""
         return Attempt(self, place, entity, passing)
 
     def value(self, place: str, entity: str, make: Callable[[], T], otherwise: Callable[[], T]) -> T:
@@ -121,7 +127,7 @@ class Attempt:
 
     __slots__ = ("_boundary", "_entity", "_passing", "_place", "failed")
 
-    def __init__(self, boundary: Boundary, place: str, entity: str, passing: type[Exception] | None) -> None:
+    def __init__(self, boundary: Boundary, place: str, entity: str, passing: Passing) -> None:
         self._boundary, self._place, self._entity, self._passing = boundary, place, entity, passing
         self.failed = False
 
@@ -135,11 +141,28 @@ class Attempt:
             if self._boundary.failing:
                 self._boundary.recovered(self._place, self._entity)
             return False
-        if not isinstance(error, Exception) or (self._passing is not None and isinstance(error, self._passing)):
+        if not isinstance(error, Exception) or _has(error, self._passing):
             return False
         self.failed = True
         self._boundary.failed(self._place, self._entity, error)
+        if _is_cancelled():
+            raise asyncio.CancelledError from error
         return True
+
+
+def _has(error: Exception, kinds: Passing) -> bool:
+    if isinstance(error, ExceptionGroup):
+        return error.subgroup(kinds) is not None
+    return isinstance(error, kinds)
+
+
+def _is_cancelled() -> bool:
+    """Whether the task that runs here was asked to end. Worker threads have none."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return False
+    return task is not None and task.cancelling() > 0
 
 
 def _named(place: str, entity: str) -> str:

@@ -157,6 +157,8 @@ class Publisher:
             error = await self._one_connection(version, session)
             if self._stopping.is_set():
                 return
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise asyncio.CancelledError from error  # the end of the connection has hidden it
             self._failed(error)
             if isinstance(error, DialError) and self._versions.failed(version, error):
                 continue

@@ -14,7 +14,7 @@ from agent.publisher_state import Clash, PublisherState
 from agent.recorder import AGAIN_S
 from agent.settings.convert import broker
 from agent.settings.models import Settings, SiteSettings
-from agent.store.errors import StoreUnwritable
+from agent.store.errors import ENDED, StoreUnwritable
 from agent.store.store import Store
 from collectors.clock import Clock
 
@@ -85,9 +85,10 @@ class Publishing:
         )
 
     async def _keep(self, publisher: Publisher, make: Callable[[], Publisher]) -> None:
-        """Until it is stopped. An error that leaves it is a fault of ours: another takes its place after a pause."""
+        """Until it is stopped. An error that leaves it is a fault of ours: another takes its place after a pause. A
+        store that has ended ends it."""
         while True:
-            with self._boundary.around("task", "publisher") as attempt:
+            with self._boundary.around("task", "publisher", passing=ENDED) as attempt:
                 await publisher.run()
             if not attempt.failed:
                 return

@@ -51,3 +51,7 @@ class StoreTooNew(StoreError):
 
 class StoreFault(StoreError):
     """The database or the file system failed in another way."""
+
+
+ENDED = (StoreCorrupt, StoreClosed)
+"""The store is of no more use to anybody: whoever meets one of these ends, and the process with it."""

@@ -13,11 +13,15 @@ from typing import Self
 
 import pytest
 
-from agent.app import PAUSE_MOST_S, PAUSE_S, Agent
+from agent.app import PAUSE_MOST_S, PAUSE_S, Agent, run_to_end
+from agent.boundary import Boundary
+from agent.cli.exits import Exit
 from agent.parts import Parts
 from agent.planning import Planning
 from agent.publisher import Publisher
+from agent.publishing import Publishing
 from agent.settings import Overrides, load
+from agent.store.errors import StoreClosed, StoreCorrupt
 from collectors.clock import Clock
 from collectors.icmp import Mode
 from collectors.icmp.echo import EchoCounters, EchoSink, EchoTarget
@@ -185,3 +189,77 @@ async def test_a_task_that_fails_begins_anew_after_a_pause_that_grows(caplog: py
     assert [b - a for a, b in itertools.pairwise(begun)] == [PAUSE_S, 2 * PAUSE_S, 4 * PAUSE_S]
     assert task.done() and parts.boundary.faults["task"] == 3
     assert len([record for record in caplog.records if record.exc_info]) == 1, "one traceback a streak"
+
+
+class _StoreEnds:
+    """A publisher whose drain meets a store that has ended, and whose connection says goodbye meanwhile."""
+
+    def __init__(self, damaged: asyncio.Event) -> None:
+        self._damaged = damaged
+        self.runs = 0
+
+    async def run(self) -> None:
+        self.runs += 1
+
+        async def drain() -> None:
+            await self._damaged.wait()
+            raise StoreClosed("The store is closed.")
+
+        async def converse() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                for _ in range(5):
+                    await asyncio.sleep(0)
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(drain())
+            group.create_task(converse())
+
+
+@pytest.mark.parametrize("kept_by", ["publishing", "agent"])
+def test_a_store_that_has_ended_ends_the_agent_in_a_sentence(kept_by: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Even while the agent's group cancels the tasks, whose own groups fail by the same store: nothing begins anew."""
+    caplog.set_level(logging.INFO)
+    ends: list[_StoreEnds] = []
+
+    async def tasks() -> None:
+        damaged, clock, boundary = asyncio.Event(), ManualClock(), Boundary()
+        publisher = _StoreEnds(damaged)
+        ends.append(publisher)
+        parts = Parts()
+        parts.clock, parts.boundary = clock, boundary
+        agent, publishing = Agent.__new__(Agent), Publishing.__new__(Publishing)
+        agent._parts = parts
+        publishing._boundary, publishing._clock, publishing._publisher = boundary, clock, publisher  # type: ignore[assignment]
+
+        async def watch() -> None:
+            await damaged.wait()
+            for _ in range(3):
+                await asyncio.sleep(0)
+            raise StoreCorrupt("The database sonda.db is damaged.")
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(watch())
+            if kept_by == "agent":
+                group.create_task(agent._keep("publisher", publisher.run))
+            else:
+                group.create_task(publishing._keep(publisher, lambda: publisher))  # type: ignore[arg-type,return-value]
+            await asyncio.sleep(0)
+            damaged.set()
+
+    async def within_a_while() -> None:
+        task = asyncio.create_task(tasks())
+        await asyncio.wait({task}, timeout=5)
+        if not task.done():
+            for one in asyncio.all_tasks() - {asyncio.current_task()}:
+                one.cancel()
+            pytest.fail("the agent lives on without its store")
+        await task
+
+    assert run_to_end(within_a_while()) == Exit.WRONG
+    assert ends[0].runs == 1
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == [
+        "The database sonda.db is damaged. The agent ends, to be started anew."
+    ]
+    assert not any(record.exc_info for record in caplog.records)

@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from agent.boundary import MOST_STREAKS, SHOWN, TRACEBACKS, Boundary
+from agent.store.errors import ENDED, StoreCorrupt
 
 
 def fail(boundary: Boundary, place: str, entity: str) -> bool:
@@ -50,6 +51,50 @@ def test_cancellation_and_what_ends_the_process_pass_through() -> None:
         with pytest.raises(passing), boundary.around("poll", "sw1"):
             raise passing
     assert not boundary.faults
+
+
+async def test_a_cancellation_that_meets_an_error_is_not_lost() -> None:
+    """A TaskGroup whose parent is cancelled while a task of it fails gives the errors alone (Python 3.11)."""
+    boundary, rounds = Boundary(), 0
+    closing = asyncio.Event()
+
+    async def fails() -> None:
+        raise KeyError("a fault of ours")
+
+    async def says_goodbye() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            closing.set()
+            await asyncio.sleep(0)
+
+    async def for_ever() -> None:
+        nonlocal rounds
+        while True:
+            rounds += 1
+            with boundary.around("task", "odd"):
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(says_goodbye())
+                    await asyncio.sleep(0)
+                    group.create_task(fails())
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(for_ever())
+    await closing.wait()
+    task.cancel()
+    await asyncio.wait({task}, timeout=5)
+    ended = task.done() and task.cancelled()
+    task.cancel()
+    assert ended and rounds == 1 and boundary.faults["task"] == 1
+
+
+def test_what_passes_does_so_in_a_group_as_well() -> None:
+    boundary = Boundary()
+    with pytest.raises(ExceptionGroup), boundary.around("task", passing=ENDED):
+        raise ExceptionGroup("tasks", [ExceptionGroup("more", [StoreCorrupt("damaged")])])
+    with boundary.around("task", passing=ENDED) as attempt:
+        raise ExceptionGroup("tasks", [KeyError("x")])
+    assert attempt.failed and boundary.faults["task"] == 1
 
 
 def test_the_memory_is_bounded_and_the_log_is_not_flooded(caplog: pytest.LogCaptureFixture) -> None:
