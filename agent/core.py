@@ -17,7 +17,7 @@ from agent.pace import Pace
 from agent.polled import PollOutcome
 from agent.recorder import Recorder
 from agent.site import SitePlan, uplink_changes
-from agent.store.model import Batch, CountersRow, StateRow
+from agent.store.model import Batch, CountersRow, StateRow, Withdrawal
 from agent.summaries import FoldedWindow, Summaries
 from agent.timeline import ClockEvent, Timeline
 from agent.topology import Topology
@@ -26,7 +26,7 @@ from agent.watch import Watch
 from agent.windows import FIVE_S, PORTS, Five, Windows
 from collectors.clock import Clock
 from collectors.icmp.echo import EchoTarget
-from kpi.entities import LINK, PROBE, SITE, STATUSES, STATUSES_OF_PORTS, TOPOLOGY, UPLINK
+from kpi.entities import AGENT, LINK, PROBE, SITE, STATUSES, STATUSES_OF_PORTS, TOPOLOGY, UPLINK
 from kpi.gear_accumulator import GearMemory
 from kpi.model import Incident, State, SystemReading, Window
 from kpi.planned import Spans, within
@@ -64,11 +64,13 @@ class Core:
         late: Callable[[int], None],
         dated: Callable[[], None],
         boundary: Boundary,
+        taken_over: Callable[[int, int], None] = lambda _start, _end: None,
     ) -> None:
         """``running(interface)`` asks the kernel for carrier; ``changed()`` hears of what a person would notice;
         ``five_closed(label, following)`` of each dated five minutes that was put to the recorder, and of which ones are
         open then; ``in_pieces(label, following, flags)`` of those that are to be closed out of the store,
-        ``late(label)`` of closed ones of which more became known; ``dated()`` of the first synchronisation."""
+        ``late(label)`` of closed ones of which more became known; ``dated()`` of the first synchronisation;
+        ``taken_over(start, end)`` of five minutes whose dates were another pass's."""
         self.plan = SitePlan((), None, (), ())
         self.timeline = timeline
         self.history = StateHistory()
@@ -111,6 +113,7 @@ class Core:
         self._five_closed = five_closed
         self._late = late
         self._dated = dated
+        self._taken_over = taken_over
         self._was_down: set[str] = {i.entity for i in still_open}
 
     def apply(self, plan: SitePlan) -> None:
@@ -129,13 +132,14 @@ class Core:
     async def resume(self, states: Sequence[StateRow], counters: Sequence[CountersRow]) -> None:
         """Go on from what the run before has stored: states (what was not watched since is unknown), the last counter
         readings, and statuses, with what they are judged beside."""
+        self._withdraw()
         pace = Pace(self._clock)
         await self._resume_statuses(counters, pace)
         began, offset = self.timeline.began, self.timeline.offset_s
         alive = self.timeline.counted_to(began)
         last: dict[str, tuple[float, State]] = {}
         for row in states:
-            if row.utc_at is None or row.aspect != DEVICE:
+            if row.utc_at is None or row.aspect != DEVICE or self._is_taken_over(row.utc_at):
                 continue
             utc, state = row.utc_at, State(row.state)
             self.calendar.insert(row.entity, utc, state)
@@ -153,11 +157,33 @@ class Core:
                 self.history.add(entity, at, State.UNKNOWN)
                 self._note(entity, at, until, State.UNKNOWN, STOPPED)
             await pace.breathe()
+        await self._note_end(states, counters, pace)
         await self._resume_counters(counters, offset, pace)
+
+    def _is_taken_over(self, utc: float) -> bool:
+        """It lies ahead, by the dates of another pass."""
+        ahead = self.timeline.dated and utc > self.timeline.utc(self.timeline.began)
+        return ahead and self.timeline.taken_over(utc, 0.001)
+
+    async def _note_end(self, states: Sequence[StateRow], counters: Sequence[CountersRow], pace: Pace) -> None:
+        """Where the run before has ended, nothing is known from there on, though others have counted later seconds."""
+        agent = next((row for row in counters if row.entity == AGENT), None)
+        if agent is None or agent.utc_at is None or not self.timeline.ends_at(agent.utc_at):
+            return
+        ends: dict[str, float] = {}
+        for row in states:
+            if row.utc_at is not None and row.aspect == DEVICE and not self._is_taken_over(row.utc_at):
+                later = row.boot == agent.boot and row.mono_at > agent.mono_at
+                ends[row.entity] = max(ends.get(row.entity, agent.utc_at), row.utc_at if later else 0.0)
+            await pace.breathe()
+        for entity, utc in ends.items():
+            if self.calendar.at(entity, utc) is not State.UNKNOWN:
+                self._note(entity, self.timeline.began, utc, State.UNKNOWN, STOPPED)
+            await pace.breathe()
 
     async def _resume_counters(self, counters: Sequence[CountersRow], offset: float, pace: Pace) -> None:
         for reading in counters:
-            if reading.utc_at is not None:
+            if reading.utc_at is not None and not self.timeline.taken_over(reading.utc_at - 0.001, 0.001):
                 with self._boundary.around("resume", reading.entity):
                     await self._resume_reading(reading.entity, reading.plain, reading.utc_at - offset, pace)
             await pace.breathe()
@@ -356,19 +382,41 @@ class Core:
     def _polls(self) -> dict[str, PollOutcome | None]:
         return {track.id: track.polled.last for track in self.monitor if track.polled is not None}
 
+    def _withdraw(self) -> None:
+        """What the present pass has taken over loses its dates; five minutes that were closed are said anew."""
+        for taken in self.timeline.told_taken_over():
+            start, end = taken.start / 1000, taken.end / 1000
+            self.calendar.forget_between(start, (taken.end + taken.with_end) / 1000)
+            lost = Withdrawal(start, end, self._boot, taken.from_mono, with_end=taken.with_end)
+            unknown = [
+                StateRow(entity, DEVICE, self._boot, taken.from_mono, start, State.UNKNOWN.value, CALENDAR)
+                for entity in (*self.plan.by_id(), LINK)
+                if taken.at_present
+            ]
+            for row in unknown:
+                self.calendar.insert(row.entity, start, State.UNKNOWN)
+            self._recorder.put(Batch(withdrawn=[lost], states=unknown, counters=[self.windows.alive()]))
+            self._taken_over(int(start) // FIVE_S * FIVE_S, -(-taken.end // 1000))
+
     def _clock_event(self, event: ClockEvent) -> None:
+        self._withdraw()
         if event is ClockEvent.JUMPED:
             if self.timeline.ended_utc is not None:
                 for entity in self.history.entities():
                     self._note(entity, self.timeline.cut_at, self.timeline.ended_utc, State.UNKNOWN, CALENDAR)
             twice_s = round(self.timeline.last_twice_s, 3)
-            counted = {"earlier_s": twice_s, "later_s": 0} if twice_s else {}
+            later_s = round(self.timeline.last_later_s, 3)
+            counted = {"earlier_s": round(twice_s - later_s, 3), "later_s": later_s} if twice_s else {}
             self.event("clock.jump", seconds=round(self.timeline.last_jump_s, 3), twice_s=twice_s, counted=counted)
         elif event is ClockEvent.DATED:
             self._recorder.note(*self.incidents.dated(self.timeline.dated_by_s))
             self._note_pause()
             self._dated()
-        if self.timeline.counts:
+            begun = int(self.timeline.utc(self.timeline.began)) // FIVE_S * FIVE_S
+            for label in range(begun, self.windows.closed_to or begun, FIVE_S):
+                if self.timeline.taken_over(label, FIVE_S):
+                    self._late(label)
+        if event is not ClockEvent.NOTHING and self.timeline.counts:
             self._note_calendar()
 
     def _note_state(self, entity: str, at: float, state: State, reason: str) -> None:

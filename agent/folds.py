@@ -65,6 +65,9 @@ AGAIN = 1
 AT_ONCE = 24
 """Windows of one device that are read at once; a month of one has 720."""
 
+FOR_EVER = 1 << 32
+"""In UTC seconds, beyond every window."""
+
 Plains = Mapping[str, Any]
 """The windows of one entity, by kind."""
 
@@ -171,10 +174,14 @@ class Folds:
         clock: Clock | None = None,
         boundary: Boundary | None = None,
         kept: Callable[[], Sequence[CountersRow]] = list,
+        closed_before: Callable[[float, float], bool] = lambda _start, _length: False,
+        not_yet: Callable[[int, int], Sequence[tuple[float, float]]] = lambda _start, _end: (),
     ) -> None:
         """``folded(window, revision)`` is told what the window holds and gives the messages; ``kept()`` is what its
         statuses remember, for the same commit. The 30 days that end with a day are only judged, not kept.
-        ``site`` is what is watched; ``planned(device)``: what is planned for it, in UTC seconds."""
+        ``site`` is what is watched; ``planned(device)``: what is planned for it, in UTC seconds;
+        ``closed_before(start, length)``: something of it was said by the dates of another pass, ``not_yet(start,
+        end)`` what of it lies ahead (agent/timeline.py)."""
         self._store = store
         self._recorder = recorder
         self._zone = zone
@@ -183,6 +190,8 @@ class Folds:
         self._clock = clock or SystemClock()
         self._boundary = boundary or Boundary()
         self._kept = kept
+        self._closed_before = closed_before
+        self._not_yet = not_yet
         self._site = site
         self._due: asyncio.Queue[_Due] = asyncio.Queue()
         self._late: set[int] = set()
@@ -205,6 +214,11 @@ class Folds:
             self._late.add(label)
             self._due.put_nowait(_Due(label, label, close=True, late=True))
 
+    def taken_over(self, start: int, end: int) -> None:
+        """What was closed of these five minutes had the dates of a clock that was not trusted: nothing is known of them
+        until the calendar comes there."""
+        self._due.put_nowait(_Due(start, end, taken_over=True))
+
     def dated(self, now_utc: float) -> None:
         """The clock was set, and the store has dated what was measured until then."""
         if not self._date().done():
@@ -216,6 +230,10 @@ class Folds:
         five minutes that were closed."""
         if alive_utc is not None:
             self.late(int(alive_utc) // FIVE_MINUTES * FIVE_MINUTES)
+            with self._boundary.around("making up"):
+                for label in await self._store.starts(ECHO, MINUTE, 0, FOR_EVER, FIVE_MINUTES):
+                    if self._closed_before(label, FIVE_MINUTES):  # the run before may not have lived to close it anew
+                        self.late(label)
         now = now_utc if now_utc is not None else await self._date()
         self._working = True
         with self._boundary.around("making up"):
@@ -232,6 +250,13 @@ class Folds:
             give_back()
 
     async def _do(self, due: "_Due") -> None:
+        if due.taken_over:
+            labels = await self._store.starts(STATE, FIVE_MINUTES, due.label, due.following, FIVE_MINUTES)
+            changed = [label for label in labels if await self._close(label, checks_known=False)]
+            if changed:
+                revisions = [await self._revision_of(label) for label in (changed[0], changed[-1])]
+                await self._coarser_again(changed, max(revisions))
+            return
         if due.close:
             self._late.discard(due.label)
             if due.late and not await self._store.windows(None, STATE, FIVE_MINUTES, due.label, due.label + 1):
@@ -259,7 +284,10 @@ class Folds:
 
     async def _coarser(self, length_s: int, start: int, end: int) -> None:
         """Fold one hour, day or month. With a day the 30 days that it ends are judged."""
-        await self._fold(FIVE_MINUTES if length_s == HOUR else HOUR, length_s, start, end)
+        revision = 0
+        if length_s == HOUR and self._closed_before(start, length_s):
+            revision = await self._revision_of(start, HOUR)
+        await self._fold(FIVE_MINUTES if length_s == HOUR else HOUR, length_s, start, end, revision=revision)
         if length_s == DAY:
             await self._fold(DAY, MONTH, end - 30 * DAY, end, keep=False)
 
@@ -465,10 +493,10 @@ class Folds:
             *[(MONTH, start, end) for start, end in months],
         ]
 
-    async def _close(self, label: int, flags: tuple[str, ...] = ()) -> bool:
+    async def _close(self, label: int, flags: tuple[str, ...] = (), *, checks_known: bool = True) -> bool:
         """The five minutes that begin at ``label``, out of what lies in the store: echoes by the minute, states as
         changes, what SNMP told in pieces. Where they were closed before, what is different is written and said with a
-        higher revision. Whether anything was."""
+        higher revision. Whether anything was. ``checks_known``: closed ones know best how often was looked."""
         await self._recorder.settled()
         end = label + FIVE_MINUTES
         closed: dict[str, list[WindowRow]] = defaultdict(list)
@@ -485,10 +513,10 @@ class Folds:
         checks = 0
         for entity in sorted(e for e in {*echoes, *turns, *closed, *devices} if not is_internal(e)):
             with self._boundary.around("closing", entity):
-                plains = await self._five(entity, label, turns.get(entity, ()), closed.get(entity, ()))
+                plains = await self._five(entity, label, turns.get(entity, ()), closed[entity] if checks_known else ())
                 if entity == self._site.way_out():
                     checks = StateSeconds.from_plain(plains[STATE]).checks
-                if entity not in devices and len(plains) == 1 and _nothing(plains[STATE]):
+                if entity not in closed and entity not in devices and len(plains) == 1 and _nothing(plains[STATE]):
                     continue
                 anew = _changed(entity, label, plains, closed.get(entity, ()), revision)
                 rows += anew
@@ -527,7 +555,8 @@ class Folds:
         for row in await self._store.state_changes(None, start - KEEP_S, end):
             if row.utc_at is not None:
                 turns[row.entity].append(Turn(row.utc_at, State(row.state)))
-        return turns
+        ahead = self._not_yet(start, end)
+        return {entity: _unknown_within(known, ahead) for entity, known in turns.items()} if ahead else turns
 
     async def _five(
         self, entity: str, label: int, turns: Sequence[Turn], closed: Sequence[WindowRow]
@@ -552,9 +581,10 @@ class Folds:
         states = state_seconds(turns, label, end, maintenance=self._planned(entity), checks=checks)
         return {STATE: states.to_plain(), **plains}
 
-    async def _revision_of(self, label: int) -> int:
+    async def _revision_of(self, start: int, length_s: int = FIVE_MINUTES) -> int:
+        """The highest of the five minutes of this window."""
         await self._recorder.settled()
-        rows = await self._store.windows(None, STATE, FIVE_MINUTES, label, label + FIVE_MINUTES)
+        rows = await self._store.windows(None, STATE, FIVE_MINUTES, start, start + length_s)
         return max((row.revision for row in rows), default=0)
 
 
@@ -571,6 +601,17 @@ def _changed(entity: str, label: int, plains: Plains, closed: Sequence[WindowRow
         nothing = (StateSeconds() if kind == STATE else EchoCounts()).to_plain()
         rows += [replace(row, plain=nothing, revision=revision) for row in known[1:]]
     return rows
+
+
+def _unknown_within(turns: Sequence[Turn], spans: Sequence[tuple[float, float]]) -> list[Turn]:
+    """The states with nothing known in these spans, whose order is that of time."""
+    found = list(turns)
+    for start, end in spans:
+        before = [turn for turn in found if turn.at < start]
+        until = [turn for turn in found if turn.at <= end]
+        after = [turn for turn in found if turn.at > end]
+        found = [*before, Turn(start, State.UNKNOWN), *([Turn(end, until[-1].state)] if until else []), *after]
+    return found
 
 
 def _nothing(states: Any) -> bool:
@@ -593,6 +634,7 @@ class _Due:
     close: bool = False
     flags: tuple[str, ...] = ()
     late: bool = False
+    taken_over: bool = False
 
 
 def _now_whole(

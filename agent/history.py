@@ -33,6 +33,11 @@ class StateHistory:
         turns = self._turns.setdefault(entity, [])
         turns.insert(bisect_right(turns, at, key=lambda turn: turn.at), Turn(at, state))
 
+    def forget_between(self, start: float, end: float) -> None:
+        """What began from ``start`` to before ``end`` is not so any more."""
+        for entity, turns in self._turns.items():
+            self._turns[entity] = [turn for turn in turns if not start <= turn.at < end]
+
     def entities(self) -> Sequence[str]:
         """Those of which anything is known."""
         return list(self._turns)

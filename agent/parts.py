@@ -35,7 +35,7 @@ from agent.storage_notice import storage_notice, storage_trouble
 from agent.store.errors import StoreUnwritable
 from agent.store.model import NOT_OPENED, Opened
 from agent.store.store import Store
-from agent.timeline import Timeline, counted_of
+from agent.timeline import Timeline, counted_of, taken_of
 from agent.topology import LOOK_S
 from agent.traps import Traps
 from agent.view import View, rfc3339
@@ -129,6 +129,8 @@ class Parts:
             site=core,
             planned=core.maintenance_of,
             kept=core.statuses_kept,
+            closed_before=self.timeline.taken_over,
+            not_yet=self.timeline.not_yet,
             clock=clock,
             boundary=self.boundary,
         )
@@ -214,7 +216,13 @@ class Parts:
         counted = counted_of(agent.plain, agent.utc_at) if agent is not None else []
         self.alive_utc = alive = agent.utc_at if agent is not None else None
         not_before = max(NOT_BEFORE_UTC, alive or 0.0)
-        timeline = Timeline(self.clock, not_before_utc=not_before, trust=clock_trust, counted=counted)
+        timeline = Timeline(
+            self.clock,
+            not_before_utc=not_before,
+            trust=clock_trust,
+            counted=counted,
+            taken_before=taken_of(agent.plain) if agent is not None else (),
+        )
         self._dated = timeline.dated
         return timeline
 
@@ -232,6 +240,7 @@ class Parts:
             five_closed=self._five_closed,
             in_pieces=self._in_pieces,
             late=self._closed_late,
+            taken_over=self._taken_over,
             dated=self._first_date,
             boundary=self.boundary,
         )
@@ -346,6 +355,9 @@ class Parts:
 
     def _closed_late(self, label: int) -> None:
         self.folds.late(label)
+
+    def _taken_over(self, start: int, end: int) -> None:
+        self.folds.taken_over(start, end)
 
     def _committed(self) -> None:
         self.publishing.committed()

@@ -132,8 +132,8 @@ class Windows:
         offset_s)`` is the site's own state time, ``checks`` those of the gateway; ``closed(five, batch)`` adds
         summaries and messages to what is written; ``in_pieces(label, following, flags)`` hears of five minutes that are
         over and lie in the store in pieces, ``late(label)`` of closed ones of which more is known; ``clock_event``
-        hears of jumps and of the first date; ``duplex(at, pace)`` is what is known of the two ends of cables, by device
-        and port."""
+        hears of jumps, of the first date and of what is taken over; ``duplex(at, pace)`` is what is known of the two
+        ends of cables, by device and port."""
         self._clock = clock
         self._timeline = timeline
         self._monitor = monitor
@@ -155,7 +155,7 @@ class Windows:
         self._minute = timeline.span(clock.monotonic(), MINUTE_S)
         five = timeline.span(clock.monotonic(), FIVE_S)
         counted = timeline.counted_to(clock.monotonic())
-        whole = counted is None or counted <= five.label
+        whole = (counted is None or counted <= five.label) and not timeline.taken_over(five.label, FIVE_S)
         self._block = _Block(five.label, five.dated, five.start if whole else timeline.began, five.start, whole)
         self._pending: tuple[int, tuple[str, ...]] | None = None
         """The dated five minutes of which there are pieces, and that are not closed yet, with what is to be flagged."""
@@ -190,6 +190,7 @@ class Windows:
             event = self._timeline.look()
             if event is not ClockEvent.NOTHING:
                 await self._cut("clock_set" if event is ClockEvent.DATED else "clock_jump")
+            if event is not ClockEvent.NOTHING or self._timeline.has_taken_over:
                 with self._boundary.around("clock"):
                     self._clock_event(event)
             if self._clock.monotonic() >= self._minute.end:
@@ -252,7 +253,7 @@ class Windows:
                     rows.append(self._row(device, ECHO, span, plain))
                     self._block.minutes.setdefault(device, []).append((span.label, counts))
             await pace.breathe()
-        self._recorder.put(Batch(windows=rows, counters=[self._alive()]))
+        self._recorder.put(Batch(windows=rows, counters=[self.alive()]))
         if not last and span.label + MINUTE_S >= self._block.label + FIVE_S:
             await self._close_five(span.end, following or (self._over[0].span if self._over else self._minute))
 
@@ -261,7 +262,8 @@ class Windows:
         lie before ``end``, so that it makes no difference that the last of them is asked a moment later."""
         label, block = following.label // FIVE_S * FIVE_S, self._block
         next_end = max(end, label + FIVE_S - self._timeline.offset_s)
-        self._block = _Block(label, following.dated, end, label - self._timeline.offset_s)
+        anew = following.dated and self._timeline.taken_over(label, FIVE_S)  # closed before: with a higher revision
+        self._block = _Block(label, following.dated, end, label - self._timeline.offset_s, whole=not anew)
         self._monitor.open_five(end, next_end)
         plan, pace = self._plan(), Pace(self._clock)
         span = Span(block.start, end, FIVE_S, block.label, block.dated)
@@ -386,13 +388,17 @@ class Windows:
     def _row(self, entity: str, kind: str, span: Span, plain: object) -> WindowRow:
         return WindowRow(entity, kind, span.length_s, self._boot, round(span.start, 3), span.start_utc, plain)
 
-    def _alive(self) -> CountersRow:
+    def alive(self) -> CountersRow:
+        """What the agent remembers of its calendar, as of now."""
         at, utc = self._now()
-        return CountersRow(AGENT, self._boot, at, utc, {"counted": self._timeline.counted_plain(at)})
+        return CountersRow(AGENT, self._boot, at, utc, self._calendar_plain(at))
+
+    def _calendar_plain(self, at: float) -> dict[str, Any]:
+        return {"counted": self._timeline.counted_plain(at), "taken_over": self._timeline.taken_plain()}
 
     async def _counters(self, pace: Pace) -> list[CountersRow]:
         """The last readings of everybody, as of about now."""
-        rows = [self._alive()]
+        rows = [self.alive()]
         with self._boundary.around(COUNTERS, PROBE):
             own, (at, utc) = self._monitor.own.memory(), self._now()
             if own is not None:

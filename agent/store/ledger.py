@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 
 from agent.store.db import Connection
-from agent.store.model import CountersRow, DeviceRow, StateRow
+from agent.store.model import CountersRow, DeviceRow, StateRow, Withdrawal
 from agent.store.packing import Packer, compact
 from agent.store.seals import seal, sound
 from agent.store.words import Words
@@ -109,6 +109,23 @@ class Ledger:
                     "UPDATE counters SET utc_at = ?, seal = ? WHERE entity = ?",
                     (columns[3], seal(*columns, body=row[5]), row[0]),
                 )
+
+    def withdraw(self, withdrawal: Withdrawal) -> None:
+        """Changes of state lose their dates."""
+        for row in self._con.execute(
+            f"SELECT id, {STATE_COLUMNS}, seal FROM state WHERE utc_at >= ? AND (utc_at < ? OR utc_at = ?)"  # noqa: S608 - column names
+            " AND NOT (boot = ? AND mono_at >= ?)",
+            (
+                withdrawal.start_utc,
+                withdrawal.end_utc,
+                withdrawal.end_utc if withdrawal.with_end else None,
+                self._words.boot(withdrawal.boot),
+                withdrawal.from_mono,
+            ),
+        ).fetchall():
+            if sound(row[-1], *row[1:-1]):
+                columns = (*row[1:5], None, *row[6:-1])
+                self._con.execute("UPDATE state SET utc_at = NULL, seal = ? WHERE id = ?", (seal(*columns), row[0]))
 
 
 def _real(value: float | None) -> float | None:

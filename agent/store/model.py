@@ -108,9 +108,24 @@ class DeviceRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """From ``start_utc`` to before ``end_utc`` a clock that was not trusted has given dates that are another pass's:
+    what has them loses them. What ``boot`` wrote from the monotonic time ``from_mono`` on is that other pass's."""
+
+    start_utc: float
+    end_utc: float
+    boot: str
+    from_mono: float
+    with_end: bool = False
+    """Changes of state at ``end_utc`` as well."""
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """What is committed together, in one transaction. A row that can never be written is left out and counted."""
 
+    withdrawn: Sequence[Withdrawal] = ()
+    """Comes first: what else is in the batch keeps its dates."""
     windows: Sequence[WindowRow] = ()
     states: Sequence[StateRow] = ()
     incidents: Sequence[Incident] = ()

@@ -139,7 +139,9 @@ class Store:
         tried again. A row that can never be written (a payload that is no JSON, an impossible start) is left out and
         counted, the others are written. A caller that is cancelled while waiting does not know whether it was
         written."""
-        return await self._writer.do(lambda side: side.commit(batch))
+        done = await self._writer.do(lambda side: side.commit(batch))
+        self.epoch += bool(batch.withdrawn)
+        return done
 
     async def relabel(self, boot: str, offset_s: float, from_utc: float = 0.0) -> int:
         """At the first clock sync: dates the boot's windows, states and readings (utc = monotonic + offset), but for

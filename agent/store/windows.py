@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from agent.store.db import Connection
-from agent.store.keys import PIECES, window_key
-from agent.store.model import MONTH, WindowRow
+from agent.store.keys import PIECES, key_parts, window_key
+from agent.store.model import DAY, FIVE_MINUTES, HOUR, MINUTE, MONTH, WindowRow, Withdrawal
 from agent.store.packing import Packer, compact
 from agent.store.seals import seal, sound
 from agent.store.words import Tally, Words
@@ -107,3 +107,29 @@ class WindowTable:
         self._tally.add("undated/rows", -len(found))
         self._tally.add("undated/bytes", -sum(len(row[6]) for row in found))
         return len(found)
+
+    def withdraw(self, withdrawal: Withdrawal) -> None:
+        """Windows that reach into these seconds lose their dates. Those of state over five minutes keep theirs, and
+        with it the revision that was said, until they are closed anew; folds are made anew."""
+        own, folded = self._words.boot(withdrawal.boot), self._words.boot("")
+        state = self._words.number("kind", "state")
+        start, end = int(withdrawal.start_utc), -int(-withdrawal.end_utc // 1)
+        for length_s, reach_s in ((MINUTE, MINUTE), (FIVE_MINUTES, FIVE_MINUTES), (HOUR, HOUR), (DAY, DAY), (MONTH, 0)):
+            first = (start - (reach_s or 31 * DAY) + 60) // 60 * 60
+            rows = self._con.execute(
+                "SELECT key, boot, mono_start, revision, dictionary, body, seal FROM window WHERE key >= ? AND key < ?",
+                (window_key(length_s, max(0, first), 0, 0), window_key(length_s, -(-end // 60) * 60, 0, 0)),
+            ).fetchall()
+            for key, boot, mono_start, revision, dictionary, body, kept in rows:
+                _, label, kind, entity, _ = key_parts(key)
+                if length_s == FIVE_MINUTES and kind == state:
+                    continue
+                if label + (reach_s or 31 * DAY) <= withdrawal.start_utc or (
+                    boot == own and mono_start >= withdrawal.from_mono
+                ):
+                    continue
+                if boot != folded and sound(kept, key, boot, mono_start, revision, dictionary, body=body):
+                    self._write_undated(length_s, kind, entity, (boot, mono_start, revision, dictionary, body))
+                self._con.execute("DELETE FROM window WHERE key = ?", (key,))
+                self._tally.add(f"window/{length_s}/rows", -1)
+                self._tally.add(f"window/{length_s}/bytes", -len(body or b""))

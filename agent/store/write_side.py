@@ -128,6 +128,9 @@ class WriteSide:
         self._run(begin)
 
     def _write(self, batch: Batch) -> Committed:
+        for withdrawal in batch.withdrawn:
+            self._windows.withdraw(withdrawal)
+            self._ledger.withdraw(withdrawal)
         bytes_ = self._windows.write(batch.windows)
         self._ledger.write_states(batch.states)
         self._ledger.write_incidents(batch.incidents)

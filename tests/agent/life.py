@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,7 +15,7 @@ from agent.folds import Folds, fold
 from agent.site import SitePlan
 from agent.store import Store, StoreSettings
 from agent.store.model import DAY, FIVE_MINUTES, HOUR, WindowRow
-from agent.timeline import counted_of
+from agent.timeline import counted_of, taken_of
 from agent.windows import ECHO, STATE
 from collectors.clock import ClockTrust
 from kpi.echo import EchoCounts
@@ -53,6 +54,9 @@ class _Run(World):
     def late(self, label: int) -> None:
         self.folds.late(label)
 
+    def taken_over(self, start: int, end: int) -> None:
+        self.folds.taken_over(start, end)
+
     async def send_for_ever(self) -> None:
         while True:
             for track in list(self.core.monitor):
@@ -81,7 +85,14 @@ class Life:
         counters = {row.entity: row for row in await store.all_counters()}
         agent = counters.get(AGENT)
         counted = counted_of(agent.plain, agent.utc_at) if agent is not None else []
-        self.run = run = _Run(self.clock, store=store, boot=f"boot-{self.boots}", trust=self.trust, counted=counted)
+        self.run = run = _Run(
+            self.clock,
+            store=store,
+            boot=f"boot-{self.boots}",
+            trust=self.trust,
+            counted=counted,
+            taken_before=taken_of(agent.plain) if agent is not None else (),
+        )
         run.silent = self.silent
         run.tasks = []
         run.folds = Folds(
@@ -92,6 +103,8 @@ class Life:
             site=run.core,
             planned=run.core.maintenance_of,
             kept=run.core.statuses_kept,
+            closed_before=run.timeline.taken_over,
+            not_yet=run.timeline.not_yet,
             clock=self.clock,
             boundary=run.boundary,
         )
@@ -142,7 +155,7 @@ class Life:
         await self._opened.aclose()
 
     async def _open(self, boot: str) -> Store:
-        settings = StoreSettings(ballast_bytes=0)
+        settings = StoreSettings(ballast_bytes=0, keep_minute_days=30)
         return await self._opened.enter_async_context(
             Store.open(self._path, settings, self.clock, probe_id="p", boot_id=boot)
         )
@@ -168,13 +181,28 @@ class Life:
             await self.clock.advance(0)
 
 
+def known_turns(turns: Sequence[Turn], counted: Sequence[Sequence[int]], start: int, now_utc: float) -> list[Turn]:
+    """The states without what lies ahead of the calendar and was counted by nobody."""
+    end, found = start + FIVE_MINUTES, list(turns)
+    times = sorted({start, end, *(s / 1000 for span in counted for s in span[:2] if start < s / 1000 < end), now_utc})
+    for a, b in pairwise(times):
+        if a >= max(now_utc, start) and b <= end and not any(s <= 1000 * a < e for s, e, _ in counted):
+            last = [turn.state for turn in found if turn.at <= b]
+            found = [turn for turn in found if not a <= turn.at <= b]
+            found += [Turn(a, State.UNKNOWN), *([Turn(b, last[-1])] if last else [])]
+            found.sort(key=lambda turn: turn.at)
+    return found
+
+
 async def agree(
     path: Path, clock: ManualClock, messages: Sequence[tuple[str, Any]], now_utc: float, *, outages: bool = True
 ) -> int:
     """Published, stored, folded and recomputed are one, to the millisecond; how many windows of five minutes that
     were. ``outages``: how many there were and how long they lasted as well, which nobody computes again where a clock
     that was set far back fills the time before closed windows."""
-    async with Store.open(path, StoreSettings(ballast_bytes=0), clock, probe_id="p", boot_id="reader") as store:
+    async with Store.open(
+        path, StoreSettings(ballast_bytes=0, keep_minute_days=30), clock, probe_id="p", boot_id="reader"
+    ) as store:
         fives: dict[tuple[str, int], list[WindowRow]] = defaultdict(list)
         for row in await store.windows(None, STATE, FIVE_MINUTES, 0, 1 << 33):
             assert row.start_utc is not None
@@ -187,6 +215,9 @@ async def agree(
         assert network is not None
         turns[UPLINK] = network
 
+        agent = await store.last_counters(AGENT)
+        assert agent is not None
+        counted = agent.plain["counted"]
         said: dict[tuple[str, int], dict[int, Any]] = defaultdict(dict)
         for topic, body in messages:
             if topic.startswith("summary/") and body["window"]["length_s"] == FIVE_MINUTES:
@@ -197,7 +228,9 @@ async def agree(
         for (entity, start), rows in fives.items():
             stored = StateSeconds.from_plain(fold(STATE, [row.plain for row in rows]))
             assert stored.expected_ms + stored.maintenance_ms == 1000 * FIVE_MINUTES, (entity, start, stored)
-            again = state_seconds(turns[entity], start, start + FIVE_MINUTES, checks=stored.checks)
+            again = state_seconds(
+                known_turns(turns[entity], counted, start, now_utc), start, start + FIVE_MINUTES, checks=stored.checks
+            )
             if not outages:
                 nothing = dict.fromkeys(("outages_started", "outages_restored", "restored_ms", "open_ms"), 0)
                 stored, again = replace(stored, **nothing), replace(again, **nothing)
@@ -212,7 +245,7 @@ async def agree(
                 EchoCounts.from_plain(row.plain)
                 for row in await store.windows(entity, ECHO, 60, start, start + FIVE_MINUTES)
             ]
-            assert sum(e.sent for e in echoes) == last["figures"]["loss_ratio"]["n"], (
+            assert sum(e.sent for e in echoes) == last["figures"].get("loss_ratio", {"n": 0})["n"], (
                 entity,
                 start,
                 [row.boot for row in rows],

@@ -83,7 +83,7 @@ async def test_a_device_called_like_an_entity_of_the_agent_changes_nothing_of_th
         assert len(alike.disk.messages(f"summary/device/{name}")) == 1
     counters = last_counters(alike)
     assert {*NAMES, AGENT, entities.PROBE} <= counters.keys()
-    assert counters[AGENT].plain.keys() == {"counted"}
+    assert counters[AGENT].plain.keys() == {"counted", "taken_over"}
 
 
 async def test_the_agent_goes_on_after_a_restart_with_such_devices(clock: ManualClock) -> None:

@@ -1,11 +1,13 @@
 """Published, stored, folded and recomputed are one computation, to the millisecond, whatever clock and agent do."""
 
 import random
+from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from agent.store.model import FIVE_MINUTES, HOUR
+from agent.store.model import DAY, FIVE_MINUTES, HOUR
 from collectors.clock import ClockTrust
 from tests.agent.life import Life, agree
 from tests.agent.world import MIDNIGHT
@@ -138,6 +140,94 @@ async def test_a_measured_outage_is_not_erased_by_a_clock_that_steps_back(clock:
     said = [m for t, m in life.messages if t == "summary/device/srv" and m["window"]["start"] == MIDNIGHT + 3300]
     assert [m["revision"] for m in said] == [0]
     assert said[0]["figures"]["availability_pct"]["down_s"] == pytest.approx(280, abs=6)
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+async def test_a_predecessor_whose_clock_was_days_ahead(clock: ManualClock, tmp_path: Path, how: str) -> None:
+    """Nobody vouched for it: what it dated loses its dates at once, and everything that follows has its own."""
+    life = Life(clock, tmp_path / "s.db")
+    life.trust = ClockTrust.UNVERIFIED
+    clock.step_wall(3 * DAY)
+    await life.start()
+    await life.advance(350.0)
+    life.silent.add("srv")
+    await life.advance(500.0)
+    await (life.stop() if how == "stop" else life.kill())
+    clock.step_wall(-3 * DAY - 700.0)
+    life.trust = ClockTrust.SYNCHRONISED
+    begun = clock.utc()
+    await life.start()
+    await life.advance(900.0)
+    now = clock.utc()
+    await ended(life, tmp_path / "s.db", outages=False)
+    said: dict[int, dict[int, Any]] = defaultdict(dict)
+    for topic, body in life.messages:
+        if topic == "summary/device/srv":
+            said[body["window"]["start"]][body["revision"]] = body["figures"]["availability_pct"]
+    last = {start: of_window[max(of_window)] for start, of_window in said.items()}
+    present = {start: figure for start, figure in last.items() if begun - 300 < start and start + 300 <= now}
+    assert len(present) >= 3
+    assert sum(f["down_s"] for f in present.values()) == pytest.approx(900, abs=300)
+    withdrawn = [start for start in last if start > now + DAY]
+    assert withdrawn
+    for start in withdrawn:
+        assert max(said[start]) > 0 and last[start]["unknown_s"] == 300 and not last[start]["down_s"]
+
+
+async def test_a_trusted_pass_over_seconds_of_one_that_is_not(clock: ManualClock, tmp_path: Path) -> None:
+    """Down by the clock that nobody vouched for, up by the trusted one: what is said in the end is that it was up."""
+    life = Life(clock, tmp_path / "s.db")
+    life.trust = ClockTrust.UNVERIFIED
+    await life.start()
+    life.silent.add("srv")
+    await life.advance(900.0)
+    life.silent.clear()
+    life.trust = ClockTrust.SYNCHRONISED
+    clock.step_wall(-900.0)
+    await life.advance(1500.0)
+    await ended(life, tmp_path / "s.db")
+    jumps = [body for topic, body in life.messages if topic == "event/clock.jump"]
+    assert [(j["twice_s"], j["counted"]) for j in jumps] == [
+        (pytest.approx(900, abs=2), {"earlier_s": 0, "later_s": pytest.approx(900, abs=2)})
+    ]
+    for start in (MIDNIGHT + 3300, MIDNIGHT + 3600):
+        said = [m for t, m in life.messages if t == "summary/device/srv" and m["window"]["start"] == start]
+        figures = [m["figures"]["availability_pct"] for m in sorted(said, key=lambda m: m["revision"])]
+        assert figures[0]["down_s"] == pytest.approx(300, abs=6) and figures[-1]["down_s"] == 0
+        assert figures[-1]["up_s"] == pytest.approx(300, abs=6)
+
+
+@pytest.mark.parametrize("seed", range(100, 108))
+async def test_whatever_the_trust_in_the_clock_does(tmp_path: Path, seed: int) -> None:
+    """As the next one, with a clock that a time daemon vouches for now and then."""
+    chance = random.Random(seed)
+    clock = ManualClock(monotonic=1000.0, utc=MIDNIGHT + chance.uniform(0, HOUR))
+    life = Life(clock, tmp_path / "s.db")
+    kinds = (ClockTrust.SYNCHRONISED, ClockTrust.UNVERIFIED)
+    life.trust = chance.choice(kinds)
+    await life.start()
+    await life.advance(3.0)
+    for _ in range(14):
+        what = chance.choice(("wait", "outage", "gateway", "step", "step", "trust", "restart"))
+        if what == "outage":
+            life.silent ^= {chance.choice(("srv", "one", "two"))}
+        elif what == "gateway":
+            life.silent ^= {"gw", "srv", "one", "two", "three"}
+        elif what == "trust":
+            life.trust = chance.choice(kinds)
+        elif what == "step":
+            life.trust = chance.choice(kinds)
+            clock.step_wall(chance.choice((-400.0, -7.0, -2000.0, 5.0, 2400.0, float(DAY))))
+        elif what == "restart":
+            await (life.stop() if chance.random() < 0.5 else life.kill())
+            life.trust = chance.choice(kinds)
+            clock.step_wall(chance.choice((0.0, 0.0, 900.0)))
+            await clock.advance(chance.choice((1.0, 40.0, 400.0)))
+            await life.start()
+            await life.advance(3.0)
+        await life.advance(chance.choice((13.0, 77.0, 240.0, 400.0)))
+    await life.advance(700.0)
+    await ended(life, tmp_path / "s.db", outages=False)
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -52,12 +52,19 @@ class World:
         boot: str = "boot",
         trust: ClockTrust = ClockTrust.SYNCHRONISED,
         counted: Sequence[Sequence[int]] = (),
+        taken_before: Sequence[Sequence[int]] = (),
     ) -> None:
         """``store`` is written as well as the list of batches; ``counted`` is what the runs before have counted."""
         self.clock = clock
         self.disk = Disk(store)
         self.trust = trust
-        self.timeline = Timeline(clock, not_before_utc=0.0, trust=lambda _utc, _past: self.trust, counted=counted)
+        self.timeline = Timeline(
+            clock,
+            not_before_utc=0.0,
+            trust=lambda _utc, _past: self.trust,
+            counted=counted,
+            taken_before=taken_before,
+        )
         self.recorder = Recorder(self.disk, clock, lambda: None)
         self.boundary = Boundary()
         self.silent: set[str] = set()
@@ -79,6 +86,7 @@ class World:
             in_pieces=self.in_pieces,
             late=self.late,
             dated=self._on_date,
+            taken_over=self.taken_over,
             boundary=self.boundary,
         )
 
@@ -90,6 +98,9 @@ class World:
         self.pieces.append((label, following, flags))
 
     def late(self, label: int) -> None:
+        """The same."""
+
+    def taken_over(self, start: int, end: int) -> None:
         """The same."""
 
     def _on_date(self) -> None:
