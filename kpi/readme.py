@@ -127,6 +127,9 @@ The code cites them by these names. What follows below is how they are kept.
 19. Planned work leaves numerator and denominator of every figure (`planned.py`), whenever it was entered: states and
     restarts at their own times, an echo with its minute, what comes by SNMP with its five minutes and those after the
     work, as a difference that is read after it may lie in it. `incl_maint` is the value with planned work.
+20. Restarts, like every count of events, are judged on the last 24 hours (R10): none is good, one is worth attention,
+    two are bad; a restart three weeks ago makes no status. Time on battery is in whole seconds, so that 299 is the most
+    that is not bad. Heat is judged by the margin to the limit that the sensor or its vendor names, not by the air.
 
 Marks: **[V]** read in the source itself · **[K]** known value of a standard whose text was not open · **[D]** product
 default.
