@@ -159,6 +159,29 @@ class SiteNow:
 
 
 @dataclass(frozen=True, slots=True)
+class WrongNow:
+    """Something wrong now, as the page puts it: ``name`` ``says``, ``when``; ``more`` is what to do."""
+
+    id: str
+    tone: str
+    name: str
+    device: str
+    says: str
+    when: str
+    more: str
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceNow:
+    """The site in words: the page's sentence, and what stands below it."""
+
+    time: str
+    tone: str
+    sentence: str
+    wrong: Sequence[WrongNow]
+
+
+@dataclass(frozen=True, slots=True)
 class ThresholdNow:
     """Good up to ``good``, attention up to ``warn``, beyond it bad; the other way round where ``better`` is "high".
     With ``strict`` the limits themselves are on the worse side."""

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from agent.api.events import Broadcaster, Document
 from agent.boundary import Boundary
 from agent.history_view import RIBBON_S, Overview
-from agent.live import Live
+from agent.live import Live, SentenceNow, WrongNow
 from agent.pace import Pace
 from agent.page import details, gear, past
 from agent.page.gear_words import TEXT as GEAR_TEXT
@@ -55,6 +55,7 @@ def add_pages(app: FastAPI, live: PageLive, events: Broadcaster, clock: Clock, b
     pages = _Pages(live, clock, boundary)
     _first_screen(app, pages)
     _deeper(app, pages)
+    _words(app, pages)
     _stream(app, pages, events)
     _errors(app, pages)
 
@@ -133,12 +134,13 @@ class _Pages:
 
     def _document(self, language: str) -> Document:
         async def document() -> dict[str, Any]:
-            _, shown = await self.now(self._in(language), self.live.overview_read)
+            _, shown = await self.now(self.saying(language), self.live.overview_read)
             return shown
 
         return document
 
-    def _in(self, language: str) -> Say:
+    def saying(self, language: str) -> Say:
+        """That language, at this site."""
         return Say(language, ZoneInfo(self.live.site().timezone))
 
 
@@ -218,6 +220,18 @@ def _deeper(app: FastAPI, pages: _Pages) -> None:
             for operation in operations.values()
         ]
         return await pages.render(request, "api.html", pages.say(request), routes=routes)
+
+
+def _words(app: FastAPI, pages: _Pages) -> None:
+    live = pages.live
+
+    @app.get("/api/v1/now", summary="The page's sentence, and its list of what is wrong now")
+    async def now(
+        lang: Annotated[Literal["en", "it"], Query(description="The language of the words.")] = "en",
+    ) -> SentenceNow:
+        _, shown = await pages.now(pages.saying(lang), live.overview_read)
+        wrong = [WrongNow(**item) for item in shown["wrong"]]
+        return SentenceNow(shown["time"], shown["tone"], shown["sentence"], wrong)
 
 
 def _stream(app: FastAPI, pages: _Pages, events: Broadcaster) -> None:

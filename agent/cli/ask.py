@@ -5,7 +5,7 @@ import json
 import ssl
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,10 +25,12 @@ class Answers:
     site: dict[str, Any]
     devices: list[dict[str, Any]]
     agent: dict[str, Any]
+    now: dict[str, Any] = field(default_factory=dict)
+    """The page's sentence, and its list of what is wrong."""
 
     def document(self) -> dict[str, Any]:
         """For --json."""
-        return {"site": self.site, "devices": self.devices, "agent": self.agent}
+        return {"site": self.site, "devices": self.devices, "agent": self.agent, "now": self.now}
 
 
 class Agent:
@@ -54,6 +56,7 @@ class Agent:
             _table(self._get("/api/v1/site")),
             [_table(device) for device in self._get("/api/v1/devices") or ()],
             _table(self._get("/api/v1/agent")),
+            _table(self._get("/api/v1/now")),
         )
 
     def about(self) -> dict[str, Any]:

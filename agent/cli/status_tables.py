@@ -17,29 +17,26 @@ from agent.cli.units import duration, scaled
 
 _WORST_FIRST = ("down", "unknown", "maintenance", "up")
 _COLOURS = {"up": "green", "down": "red", "degraded": "yellow", "unknown": "yellow", "maintenance": "blue"}
-_SENTENCES = {
-    "up": "everything answers",
-    "degraded": "something does not answer",
-    "down": "the site does not answer",
-    "unknown": "no information yet",
-    "maintenance": "planned maintenance",
-}
+_TONES = {"good": "green", "problem": "red", "attention": "yellow", "maintenance": "blue"}
+MOST_WRONG = 5
+"""More that is wrong is counted, on a screen."""
 
 
 def whole(answers: Answers) -> RenderableType:
     """Everything, for a pipe or a long terminal."""
-    return Group(_heading(answers), *_incidents(answers), _Devices(answers, answers.devices), *_agent(answers.agent))
+    return Group(_heading(answers), *_wrong(answers), _Devices(answers, answers.devices), *_agent(answers.agent))
 
 
 def screen(answers: Answers, trouble: str, console: Console) -> RenderableType:
     """What fits on the screen; how many devices do not is said."""
-    devices = sorted(answers.devices, key=_rank)
+    devices, wrong = sorted(answers.devices, key=_rank), _wrong(answers)
     shown = min(len(devices), console.height)
     while True:
         hidden = len(devices) - shown
         group = Group(
             _heading(answers),
-            *_incidents(answers)[:5],
+            *wrong[:MOST_WRONG],
+            *([Text(f"and {len(wrong) - MOST_WRONG} more", style="dim")] if len(wrong) > MOST_WRONG else []),
             _Devices(answers, devices[:shown]),
             *([Text(f"and {hidden} more devices", style="dim")] if hidden else []),
             *_agent(answers.agent),
@@ -52,36 +49,35 @@ def screen(answers: Answers, trouble: str, console: Console) -> RenderableType:
 
 
 def _heading(answers: Answers) -> Text:
-    site = answers.site
-    state = str(site.get("state", "unknown"))
-    text = Text(printable(site.get("name", "Sonda")), style="bold")
-    counts = site.get("devices") or {}
-    if state == "unknown" and counts.get("up"):
-        text.append(f"  no information about {counts.get('unknown')} of {sum(counts.values())} devices", style="yellow")
-    else:
-        text.append(f"  {_SENTENCES.get(state, printable(state))}", style=_COLOURS.get(state, ""))
-    if time := _when(site.get("time")):
+    """The page's sentence, and at what time it is true."""
+    text = Text(printable(answers.site.get("name", "Sonda")), style="bold")
+    sentence = answers.now.get("sentence") or answers.site.get("state", "unknown")
+    text.append(f"  {printable(sentence)}", style=_TONES.get(str(answers.now.get("tone")), "yellow"))
+    if time := _when(answers.site.get("time")):
         text.append(f"  {time.astimezone():%H:%M:%S}", style="dim")
     return text
 
 
-def _incidents(answers: Answers) -> list[Text]:
+def _wrong(answers: Answers) -> list[Text]:
+    """What the page says is wrong, a line each."""
+    lasting = {i.get("id"): i.get("seconds") for i in answers.site.get("incidents") or ()}
     lines = []
-    for incident in answers.site.get("incidents") or ():
-        line = Text("! ", style="yellow")
-        line.append(printable(f"{incident.get('name')}: {incident.get('kind')}"))
-        line.append(f" for {duration(incident.get('seconds'))}", style="dim")
-        if hides := incident.get("hides"):
-            line.append(f", hides {len(hides)}", style="dim")
+    for item in answers.now.get("wrong") or ():
+        tone = str(item.get("tone"))
+        line = Text("! ", style=_TONES.get(tone, "yellow"))
+        line.append(printable(f"{item.get('name') or ''} {item.get('says')}".strip()))
+        when = f"for {duration(lasting[item['id']])}" if item.get("id") in lasting else item.get("when")
+        if when:
+            line.append(f", {printable(when)}", style="dim")
         lines.append(line)
     return lines
 
 
 _RIGHT = {"response", "lost", "since"}
-_DROPPED_FIRST = ("SNMP", "role", "lost", "since", "response")
+_DROPPED_FIRST = ("role", "SNMP", "lost", "since", "response")
 """Which columns a narrow terminal does without. State and name are always there."""
 _NAME_WIDTH = 24
-"""A longer name goes over two lines before a column goes."""
+"""A longer name goes over two lines before a column with figures goes. The role goes before any name is broken."""
 
 
 class _Devices:
@@ -96,7 +92,8 @@ class _Devices:
         widths = {name: max([len(name), *(row[name].cell_len for row in self._rows)]) for name in columns}
         for name in _DROPPED_FIRST:
             needed = sum(width for column, width in widths.items() if column != "device" and column in columns)
-            if needed + min(widths["device"], _NAME_WIDTH) + 2 * len(columns) <= options.max_width:
+            width = widths["device"] if name == "role" else min(widths["device"], _NAME_WIDTH)
+            if needed + width + 2 * len(columns) <= options.max_width:
                 break
             columns.remove(name)
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import html
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -151,6 +152,7 @@ async def test_documents_and_their_description_agree() -> None:
             "incidents",
             "agent",
             "topology",
+            "now",
         ):
             answer = await http.get(f"/api/v1/{path}")
             assert answer.status_code == 200, path
@@ -159,6 +161,18 @@ async def test_documents_and_their_description_agree() -> None:
             described
         )
         assert (await http.get("/api/v1/devices")).json()[1]["rtt_ms"] is None
+
+
+async def test_the_api_says_what_the_page_says() -> None:
+    async with client(Known()) as http:
+        for language in ("en", "it"):
+            said = (await http.get(f"/api/v1/now?lang={language}")).json()
+            page = html.unescape((await http.get(f"/?lang={language}")).text)
+            assert said["sentence"] in page
+            assert len(said["wrong"]) == 2, "the incident, and the port that flaps"
+            for item in said["wrong"]:
+                assert item["says"] in page
+        assert (await http.get("/api/v1/now")).json()["wrong"][0]["says"] == "is not reachable"
 
 
 async def test_what_is_not_there_says_where_to_look() -> None:

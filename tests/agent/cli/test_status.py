@@ -31,12 +31,21 @@ LONG = "Camera with a very long name over the entrance of the workshop, left of 
 
 def site(state: str = "degraded") -> dict[str, Any]:
     incident = {"name": "Switch hall", "kind": "device.down", "seconds": 840.0, "hides": ["a", "b"]}
+    incident["id"] = "device.down:d98:1"
     return {
         "name": "Officina Rossi",
         "state": state,
         "time": "2026-03-01T10:00:00Z",
         "incidents": [incident] if state == "degraded" else [],
     }
+
+
+def now(state: str = "degraded") -> dict[str, Any]:
+    if state == "up":
+        return {"tone": "good", "sentence": "Everything works.", "wrong": []}
+    down = {"id": "device.down:d98:1", "tone": "problem", "name": "Switch hall", "says": "is not reachable"}
+    flaps = {"id": "flap:d1:7", "tone": "attention", "name": "AP 1", "says": "Port 7 goes on and off", "when": ""}
+    return {"tone": "problem", "sentence": "Switch hall is not reachable.", "wrong": [down, flaps]}
 
 
 def device(number: int, name: str, state: str = "up") -> dict[str, Any]:
@@ -99,7 +108,12 @@ def whole_site(state: str = "degraded", devices: int = 3) -> dict[str, Any]:
         device(98, "Switch hall", "down"),
         device(99, LONG, "unknown"),
     ]
-    return {"/api/v1/site": site(state), "/api/v1/devices": found, "/api/v1/agent": AGENT}
+    return {
+        "/api/v1/site": site(state),
+        "/api/v1/devices": found,
+        "/api/v1/agent": AGENT,
+        "/api/v1/now": now(state),
+    }
 
 
 def test_another_box_of_the_same_name_is_said() -> None:
@@ -117,7 +131,12 @@ def test_in_a_pipe_it_is_printed_once_worst_first() -> None:
     assert widest(ended.out) <= 80
     assert ended.out.index("Switch hall  ") < ended.out.index("AP 0") < ended.out.index("AP 2")
     words = " ".join(ended.out.split())
-    for expected in ("Officina Rossi something does not answer", "device.down for 14 min, hides 2", "1.23 ms"):
+    for expected in (
+        "Officina Rossi Switch hall is not reachable.",
+        "! Switch hall is not reachable, for 14 min",
+        "! AP 1 Port 7 goes on and off",
+        "1.23 ms",
+    ):
         assert expected in words
     assert "Sonda 9.9.9, runs for 1 d 2 h, 83 MB of memory, 1 GB of 4 GB stored" in words
     assert "broker: not connected, 1234 messages wait ! The broker does not answer." in words
@@ -139,7 +158,18 @@ def test_a_name_is_whole_at_any_width(width: int) -> None:
     for name in names[:3]:
         assert all(word in re.split(r"\s+", table) for word in name.split()), name
     assert "down" in table
-    assert ("role" in shown) == (width >= 80)
+    assert "role" not in shown, "the role goes before a name is broken"
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "role"), [("Access point 12, hall B", 90, True), ("Access point 12, " * 2, 80, False)]
+)
+def test_the_role_goes_before_a_name_is_broken(name: str, width: int, role: bool) -> None:
+    console = Console(width=width, height=60, file=io.StringIO(), force_terminal=False)
+    console.print(whole(Answers(site(), [device(1, name.strip())], AGENT)))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert name.strip() in shown
+    assert ("role" in shown) is role
 
 
 def test_a_site_that_is_up_is_exit_0() -> None:
@@ -151,7 +181,7 @@ def test_a_site_that_is_up_is_exit_0() -> None:
 
 
 def test_an_agent_that_says_less_is_shown_all_the_same() -> None:
-    with api({"/api/v1/site": {}, "/api/v1/devices": [{}], "/api/v1/agent": {}}) as url:
+    with api({"/api/v1/site": {}, "/api/v1/devices": [{}], "/api/v1/agent": {}, "/api/v1/now": {}}) as url:
         ended = sonda("status", "--url", url)
     assert (ended.code, ended.err) == (1, "")
 
