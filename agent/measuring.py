@@ -18,7 +18,6 @@ from kpi.model import Metric, Outcome, Sample, Target
 DEADLINE_SHARE = 0.9
 """A poll's deadline, as a share of its interval."""
 DEADLINE_MAX_S = 45.0
-UNRESOLVED = "name_not_resolved"
 CHECK_AGAIN_S = 5.0
 """A device that is watched by SNMP alone is asked again so soon after a failure (kpi/README.md R2: within 10 s)."""
 
@@ -35,14 +34,17 @@ class Measuring:
         collector: SnmpCollector,
         take: Callable[[Sample], None],
         echo_target: Callable[[str], EchoTarget],
+        unnamed: Callable[[str], str],
     ) -> None:
-        """``take`` gets every sample; ``echo_target(device)`` is the engine's target of a device."""
+        """``take`` gets every sample; ``echo_target(device)`` is the engine's target of a device; ``unnamed(name)`` is
+        the reason why a name has no address."""
         self._clock = clock
         self._scheduler = scheduler
         self._engine = engine
         self._collector = collector
         self._take = take
         self._echo_target = echo_target
+        self._unnamed = unnamed
         self._scheduled: dict[str, tuple[object, ...]] = {}
         self._unsent = itertools.count(1)
 
@@ -75,8 +77,9 @@ class Measuring:
         if echo in wanted and echo not in self._scheduled and watchable.echo_s is not None:
             self._scheduled[echo] = wanted[echo]
             target = self._echo_target(device)
-            no_address = not watchable.address
-            tick = (lambda: self._fault(echo, UNRESOLVED)) if no_address else (lambda: self._engine.send(target))
+            no_address, name = not watchable.address, watchable.device.address
+            unsent = lambda: self._fault(echo, self._unnamed(name))  # noqa: E731 - one of two
+            tick = unsent if no_address else (lambda: self._engine.send(target))
             self._scheduler.add_tick(echo, watchable.echo_s, tick, lambda reason: self._fault(echo, reason))
         if poll in wanted and poll not in self._scheduled and watchable.snmp is not None:
             self._scheduled[poll] = wanted[poll]
@@ -86,7 +89,7 @@ class Measuring:
 
             async def run() -> None:
                 if not target_.address:
-                    self._no_poll(target_, UNRESOLVED)
+                    self._no_poll(target_, self._unnamed(watchable.device.address))
                     return
                 samples = await self._collector.collect(target_)
                 pace = Pace(self._clock)

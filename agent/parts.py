@@ -120,6 +120,7 @@ class Parts:
             collector=self.collector,
             take=core.monitor.take,
             echo_target=lambda device: core.monitor[device].echo_target,
+            unnamed=self.planning.resolver.lacking,
         )
         self.folds = Folds(
             store,

@@ -18,28 +18,11 @@ class ThreadFailed(Exception):  # noqa: N818 - it is what happened
 async def in_thread(call: Callable[..., R], *args: Any, **kwargs: Any) -> R:
     """The result of ``call``, or its OSError or ValueError; ThreadFailed for what else it raised. Cancelling leaves the
     thread behind, which the end of the process takes along."""
-    return await _start(lambda: call(*args, **kwargs), getattr(call, "__name__", ""), lambda: None)
+    return await start_thread(lambda: call(*args, **kwargs), getattr(call, "__name__", ""), lambda: None)
 
 
-class Threads:
-    """At most ``most`` such calls at a time, those that were left behind among them."""
-
-    def __init__(self, most: int, limit_s: float, patience_s: float) -> None:
-        """A call may take ``limit_s``, and wait ``patience_s`` for its turn."""
-        self._room = asyncio.Semaphore(most)
-        self._limit_s, self._patience_s = limit_s, patience_s
-
-    async def run(self, call: Callable[..., R], *args: Any, **kwargs: Any) -> R:
-        """As in_thread. TimeoutError where it takes too long; its thread is waited for before another has its place."""
-        async with asyncio.timeout(self._patience_s):
-            await self._room.acquire()
-        running = _start(lambda: call(*args, **kwargs), getattr(call, "__name__", ""), self._room.release)
-        async with asyncio.timeout(self._limit_s):
-            return await running
-
-
-def _start(call: Callable[[], R], name: str, ended: Callable[[], None]) -> "asyncio.Future[R]":
-    """``ended()`` is called on the loop once the thread has ended, whoever waits or not."""
+def start_thread(call: Callable[[], R], name: str, ended: Callable[[], None]) -> "asyncio.Future[R]":
+    """As in_thread, to be awaited or not: ``ended()`` is called on the loop once the thread has ended."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[R] = loop.create_future()
 
@@ -60,5 +43,8 @@ def _start(call: Callable[[], R], name: str, ended: Callable[[], None]) -> "asyn
             with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
                 loop.call_soon_threadsafe(settle, outcome)
 
-    threading.Thread(target=work, name=f"aside {name}", daemon=True).start()
+    try:
+        threading.Thread(target=work, name=f"aside {name}", daemon=True).start()
+    except RuntimeError:  # the system has no thread left
+        loop.call_soon(settle, lambda: future.set_exception(ThreadFailed(name)))
     return future

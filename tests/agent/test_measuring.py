@@ -43,6 +43,7 @@ def measured(clock: ManualClock, address: str) -> tuple[Scheduler, list[Sample]]
         collector=broken,
         take=taken.append,
         echo_target=lambda device: EchoTarget(device, address),
+        unnamed=lambda name: {"a.example": "name_not_resolved"}[name],
     )
     credential = CredentialSettings(name="c", version="3", user="monitor")
     snmp = SnmpPlan(credential, 161, 10.0, 10.0, 2.0, 1)
