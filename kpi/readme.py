@@ -108,7 +108,8 @@ The code cites them by these names. What follows below is how they are kept.
     both ways: whole hours, and what has passed of the present one. The battery's minutes and the margin to overheating
     are worse at once, better after two windows; the rest goes by two of the last three windows, by the window itself
     where it is the first. A status belongs to a value: below half of the time known, and below the count named, there
-    is none, the one that stood is withdrawn, and the window does not vote.
+    is none, the one that stood is withdrawn, and the window does not vote. Of events only "good" asks for half of the
+    24 hours (so a probe that begins says it of none for twelve): what happened has happened, however little is known.
 13. A level (clients, percent, degrees) holds from its reading to the next, at most two periods; the period is what the
     readings show. Means are over the time known.
 14. Power failures and time on battery over a restart of the probe are totals of the window that ends them, which may

@@ -117,30 +117,35 @@ def status_of_day(
     entry: Kpi, happened: Sequence[Happened], at_utc: int, *, scope: Scope = Scope.ANY
 ) -> tuple[Status, float | None]:
     """The status of the 24 hours that end at ``at_utc``, out of hours and of five minutes of the hour that runs, and
-    what it was read on. What no window tells of is not known, from the first of them on; but of the hour that runs,
-    windows in which nothing happened need not be there."""
+    what it was read on. What happened has happened, however little else is known; that nothing did takes half of the
+    24 hours. What no window tells of is not known; but of the hour that runs, windows in which nothing happened need
+    not be there."""
     threshold = entry.threshold(scope)
     last = [one for one in happened if one.end_utc > at_utc - DAY_S and one.start_utc < at_utc]
     share = _covered(last, at_utc)
-    if threshold is None or entry.better is None or share is None or share < NO_STATUS_BELOW:
+    if threshold is None or entry.better is None or share is None:
         return Status.NONE, None
     total = max(sum(one.weight for one in last), *(one.least for one in last))
-    return level(threshold, entry.better, total), total
+    status = level(threshold, entry.better, total)
+    if status is Status.GOOD and share < NO_STATUS_BELOW:
+        return Status.NONE, None
+    return status, total
 
 
 def _covered(last: Sequence[Happened], at_utc: int) -> float | None:
-    """How much of the time since the first of these windows is known; None where nothing was due."""
-    known = due = 0.0
-    hours = set()
+    """How much of the 24 hours is known, planned work and what is not told of the hour that runs left out; None where
+    nothing was due."""
+    begin, running = at_utc - DAY_S, at_utc // HOUR_S * HOUR_S
+    known, due = 0.0, DAY_S - float(at_utc - running)
     for one in last:
-        hours.add(one.start_utc // HOUR_S)
-        if one.coverage is not None:
-            known += one.coverage * one.length_s
-            due += one.length_s
-    if last:
-        first, running = min(hours), at_utc // HOUR_S
-        due += HOUR_S * sum(hour not in hours for hour in range(first, running))
-    return known / due if due else None
+        inside = min(one.end_utc, at_utc) - max(one.start_utc, begin)
+        if one.start_utc >= running:
+            due += inside
+        if one.coverage is None:
+            due -= inside
+        else:
+            known += one.coverage * inside
+    return known / due if last and due > 0 else None
 
 
 def _rank(threshold: Threshold, better: Better, reading: Reading) -> int:

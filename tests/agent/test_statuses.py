@@ -162,7 +162,7 @@ def test_two_hours_on_battery_are_bad_at_once_and_good_again_a_day_later() -> No
     for number in range(60):
         seconds = 3600.0 if number in {30, 31} else 0.0
         statuses.judged("a", "", hour(number), battery(seconds))
-        expected = BAD if 30 <= number < 31 + 24 else GOOD
+        expected = BAD if 30 <= number < 31 + 24 else GOOD if number >= 11 else None
         assert status(statuses) is expected, number
     assert said(statuses) == [("a", "good", "bad"), ("a", "bad", "good")]
 
@@ -212,7 +212,16 @@ def test_hours_that_no_window_tells_of_are_not_known() -> None:
     statuses.judged("a", "", hour(0), battery(400.0))
     assert status(statuses) is BAD
     statuses.judged("a", "", hour(20), battery(0.0))
+    assert status(statuses) is BAD, "what happened has happened"
+    statuses.judged("a", "", hour(25), battery(0.0))
     assert status(statuses) is NONE
+
+
+def test_five_minutes_are_no_day_in_which_nothing_happened() -> None:
+    statuses = Statuses()
+    for number in range(12):
+        assert statuses.judged("a", "", five(number), battery(0.0))[0].status is NONE
+    assert statuses.judged("a", "", five(12), battery(1.0))[0].status is WARN
 
 
 def test_what_the_device_itself_calls_bad_is_bad_for_the_day() -> None:
@@ -237,7 +246,7 @@ def test_another_root_is_worth_attention_and_four_are_no_more() -> None:
 
 def test_what_turns_out_to_be_planned_counts_no_longer() -> None:
     statuses = Statuses()
-    for number in range(3):
+    for number in range(12):
         statuses.judged("a", "", hour(number), (*battery(400.0 if number == 1 else 0.0), *errors(5.0, BAD)))
     assert status(statuses) is BAD
     statuses.changed()

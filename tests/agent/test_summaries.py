@@ -168,7 +168,7 @@ def test_ports_that_are_gone_for_an_hour_are_forgotten() -> None:
         judge(summaries, Window(HOUR.start_utc + 3600 * number, 3600), plains, plan)
     statuses = summaries.statuses
     held = {port for ports in statuses._before.values() for port in ports}
-    held |= {port for ports in statuses._standing.values() for port in ports}
+    held |= {port for of in (statuses._standing, statuses._days) for ports in of.values() for port in ports}
     assert held - {""} == {f"veth5-{i}" for i in range(3)}
 
 

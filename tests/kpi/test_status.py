@@ -187,16 +187,36 @@ def test_a_day_weighs_what_its_heaviest_window_weighs_at_least() -> None:
     assert status_of_day(BATTERY, [Happened(0, 300, 5.0, 4.0), Happened(300, 300, 5.0, 0.0)], 600) == (WARN, 10.0)
 
 
-def test_half_of_the_time_since_the_first_window_must_be_known() -> None:
-    assert status_of_day(BATTERY, hours(0.0, 0.0, coverage=0.5), 2 * HOUR_S)[0] is GOOD
-    assert status_of_day(BATTERY, hours(0.0, 0.0, coverage=0.49), 2 * HOUR_S)[0] is NONE
-    assert status_of_day(BATTERY, hours(0.0), 2 * HOUR_S)[0] is GOOD
-    assert status_of_day(BATTERY, hours(0.0), 3 * HOUR_S)[0] is NONE  # two hours are missing
+def test_half_of_the_24_hours_must_be_known_for_nothing_to_have_happened() -> None:
+    assert status_of_day(BATTERY, hours(*[0.0] * 24, coverage=0.5), DAY_S)[0] is GOOD
+    assert status_of_day(BATTERY, hours(*[0.0] * 24, coverage=0.49), DAY_S)[0] is NONE
+    assert status_of_day(BATTERY, hours(*[0.0] * 12), 12 * HOUR_S)[0] is GOOD
+    assert status_of_day(BATTERY, hours(*[0.0] * 11), 11 * HOUR_S)[0] is NONE  # before was nothing
+    assert status_of_day(BATTERY, hours(*[0.0] * 12), 30 * HOUR_S)[0] is NONE  # six hours of them are left
+    assert status_of_day(BATTERY, [Happened(0, 300, 0.0)], 300) == (NONE, None)
     assert status_of_day(BATTERY, hours(0.0, coverage=None), HOUR_S)[0] is NONE  # nothing was due
-    planned = [*hours(*[0.0] * 20, coverage=None), Happened(20 * HOUR_S, HOUR_S, 0.0)]
-    assert status_of_day(BATTERY, planned, 21 * HOUR_S)[0] is GOOD
+    assert status_of_day(BATTERY, hours(*[0.0] * 24, coverage=None), DAY_S)[0] is NONE
+    planned = [*hours(*[0.0] * 22, coverage=None), Happened(22 * HOUR_S, HOUR_S, 0.0)]
+    assert status_of_day(BATTERY, planned, DAY_S)[0] is GOOD  # of two hours that were due one is known
     quiet = [*hours(0.0), Happened(HOUR_S + 900, 300, 7.0)]
     assert status_of_day(BATTERY, quiet, HOUR_S + 1800) == (WARN, 7.0)  # the rest of the hour that runs is quiet
+
+
+def test_what_happened_has_happened_however_little_else_is_known() -> None:
+    """Three restarts in the one hour that is known, 22 hours ago, are three restarts."""
+    reboots = CATALOGUE["reboots"]
+    assert status_of_day(reboots, [Happened(0, HOUR_S, 3.0)], 23 * HOUR_S) == (BAD, 3.0)
+    assert status_of_day(reboots, [Happened(0, 300, 1.0)], 300) == (WARN, 1.0)
+    assert status_of_day(reboots, [Happened(0, HOUR_S, 3.0, 0.0, 0.01)], HOUR_S) == (BAD, 3.0)
+    assert status_of_day(reboots, [Happened(0, HOUR_S, 3.0)], 26 * HOUR_S) == (NONE, None)
+
+
+def test_the_hour_that_runs_is_known_as_far_as_it_is_told() -> None:
+    half_a_day = hours(*[0.0] * 12)
+    assert status_of_day(BATTERY, half_a_day, 12 * HOUR_S + 3300)[0] is GOOD
+    told = [Happened(12 * HOUR_S + 300 * i, 300, 0.0, 0.0, 0.0) for i in range(11)]
+    assert status_of_day(BATTERY, [*half_a_day, *told], 12 * HOUR_S + 3300)[0] is GOOD
+    assert status_of_day(BATTERY, [*half_a_day[1:], *told], 12 * HOUR_S + 3300)[0] is NONE
 
 
 @pytest.mark.parametrize(
