@@ -131,6 +131,8 @@ class IncidentNow:
     closed: str | None
     seconds: float
     hides: Sequence[str]
+    maintenance: bool = False
+    """All of it, so far, lies in what is planned for the entity: it is no fault."""
 
 
 @dataclass(frozen=True, slots=True)

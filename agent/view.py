@@ -41,6 +41,7 @@ from collectors.clock import Clock
 from kpi.catalogue import CATALOGUE, entry_of
 from kpi.entities import INTERNAL, SITE
 from kpi.model import Figure, Incident, Outcome, State, Status, Summary
+from kpi.planned import covers
 from kpi.topology import PROBE, Link
 
 PLACE = "page"
@@ -373,6 +374,7 @@ class View:
             closed=rfc3339(incident.closed_utc) if incident.closed_utc is not None else None,
             seconds=round(max(0.0, end - incident.opened_utc), 1),
             hides=incident.hides,
+            maintenance=covers(self._plan().maintenance_of(incident.entity), incident.opened_utc, end),
         )
 
 

@@ -58,6 +58,15 @@ def within(spans: Spans, at: float) -> bool:
     return any(begin <= at < finish for begin, finish in spans)
 
 
+def covers(spans: Spans, start: float, end: float) -> bool:
+    """Whether all of [start, end] lies in planned work; spans that meet count as one."""
+    reached = start
+    for begin, finish in sorted(spans):
+        if begin <= reached < finish:
+            reached = finish
+    return reached > start and reached >= end
+
+
 def takes_out(spans: Spans, start: float, end: float, reach_s: float) -> bool:
     """Whether planned work takes out a window of SNMP polls whose oldest difference begins ``reach_s`` before it."""
     return touches(spans, start - max(reach_s, REACH_S), end)

@@ -299,12 +299,15 @@ def _incident(incident: IncidentNow, names: Mapping[str, str], now: float, say: 
     when = say.since(opened, now)
     if over:
         when = f"{say.moment(opened, now)}, {say('for', lasting=say.lasting(incident.seconds))}"
+    tone = Tone.NONE if kind == "fault" else Tone.PROBLEM
+    if incident.maintenance:
+        tone, when = Tone.MAINTENANCE, say("planned", when=when)
     more = [] if over else [reason_says(incident.cause, say)]
     if incident.hides:
         more.append(say("hides", names=_names([names.get(h, h) for h in incident.hides], say)))
     return _item(
         incident.id,
-        Tone.NONE if kind == "fault" else Tone.PROBLEM,
+        tone,
         name=bare_name(incident.name) if kind in {"down", "other"} else "",
         device=incident.entity if incident.entity in names else "",
         says=say(f"{kind}_{'was' if over else 'now'}"),

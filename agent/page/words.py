@@ -128,6 +128,7 @@ TEXT: Mapping[str, Words] = {
     "now": Words("What is wrong now", "Che cosa non va adesso"),
     "down_now": Words("is not reachable", "non è raggiungibile"),
     "down_was": Words("was not reachable", "non era raggiungibile"),
+    "planned": Words("planned: {when}", "lavori previsti: {when}"),
     "own_link_now": Words("The probe itself has no network", "La sonda è senza rete"),
     "own_link_was": Words("The probe itself had no network", "La sonda era senza rete"),
     "fault_now": Words("The probe cannot measure everything", "La sonda non riesce a misurare tutto"),

@@ -1,6 +1,7 @@
 """What API, page and /metrics get to see: a status only where there is a value, what is not good of devices and ports,
 a site that is not "up" while something is not known, and a device that fails alone."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ from agent.api.metrics import exposition
 from agent.boundary import Boundary
 from agent.history_view import Overview
 from agent.live import AgentNow
-from agent.page.now import SiteSeen, page_now
+from agent.page.now import SiteSeen, ended, page_now
 from agent.page.say import Say
 from agent.store.errors import StoreCorrupt
 from agent.view import View
@@ -23,6 +24,7 @@ from tests.agent.test_gear_view import tell, view_of, watch
 from tests.agent.world import MIDNIGHT, running
 from tests.doubles import ManualClock
 
+SAY = Say("en", ZoneInfo("UTC"))
 HOUR = Window(int(MIDNIGHT), HOUR_S)
 
 
@@ -123,6 +125,27 @@ async def test_a_device_that_cannot_be_shown_costs_nobody_else_theirs(
         detail = view.device("ap")
         assert detail is not None
         assert detail.device.reason == "unshown"
+
+
+async def test_an_incident_tells_whether_it_is_planned(clock: ManualClock, tmp_path: Path) -> None:
+    async with running(clock) as world:
+        watch(world, sw=Role.SWITCH, ap=Role.ACCESS_POINT)
+        await clock.advance(5.0)
+        now = clock.utc()
+        world.core.plan = replace(world.core.plan, maintenance=((frozenset({"sw"}), now - 100, now + 100),))
+        incidents, view = world.core.incidents, view_of(world, tmp_path)
+        incidents.begin("device.down", "ap", "no_reply", now - 50)
+        incidents.begin("device.down", "sw", "no_reply", now - 50)
+        assert {i.entity: i.maintenance for i in view.site().incidents} == {"ap": False, "sw": True}
+        seen = SiteSeen(view.site(), view.devices(), ())
+        assert [item["device"] for item in page_now(seen, Overview(), SAY, Boundary())["wrong"]] == ["ap"]
+        incidents.end("device.down", "sw", now - 10)
+        incidents.end("device.down", "ap", now - 10)
+        found = [i for i in await view.incidents(now - 60) if i.kind == "device.down"]
+        over = {item["device"]: item for item in ended(found, {"ap": "AP", "sw": "Switch"}, now, SAY, Boundary())}
+        assert (over["sw"]["tone"], over["ap"]["tone"]) == ("maintenance", "problem")
+        assert over["sw"]["when"].startswith("planned: ") and over["sw"]["when"].endswith("for 40\u00a0s")
+        assert "planned" not in over["ap"]["when"]
 
 
 def agent_now() -> AgentNow:

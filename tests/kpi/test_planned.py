@@ -15,6 +15,7 @@ from kpi.planned import (
     INCL_MAINT,
     REACH_S,
     Halves,
+    covers,
     halves_from_plain,
     halves_to_plain,
     merge_halves,
@@ -209,3 +210,12 @@ def test_a_figure_of_merit_without_what_is_taken_back_is_as_if_that_had_not_been
     both.take_back(raised, 300.0, flapping=before.flapping)
     assert both.value == pytest.approx(alone.value)
     assert (both.flapping, alone.flapping) == (False, False)
+
+
+def test_what_lies_in_planned_work_as_a_whole() -> None:
+    spans = [(200.0, 300.0), (100.0, 200.0), (400.0, 500.0)]
+    assert covers(spans, 100.0, 300.0) and covers(spans, 150.0, 150.0)
+    assert not covers(spans, 99.0, 150.0), "it began before"
+    assert not covers(spans, 250.0, 301.0), "it goes on after it"
+    assert not covers(spans, 250.0, 450.0), "it was there between two of them"
+    assert not covers([], 0.0, 0.0)
