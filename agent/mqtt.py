@@ -11,6 +11,8 @@ What aiomqtt 2.5 drops or leaves open is taken up here, and pinned by tests/agen
 5. A writer registered for a descriptor that was closed, and perhaps used again, in the same turn of the loop.
 6. paho's queue: every message is in the outbox, so a client lives for one connection and is thrown away.
 7. paho reads packets of up to 256 MB into memory: what exceeds our maximum ends the connection before it is read.
+8. paho keeps a message of QoS 2 until its PUBREL comes, and each answer of its own until the broker reads it, both
+   without end. We subscribe with QoS 1: QoS 2 ends the connection at its fixed header, too many answers do as well.
 """
 
 import asyncio
@@ -43,6 +45,8 @@ _INBOUND_MAXIMUM = 20
 _INBOUND_OCTETS = 256 * 1024
 """What the broker may send us at once: bounds the memory that a stranger's retained message can take. MQTT 5 brokers
 are told; whatever is larger all the same is refused by its fixed header, before it is read."""
+_OUTBOUND_AT_MOST = 2 * _AT_MOST
+"""Packets that wait to be written: our publishes, and the PUBACKs that a broker asks for and does not read."""
 GOODBYE_S = 1.0
 DELIVERIES = ("live", "backlog")
 
@@ -136,8 +140,12 @@ class BrokerDialler:
         return await asyncio.shield(self._resolving)
 
 
-class _TooLargeError(OSError):
+class _UnreadError(OSError):
     """A packet from the broker that is not read. paho takes it for a failed read, and ends the connection."""
+
+
+class _TooLargeError(_UnreadError):
+    """It is larger than what is read."""
 
 
 class _Notes(logging.Handler):
@@ -206,7 +214,12 @@ class _Client(aiomqtt.Client):
         self.paho._sock_recv = self._receive_bounded  # type: ignore[method-assign]  # noqa: SLF001
 
     def _receive_bounded(self, bufsize: int) -> bytes:
-        """paho asks for all that its packet's fixed header announces."""
+        """paho asks for all that its packet's fixed header announces; the first octet of that is known by then."""
+        first = self.paho._in_packet["command"]  # noqa: SLF001 - see 8 above
+        if first & 0xF0 == PacketTypes.PUBLISH << 4 and first & 0b0110 > 0b0010:
+            raise _UnreadError(errno.EPROTO, "the broker sends a message of QoS 2, and our subscription says QoS 1")
+        if len(self.paho._out_packet) > _OUTBOUND_AT_MOST:  # noqa: SLF001 - see 8 above
+            raise _UnreadError(errno.ENOBUFS, "the broker sends, and does not read what we answer")
         if bufsize > _INBOUND_OCTETS:
             raise _TooLargeError(errno.EMSGSIZE, f"the broker sends a packet of {bufsize} octets")
         return self._receive(bufsize)
@@ -295,6 +308,8 @@ class _Client(aiomqtt.Client):
         if isinstance(cause, _TooLargeError):
             most = f"more than {_INBOUND_OCTETS // 1024} KiB are not read"
             return LostError(Fault.TOO_LARGE, f"the connection was ended: {cause.strerror}; {most}")
+        if isinstance(cause, _UnreadError):
+            return LostError(Fault.UNASKED, f"the connection was ended: {cause.strerror}")
         why = explain(cause, self.place)
         return LostError(why.fault, f"the connection was lost: {why}")
 

@@ -42,6 +42,8 @@ class Fault(StrEnum):
     TAKEN_OVER = "session_taken_over"
     SILENT = "no_puback"
     TOO_LARGE = "packet_too_large"
+    UNASKED = "unasked_message"
+    """The broker sends in a way that our subscription rules out, or reads nothing of what it makes us answer."""
     STOPPED = "stopped"
 
 

@@ -363,7 +363,8 @@ class Publisher:
         log.info("connected to %s, MQTT %s, %s", self._dialler.place, connection.version, connection.tls or "no TLS")
 
     def _failed(self, error: BrokerError) -> None:
-        if error.fault is Fault.TOO_LARGE:  # what comes by our subscription ends it: the next connection goes without
+        # What comes by our subscription ends it: the next connection goes without.
+        if error.fault in {Fault.TOO_LARGE, Fault.UNASKED}:
             self._subscription_ends_it = max(2, self._subscription_ends_it)
             self._unsubscribed = False
         sentence = str(error)

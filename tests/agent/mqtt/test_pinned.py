@@ -65,6 +65,8 @@ def test_the_names_that_are_relied_on_exist() -> None:
     assert list(inspect.signature(client._on_publish).parameters)[3:5] == ["mid", "reason_code"]
     assert list(inspect.signature(client._on_connect).parameters)[4:6] == ["reason_code", "properties"]
     source = inspect.getsource(client.__init__)
+    kept = inspect.getsource(paho.mqtt.client.Client.__init__)
+    assert "self._out_packet" in kept and "self._in_packet" in kept
     for name in ("self._client", "self._connected", "self._disconnected", "self._misc_task", "self._loop"):
         assert f"{name}:" in source or f"{name} =" in source, name
     assert list(inspect.signature(paho.mqtt.client.Client._create_socket_connection).parameters) == ["self"]
@@ -317,3 +319,45 @@ async def test_a_packet_of_the_maximum_is_read() -> None:
     async with listening(says(answer)) as port, dialler(port).connect("5", WILL, events):
         await until(lambda: events.inbound)
     assert events.inbound[0].payload == payload
+
+
+@pytest.mark.parametrize(("version", "connack"), [("5", CONNACK), ("3.1.1", CONNACK_3)])
+async def test_messages_of_qos_2_are_not_kept(version: Version, connack: bytes) -> None:
+    """A broker that never sends a PUBREL would fill the memory: the first one ends the connection, unread."""
+    body = b"\x00\x03r/a" + b"\x00\x01" + (b"\x00" if version == "5" else b"")
+    packet = b"\x35" + remaining(len(body) + 50_000) + body + bytes(50_000)
+    events = Watching()
+    async with listening(says(connack, 3 * packet)) as port:
+        made = dialler(port).connect(version, WILL, events)
+        async with made as connection:
+            connection.publish("r/a", b"1", retain=False, delivery=None)
+            await until(lambda: events.ends, 3)
+            assert not connection._client.paho._in_messages
+    assert [end.fault for end in events.ends] == [Fault.UNASKED]
+    assert "a message of QoS 2" in str(events.ends[0])
+    assert not events.inbound
+
+
+async def test_answers_that_the_broker_does_not_read_are_bounded() -> None:
+    """It sends message after message of QoS 1, and never reads a PUBACK."""
+    body = b"\x00\x03r/a" + b"\x00\x01" + b"\x00"
+    packet = b"\x32" + remaining(len(body)) + body
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(65536)
+        writer.write(CONNACK)
+        try:
+            for _ in range(400):
+                writer.write(packet * 50)
+                await writer.drain()
+        except ConnectionError:
+            pass
+        await asyncio.Event().wait()
+
+    events = Watching()
+    async with listening(talk) as port, dialler(port).connect("5", WILL, events) as connection:
+        connection._client.paho._packet_write = lambda: paho.mqtt.client.MQTT_ERR_AGAIN  # type: ignore[method-assign]
+        await until(lambda: events.ends, 20)
+        most = len(events.inbound)
+    assert most < 2100
+    assert [end.fault for end in events.ends] == [Fault.UNASKED]
