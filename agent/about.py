@@ -95,10 +95,15 @@ class About:
             "storage": {"written_bytes": vitals.written_bytes, "free_bytes": vitals.disk_free_bytes},
             "rss_bytes": vitals.rss_bytes,
             "cpu_s": round(vitals.cpu_s, 1),
-            "trouble": self._recorder.trouble,
+            "trouble": self._trouble(),
             "database": self._database(),
             "traps": self._traps(),
         }
+
+    def _trouble(self) -> str | None:
+        """What is wrong with the disk now: nothing is stored, or nothing new is published."""
+        unnoted = self._store.unnoted if self._publisher() is not None else None
+        return self._recorder.trouble or unnoted
 
     def _database(self) -> dict[str, Any]:
         """What was found when the database was opened, and what is left out of it since."""
@@ -152,7 +157,7 @@ class About:
                 "held": [asdict(h) for h in report.held],
                 "dropped": [asdict(d) for d in report.dropped],
                 "waiting_writes": recorder.waiting,
-                "trouble": recorder.trouble,
+                "trouble": self._trouble(),
                 "rows_refused": report.rows_refused,
                 **self._database(),
             },

@@ -275,7 +275,8 @@ class Parts:
         return storage_notice(self.store.opened, self.store.rows_damaged) or self._notice
 
     def _site_trouble(self) -> Mapping[str, str] | None:
-        return storage_trouble(self.recorder.trouble)
+        unnoted = self.store.unnoted if self.publishing.state is not None else None
+        return storage_trouble(self.recorder.trouble, unnoted)
 
     def _make_view(self) -> View:
         return View(

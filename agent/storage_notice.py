@@ -11,6 +11,11 @@ UNWRITABLE = {
     "it": "La sonda non riesce a scrivere sul disco: le misurazioni restano in memoria per circa un'ora e si perdono "
     "con un riavvio.",
 }
+UNPUBLISHED = {
+    "en": "The probe keeps what it measures and publishes nothing new: a file beside its database cannot be written.",
+    "it": "La sonda conserva le misurazioni ma non pubblica nulla di nuovo: un file accanto al database non può essere "
+    "scritto.",
+}
 DAMAGED = {
     "en": "The database was damaged. A new one goes on with what could be read; some of the history may be missing.",
     "it": "Il database era danneggiato. Ne è stato creato uno nuovo con i dati ancora leggibili: può mancare parte "
@@ -30,9 +35,12 @@ ROWS = {
 }
 
 
-def storage_trouble(trouble: str | None) -> Mapping[str, str] | None:
-    """What is wrong with the disk now: one sentence by language; None where all is well."""
-    return UNWRITABLE if trouble is not None else None
+def storage_trouble(trouble: str | None, unnoted: str | None = None) -> Mapping[str, str] | None:
+    """What is wrong with the disk now: one sentence by language; None where all is well. ``unnoted`` is why nothing new
+    is published, where anything is to be published at all."""
+    if trouble is not None:
+        return UNWRITABLE
+    return UNPUBLISHED if unnoted is not None else None
 
 
 def storage_notice(opened: Opened, rows_damaged: int) -> Mapping[str, str] | None:

@@ -64,6 +64,13 @@ class Noted:
         self._said = found
         return found
 
+    def trouble(self, error: OSError) -> str:
+        """For the technician: why nothing is published."""
+        return (
+            f"Nothing new is published, because {self._path} cannot be written ({error.strerror or error}): it must be "
+            "a file that the agent's user may write, on a disk with room. What is measured is stored, and published then."
+        )
+
     def write(self, known: Known, *, last: bool) -> None:
         """``last``: the record is on the disk before this returns. Raises OSError."""
         if known == self._said:

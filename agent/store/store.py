@@ -101,6 +101,12 @@ class Store:
         return str(self._writer.trouble) if self._writer.trouble is not None else None
 
     @property
+    def unnoted(self) -> str | None:
+        """Why nothing new is published though it is stored, as a sentence (noted.py)."""
+        side = self._writer.side
+        return side.unnoted if side is not None else None
+
+    @property
     def rows_damaged(self) -> int:
         """Rows that were left out in reading since the start: their checksum does not fit."""
         return self._reading.damaged

@@ -60,7 +60,8 @@ class WriteSide:
         self._noted = noted
         self.noted_seq = 0
         """Numbers up to this are known outside the database, and may be published."""
-        self._note_failed = False
+        self.unnoted: str | None = None
+        """Why nothing newer may be published, as a sentence."""
         self.refused = 0
         """Rows that the database did not take, since the start."""
         self._inode = path.stat().st_ino
@@ -221,11 +222,13 @@ class WriteSide:
         try:
             self._noted.write(Known(stream, backlog.last_seq, backlog.acked_to), last=last)
         except OSError as error:
-            if not self._note_failed:
-                log.error("Nothing new is published: %s", disk_fault(self._path, str(error)))  # noqa: TRY400 - a sentence
-            self._note_failed = True
+            if self.unnoted is None:
+                self.unnoted = self._noted.trouble(error)
+                log.error("%s", self.unnoted)  # noqa: TRY400 - a sentence
             return
-        self._note_failed = False
+        if self.unnoted is not None:
+            self.unnoted = None
+            log.warning("The numbers of messages can be noted again: what waits is published.")
         self.noted_seq = backlog.last_seq
 
     def _load(self) -> None:

@@ -16,11 +16,14 @@ import pytest
 from agent.app import PAUSE_MOST_S, PAUSE_S, Agent, run_to_end
 from agent.boundary import Boundary
 from agent.cli.exits import Exit
+from agent.messages import MessageDraft
 from agent.parts import Parts
 from agent.planning import Planning
 from agent.publisher import Publisher
 from agent.publishing import Publishing
 from agent.settings import Overrides, load
+from agent.storage_notice import UNPUBLISHED
+from agent.store import Batch
 from agent.store.errors import StoreClosed, StoreCorrupt
 from collectors.clock import Clock
 from collectors.icmp import Mode
@@ -189,6 +192,21 @@ async def test_a_task_that_fails_begins_anew_after_a_pause_that_grows(caplog: py
     assert [b - a for a, b in itertools.pairwise(begun)] == [PAUSE_S, 2 * PAUSE_S, 4 * PAUSE_S]
     assert task.done() and parts.boundary.faults["task"] == 3
     assert len([record for record in caplog.records if record.exc_info]) == 1, "one traceback a streak"
+
+
+async def test_page_and_api_say_that_nothing_new_is_published(tmp_path: Path) -> None:
+    broker = '[mqtt]\nhost = "127.0.0.1"\nport = 9\n'
+    async with agent_running(tmp_path, broker) as (parts, _, _agent):
+        assert parts._site_trouble() is None
+        note = tmp_path / "sonda.db.stream"
+        note.unlink()
+        note.mkdir()
+        parts.recorder.put(Batch(drafts=[MessageDraft("event/probe.fault", "sonda.event.v1", {})]))
+        await parts.recorder.settled()
+        await until(lambda: parts._site_trouble() is UNPUBLISHED)
+        document = await parts.about.document()
+        assert "Nothing new is published" in document.store["trouble"]
+        note.rmdir()
 
 
 class _StoreEnds:

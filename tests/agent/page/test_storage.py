@@ -12,7 +12,16 @@ from agent.live import SiteNow
 from agent.page.now import SiteSeen, page_now
 from agent.page.past import measured_says
 from agent.page.say import Say
-from agent.storage_notice import DAMAGED, LOST, ROLLED_BACK, ROWS, UNWRITABLE, storage_notice, storage_trouble
+from agent.storage_notice import (
+    DAMAGED,
+    LOST,
+    ROLLED_BACK,
+    ROWS,
+    UNPUBLISHED,
+    UNWRITABLE,
+    storage_notice,
+    storage_trouble,
+)
 from agent.store.model import NOT_OPENED, Opened
 from tests.agent.page.served import Site
 
@@ -34,7 +43,7 @@ def test_what_was_found_of_the_database(opened: Opened, rows: int, notice: objec
 
 
 def test_every_notice_is_a_sentence_in_both_languages() -> None:
-    for notice in (DAMAGED, LOST, ROLLED_BACK, ROWS, UNWRITABLE):
+    for notice in (DAMAGED, LOST, ROLLED_BACK, ROWS, UNPUBLISHED, UNWRITABLE):
         assert set(notice) == {"en", "it"}
         assert all(text.endswith(".") and "{" not in text for text in notice.values())
         assert notice["en"] != notice["it"]
@@ -43,6 +52,12 @@ def test_every_notice_is_a_sentence_in_both_languages() -> None:
 class Troubled(Site):
     def site(self) -> SiteNow:
         return replace(super().site(), notice=DAMAGED, trouble=storage_trouble("No room on the disk."))
+
+
+def test_a_disk_that_takes_nothing_goes_before_what_is_not_published() -> None:
+    assert storage_trouble(None) is None
+    assert storage_trouble(None, "it is a folder") is UNPUBLISHED
+    assert storage_trouble("no room", "it is a folder") is UNWRITABLE
 
 
 @pytest.mark.parametrize("say", [EN, IT], ids=["en", "it"])

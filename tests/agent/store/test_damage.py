@@ -437,6 +437,28 @@ async def test_nothing_is_published_before_its_number_is_known_outside_the_datab
         assert [message.seq for message in await store.waiting(0, 100)] == [1, 2, 3, 4, 5]
 
 
+async def test_a_note_that_cannot_be_written_is_said_until_it_can_be(
+    opener: Opener, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    note = tmp_path / "sonda.db.stream"
+    async with opener() as store:
+        await store.commit(Batch(drafts=drafts(3)))
+        assert store.unnoted is None
+        note.unlink()
+        note.mkdir()
+        for _ in range(3):
+            await store.commit(Batch(drafts=drafts(1)))
+        assert str(store.unnoted).startswith(
+            f"Nothing new is published, because {note} cannot be written (Is a directory)"
+        )
+        assert len([r for r in caplog.records if r.getMessage() == store.unnoted]) == 1
+        assert store.trouble is None, "it is stored"
+        note.rmdir()
+        await store.commit(Batch())
+        assert store.unnoted is None
+        assert [message.seq for message in await store.waiting(0, 100)] == [1, 2, 3, 4, 5, 6]
+
+
 def test_of_a_torn_note_the_former_counts(tmp_path: Path) -> None:
     note = Noted(tmp_path / "sonda.db")
     for last in range(1, 6):
