@@ -79,6 +79,11 @@ class Pace:
     info_every_s: float = 300.0
     info_gap_s: float = 5.0
     """Two infos are at least this far apart, however much changes."""
+    online_again_s: float = 5.0
+    online_again_cap_s: float = 300.0
+    """Whoever says `offline` in our name is contradicted at once, then after the first, doubling to the cap."""
+    new_stream_s: float = 3600.0
+    """What a retained info says of our stream is believed against the database once in so long."""
     refused_first_s: float = 60.0
     refused_cap_s: float = 3600.0
     """A refused topic is tried again after the first, doubling to the cap."""

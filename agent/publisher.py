@@ -39,6 +39,9 @@ log = logging.getLogger("sonda.mqtt")
 
 BLIND = "refusals cannot be seen under MQTT 3.1.1: a broker may acknowledge what its ACL then drops"
 
+CONTRADICTED = 3
+"""So often in a row `offline` is said in our name, and it is no last will that came late."""
+
 
 class Publisher:
     """One for the life of the agent. ``root`` is `sonda/v1/{tenant}/{site}/{probe}`."""
@@ -84,6 +87,7 @@ class Publisher:
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
         self._info_due = asyncio.Event()
+        self._contradicted = asyncio.Event()
         self._said: str | None = None
         self._clashed: set[str | None] = set()
         self._announced = False
@@ -242,6 +246,7 @@ class Publisher:
         await drain.begin()
         session.drain = self._drain = drain
         self._say_connected(connection)
+        self._contradicted.clear()
         session.announced = self._announced = True
         drain.announce("status", self._words.status("online"))
         try:
@@ -249,6 +254,7 @@ class Publisher:
                 jobs = (drain.run, drain.pace, drain.retry, drain.step, drain.watch)
                 tasks = [group.create_task(job(), name=f"mqtt.{job.__name__}") for job in jobs]
                 tasks.append(group.create_task(self._announce_info(drain, connection), name="mqtt.info"))
+                tasks.append(group.create_task(self._say_online_again(drain), name="mqtt.status"))
                 stopping = asyncio.create_task(self._stopping.wait(), name="mqtt.stop")
                 try:
                     ends: set[asyncio.Future[Any]] = {session.gone, stopping}
@@ -323,6 +329,27 @@ class Publisher:
             await self._clock.sleep(self._pace.info_gap_s)
             await self._within(self._pace.info_every_s - self._pace.info_gap_s, self._info_due.wait())
 
+    async def _say_online_again(self, drain: Drain) -> None:
+        """Where the broker says that we are offline: a last will that came late, or somebody who says so each time."""
+        gap_s = self._pace.online_again_s
+        times, last = 0, float("-inf")
+        while True:
+            await self._contradicted.wait()
+            self._contradicted.clear()
+            now = self._clock.monotonic()
+            if now - last > 2 * self._pace.online_again_cap_s:
+                gap_s, times = self._pace.online_again_s, 0
+            last, times = now, times + 1
+            if times == CONTRADICTED:
+                log.warning(
+                    "somebody at the broker says `offline` on %s/status whenever this probe says `online`: check who "
+                    "may publish there. It is contradicted more and more rarely.",
+                    self._root,
+                )
+            drain.announce("status", self._words.status("online"))
+            await self._clock.sleep(gap_s)
+            gap_s = min(2 * gap_s, self._pace.online_again_cap_s)
+
     async def _info(self, connection: Connection) -> bytes:
         backlog, stream = await self._outbox.backlog(), self._outbox.stream
         refused = self._refusals.all()
@@ -342,7 +369,7 @@ class Publisher:
             self._boot,
             announced_before=self._announced,
             clash=self._clash,
-            say_online=lambda: self._drain.announce("status", self._words.status("online")) if self._drain else None,
+            say_online=self._contradicted.set,
         )
 
     def _warnings(self, version: Version) -> tuple[str, ...]:

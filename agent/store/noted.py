@@ -68,7 +68,7 @@ class Noted:
         """For the technician: why nothing is published."""
         return (
             f"Nothing new is published, because {self._path} cannot be written ({error.strerror or error}): it must be "
-            "a file that the agent's user may write, on a disk with room. What is measured is stored, and published then."
+            "a file that the agent's user may write, on a disk with room. What is measured is stored, and sent then."
         )
 
     def write(self, known: Known, *, last: bool) -> None:

@@ -150,6 +150,33 @@ async def test_a_last_will_that_comes_late_is_corrected(clock: ManualClock, outb
         await stop(clock, made)
 
 
+async def test_whoever_says_offline_each_time_is_contradicted_more_and_more_rarely(
+    clock: ManualClock, outbox: MemoryOutbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = ScriptedBroker(clock=clock)
+    made = publisher(outbox, broker, clock=clock, pace=PACE)
+    async with running(made):
+        await clock.advance(3)
+        answered = 0
+        for _ in range(1200):
+            connection = broker.last
+            while answered < len(connection.of("status")):
+                answered += 1
+                connection.deliver("status", {"state": "offline", "boot": "boot-x"})
+                await clock.advance(0)
+            await clock.advance(1)
+        assert len(broker.connections) == 1
+        assert 5 <= len(broker.last.of("status")) <= 12
+        assert len([r for r in caplog.records if "says `offline`" in r.getMessage()]) == 1
+        assert outbox.waits() == []
+        said = len(broker.last.of("status"))
+        await clock.advance(1200)
+        broker.last.deliver("status", {"state": "offline", "boot": "boot-x"})
+        await clock.advance(0)
+        assert broker.last.of("status")[said:][-1].json()["state"] == "online", "after a time without, at once"
+        await stop(clock, made)
+
+
 @pytest.mark.parametrize("boot", ["\ud800", "x" * 200_000, "", "a b", "a\nb", "<img src=x>"])
 async def test_a_boot_id_that_none_of_ours_has_is_not_kept(clock: ManualClock, outbox: MemoryOutbox, boot: str) -> None:
     told = Told()
