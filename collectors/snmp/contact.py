@@ -51,7 +51,17 @@ class Tally:
     octets: int = 0
     """Octets of the answers."""
     odd: Counter[str] = field(default_factory=Counter)
-    """Wrong answers by name: too_big, gen_err, not_increasing, repeated, endless, wrong_type, missing, unasked, ..."""
+    """Wrong answers by name: too_big, gen_err, not_increasing, repeated, endless, wrong_type, missing, unasked, ...
+    The names are ours, and few; none is a device's to choose."""
+
+    def document(self) -> dict[str, int | dict[str, int]]:
+        """For /api/v1/agent."""
+        return {
+            "requests": self.requests,
+            "varbinds": self.varbinds,
+            "octets": self.octets,
+            "odd": dict(sorted(self.odd.items())),
+        }
 
 
 Question = tuple[int | bytes, ...]
