@@ -11,7 +11,7 @@ from collectors.snmp import ber
 from collectors.snmp.ber import Value
 from collectors.snmp.contact import SYS_UPTIME, Contact, DeadlineReached
 from collectors.snmp.errors import DecodeError, SnmpError, Timeout, TooBig
-from collectors.snmp.message import GEN_ERR, NO_SUCH_NAME, TOO_BIG, Reply, Request, prepare
+from collectors.snmp.message import TOO_BIG, Reply, Request, prepare, status_name
 
 FIRST_LIMIT = 48
 """Varbinds of a first GET: about 1,000 octets of answer."""
@@ -24,9 +24,10 @@ WATCHED_LEAST = 8
 POISON_FIRST_S = 3600.0
 POISON_MAX_S = 86_400.0
 """A bad instance is left out for an hour, and twice as long each time it is bad again, up to a day."""
+POISONS_MOST = 16_384
+"""Instances of a device that are left out at a time: of every third port of the most there are, all counters."""
 
 OUT_OF_TIME = "deadline"
-_STATUS_NAMES = {NO_SUCH_NAME: "no_such_name", GEN_ERR: "gen_err"}
 
 
 @dataclass(slots=True)
@@ -90,6 +91,8 @@ class Poisons:
         before = self.by_oid.get(name)
         held_s = POISON_FIRST_S if before is None else min(POISON_MAX_S, before.held_s * 2)
         self.by_oid[name] = Poison(reason, now + held_s, held_s)
+        if len(self.by_oid) > POISONS_MOST:  # an agent that numbers its ports anew, again and again
+            del self.by_oid[next(iter(self.by_oid))]
         self.changes += 1
 
     def clear(self) -> None:
@@ -267,7 +270,7 @@ class Asker:
     def _rest(self, answer: Answer, batch: Batch, piece: list[int], trouble: Reply | str) -> list[list[int]]:
         """What to ask after ``piece`` failed: the rest of it where the error names its culprit, which becomes poison;
         else its halves, between two groups where it can be; nothing where the piece was a single instance."""
-        reason = trouble if isinstance(trouble, str) else _name(trouble.error_status)
+        reason = trouble if isinstance(trouble, str) else status_name(trouble.error_status)
         if isinstance(trouble, Reply):
             if reason != "no_such_name":
                 self._odd(reason)
@@ -308,7 +311,3 @@ def _fill(answer: Answer, batch: Batch, piece: Sequence[int], reply: Reply, *, a
         answer.values[position], answer.tags[position] = reply.values[at], reply.tags[at]
         if position in batch.starts:
             answer.when[position] = (asked_at, uptime)
-
-
-def _name(error_status: int) -> str:
-    return _STATUS_NAMES.get(error_status, f"error_status_{error_status}")

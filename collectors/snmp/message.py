@@ -29,6 +29,7 @@ NO_SUCH_NAME = 2
 GEN_ERR = 5
 AUTHORIZATION_ERROR = 16
 """error-status of RFC 3416 section 3; the others belong to writes, or stand for themselves."""
+_STATUS_LAST = 18
 
 ID_MIN = 0x01000000
 ID_MAX = 0x7FFFFFFF
@@ -37,6 +38,13 @@ ID_MAX = 0x7FFFFFFF
 _BEYOND = bytes(ber.UNSIGNED_MAX.get(tag, 0).bit_length() // 8 + (tag in ber.UNSIGNED_MAX) for tag in range(256))
 """By tag: octets that are too many for an unsigned value to be taken as it is; 0 for what is not unsigned."""
 _EMPTY = bytes(1 if tag in ber.EMPTY else 0 for tag in range(256))
+
+
+def status_name(error_status: int) -> str:
+    """One of a few names whatever an agent answers, for they are counted by name as long as the process runs."""
+    if error_status in {NO_SUCH_NAME, GEN_ERR}:
+        return "no_such_name" if error_status == NO_SUCH_NAME else "gen_err"
+    return f"error_status_{error_status}" if NO_ERROR < error_status <= _STATUS_LAST else "error_status_unknown"
 
 
 @dataclass(slots=True)

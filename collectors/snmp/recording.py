@@ -11,7 +11,7 @@ from collectors.snmp.errors import DecodeError, SnmpError, Timeout, TooBig
 from collectors.snmp.gear.model import Profile
 from collectors.snmp.gear.sources import wanted as wanted_of
 from collectors.snmp.interfaces import is_present, object_id
-from collectors.snmp.message import NO_SUCH_NAME
+from collectors.snmp.message import NO_SUCH_NAME, status_name
 
 ROOTS = (
     "1.3.6.1.2.1.1",  # SNMPv2-MIB system
@@ -146,7 +146,7 @@ class _Steps:
                     return error.reason
             raise
         if reply.error_status:  # noSuchName is how v1 says that nothing follows (RFC 1157 section 4.1.3)
-            return () if reply.error_status == NO_SUCH_NAME else f"error_status_{reply.error_status}"
+            return () if reply.error_status == NO_SUCH_NAME else status_name(reply.error_status)
         return reply.varbinds
 
     async def behind(self, at: bytes, prefix: bytes) -> bytes | None:

@@ -17,7 +17,7 @@ from collectors.snmp.ber import Value, VarBind
 from collectors.snmp.contact import SYS_UPTIME, Contact
 from collectors.snmp.errors import DecodeError, Timeout, TooBig
 from collectors.snmp.interfaces import Column, is_present
-from collectors.snmp.message import NO_SUCH_NAME, TOO_BIG, Reply
+from collectors.snmp.message import NO_SUCH_NAME, TOO_BIG, Reply, status_name
 
 ROWS_MAX = 2048
 """Rows kept of a column; the largest recorded chassis has some hundred ports."""
@@ -142,11 +142,11 @@ class Walk(Generic[K]):
             cursor = group.pop(index - 1)
             if status != NO_SUCH_NAME:
                 contact.tally.odd["error_status"] += 1
-                self.cut[cursor.name] = f"error_status_{status}"
+                self.cut[cursor.name] = status_name(status)
         elif len(group) == 1 and status == NO_SUCH_NAME:
             group.clear()
         else:
-            self._narrow(contact, group, 1, f"error_status_{status}")
+            self._narrow(contact, group, 1, status_name(status))
 
     def _take(self, contact: Contact, group: list[_Cursor], binds: Sequence[VarBind]) -> None:
         """Keep the rows of the columns asked; a column that got none is at its end.

@@ -1,9 +1,12 @@
 """An agent that answers anything: whatever comes, a poll ends with samples and what is said of ports is a reading."""
 
+import json
 import random
 
 import pytest
 
+from collectors.snmp.batch import POISONS_MOST, Poisons
+from collectors.snmp.message import status_name
 from kpi.model import Metric, Outcome, PortCounters, PortIdentity, PortStatus, Value
 from tests.collectors.snmp_device.conftest import MakePoller
 from tests.collectors.snmp_device.scripted import Arcs, ScriptedAgent, bind, serving, switch
@@ -96,3 +99,32 @@ async def test_a_mended_liar_is_read_whole_again(poller: MakePoller) -> None:
         found = probe.of(Metric.PORT_COUNTERS)["ge3"].value
         assert isinstance(found, PortCounters)
         assert (found.in_octets, found.out_discards, found.octet_bits) == (3000, 0, 64)
+
+
+def test_an_error_status_has_one_of_nineteen_names_whatever_it_is() -> None:
+    dice = random.Random(1)
+    answered = [*range(-10, 1000), *(dice.randrange(-(2**31), 2**31) for _ in range(1000))]
+    names = {status_name(status) for status in answered}
+    assert len(names) == 19 and {"no_such_name", "gen_err", "error_status_18", "error_status_unknown"} <= names
+
+
+async def test_a_device_chooses_no_name_of_what_is_counted_for_ever(poller: MakePoller) -> None:
+    agent, dice = switch(5), random.Random(1)
+    async with serving(agent):
+        probe = poller(agent, counters_s=60.0)
+        await probe.poll()
+        for _ in range(12):
+            agent.fails_on = {oid: dice.randrange(1000, 2**31) for oid in agent.values}
+            agent.blames_nobody = dice.random() < 0.5
+            await probe.poll(90_000)
+    odd = probe.collector.tally.document()["odd"]
+    assert isinstance(odd, dict) and "error_status_unknown" in odd
+    assert not [name for name in odd if any(letter.isdigit() for letter in name)]
+    assert probe.odd == odd == json.loads(json.dumps(odd)), "and each is shown with how often"
+
+
+def test_no_more_instances_are_remembered_as_bad_than_a_device_has() -> None:
+    poisons = Poisons()
+    for number in range(POISONS_MOST + 100):
+        poisons.add(b"%d" % number, "gen_err", 0.0)
+    assert len(poisons.by_oid) == POISONS_MOST and poisons.holds(b"%d" % (POISONS_MOST + 99), 1.0)
