@@ -18,6 +18,8 @@ from kpi.model import Metric, Outcome, Sample, Target
 DEADLINE_SHARE = 0.9
 """A poll's deadline, as a share of its interval."""
 DEADLINE_MAX_S = 45.0
+FIRST_POLLS_S, FIRST_POLL_EACH_S = 4.0, 0.02
+"""The first polls after the start are spread over so long, or over so long a device where that is more."""
 CHECK_AGAIN_S = 5.0
 """A device that is watched by SNMP alone is asked again so soon after a failure (kpi/README.md R2: within 10 s)."""
 
@@ -64,14 +66,16 @@ class Measuring:
             del self._scheduled[key]
             if key not in wanted:
                 self._engine.forget(key)
+        polls = sum(key in polled and key not in self._scheduled for key in wanted)
+        first_within_s = max(FIRST_POLLS_S, FIRST_POLL_EACH_S * polls)
         for watchable in plan.devices:
-            self._schedule(watchable, wanted)
+            self._schedule(watchable, wanted, first_within_s)
 
     def ask_again(self, device: str) -> None:
         """One extra SNMP poll of this device now."""
         self._scheduler.run_soon(snmp_id(device))
 
-    def _schedule(self, watchable: Watchable, wanted: dict[str, tuple[object, ...]]) -> None:
+    def _schedule(self, watchable: Watchable, wanted: dict[str, tuple[object, ...]], first_within_s: float) -> None:
         device = watchable.device.id
         echo, poll = echo_id(device), snmp_id(device)
         if echo in wanted and echo not in self._scheduled and watchable.echo_s is not None:
@@ -98,7 +102,14 @@ class Measuring:
                     await pace.breathe()
 
             # the collector keeps its own deadline and its partial answers; the scheduler's is the net below it
-            self._scheduler.add_job(poll, interval, 1.05 * deadline, run, lambda reason: self._no_poll(target_, reason))
+            self._scheduler.add_job(
+                poll,
+                interval,
+                1.05 * deadline,
+                run,
+                lambda reason: self._no_poll(target_, reason),
+                first_within_s=first_within_s,
+            )
 
     def _fault(self, target: str, reason: str) -> None:
         """An echo that was not sent. It has no number of the engine's; every one counts, so each has its own."""

@@ -15,6 +15,8 @@ from agent.boundary import Boundary
 from collectors.clock import Clock
 
 SLOT_S = 0.04
+APART_S = 10.0
+"""A job whose turn comes sooner after its first run has no run before its turn, so that the two do not meet."""
 TICK, JOB = "tick", "poll"
 """The boundary's places."""
 OVERLAP, DEADLINE, UNEXPECTED = "overlap", "deadline", "unexpected"
@@ -26,6 +28,8 @@ class _Entry:
     key: str
     slots: int
     """The interval, in slots."""
+    first_of: "_Entry | None" = None
+    """Set in what comes once: the job whose first run it is."""
     tick: Callable[[], None] | None = None
     job: Callable[[], Awaitable[None]] | None = None
     deadline_s: float = 0.0
@@ -82,15 +86,23 @@ class Scheduler:
         deadline_s: float,
         job: Callable[[], Awaitable[None]],
         failed: Callable[[str], None],
+        *,
+        first_within_s: float | None = None,
     ) -> None:
         """Run ``job()`` every ``interval_s``; cancelled at ``deadline_s``, which lies below the interval.
 
         ``failed(reason)`` is called instead where the run before has not ended (OVERLAP), after a run that was cut
         off (DEADLINE), and after one that raised (UNEXPECTED).
+        Where its turn is APART_S later or more, it runs once within ``first_within_s`` besides.
         """
         if not 0 < deadline_s < interval_s:
             raise ValueError(f"{key}: the deadline ({deadline_s} s) must lie below the interval ({interval_s} s)")
-        self._add(_Entry(key, _slots(interval_s), job=job, deadline_s=deadline_s, failed=failed))
+        entry = _Entry(key, _slots(interval_s), job=job, deadline_s=deadline_s, failed=failed)
+        due = self._add(entry)
+        if first_within_s is not None:
+            first = self._now_slot() + splay(f"first {key}", _slots(first_within_s))
+            if due - first > _slots(APART_S):
+                self._insert(first, _Entry(key, 0, first_of=entry))
 
     def remove(self, key: str) -> None:
         """Forget this key; a run under way is cancelled."""
@@ -145,13 +157,17 @@ class Scheduler:
     def _running(self) -> list[asyncio.Task[None]]:
         return [e.task for e in self._entries.values() if e.task is not None and not e.task.done()]
 
-    def _add(self, entry: _Entry) -> None:
+    def _now_slot(self) -> int:
+        return int(self._clock.monotonic() / SLOT_S) + 1
+
+    def _add(self, entry: _Entry) -> int:
         self.remove(entry.key)
         self._entries[entry.key] = entry
-        now_slot = int(self._clock.monotonic() / SLOT_S) + 1
+        now_slot = self._now_slot()
         due = now_slot + (splay(entry.key, entry.slots) - now_slot) % entry.slots
         self._insert(due, entry)
         self._changed.set()
+        return due
 
     def _insert(self, slot: int, entry: _Entry) -> None:
         waiting = self._wheel.get(slot)
@@ -166,6 +182,10 @@ class Scheduler:
         while self._due and self._due[0] <= now_slot:
             slot = heapq.heappop(self._due)
             for entry in self._wheel.pop(slot):
+                if entry.first_of is not None:
+                    if not entry.first_of.removed:
+                        self.run_soon(entry.key)
+                    continue
                 if entry.removed:
                     continue
                 following = slot + entry.slots

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 
@@ -187,3 +188,45 @@ async def test_an_extra_run_asked_for_within_a_run_comes_right_after_it() -> Non
         assert len(began) == 2
         assert round(began[1] - began[0], 6) == 0.1
         assert scheduler.counters.overlaps == 0
+
+
+async def test_a_job_runs_soon_after_the_start_and_keeps_its_turns() -> None:
+    """Of 200 devices that are polled once a minute the last has its first poll 4 s after the start, not 60 s."""
+    ran: dict[bool, dict[str, list[float]]] = {}
+    for soon in (False, True):
+        clock = ManualClock(monotonic=1000.0)
+        seen = ran[soon] = {f"device-{i}": [] for i in range(200)}
+
+        async def job(times: list[float], clock: ManualClock = clock) -> None:
+            times.append(clock.monotonic())
+            await clock.sleep(3.0)
+
+        async with running(clock) as scheduler:
+            for key, times in seen.items():
+                first = 4.0 if soon else None
+                scheduler.add_job(key, 60.0, 45.0, partial(job, times), lambda _: None, first_within_s=first)
+            await clock.advance(180)
+            assert scheduler.counters.overlaps == 0
+    plain, early = ran[False], ran[True]
+    assert max(times[0] for times in plain.values()) > 1055
+    for key, times in early.items():
+        extra = len(times) - len(plain[key])
+        assert extra in {0, 1}
+        assert times[extra:] == plain[key], "the turns are the same"
+        assert times[0] <= (1004.1 if extra else 1014.1)
+    firsts = [times[0] for times in early.values()]
+    assert max(firsts.count(at) for at in set(firsts)) < 20, "they are spread"
+
+
+async def test_a_job_that_is_removed_has_no_first_run() -> None:
+    clock, ran = ManualClock(), list[int]()
+
+    async def job() -> None:
+        ran.append(1)
+
+    async with running(clock) as scheduler:
+        for i in range(20):
+            scheduler.add_job(f"device-{i}", 600.0, 45.0, job, lambda _: None, first_within_s=4.0)
+            scheduler.remove(f"device-{i}")
+        await clock.advance(10)
+    assert ran == []
