@@ -37,7 +37,7 @@ class Agent:
     """One agent at a URL. ``cert`` is the certificate it shows, where that is known and no authority signed it."""
 
     def __init__(self, url: str, access_code: str | None = None, cert: Path | None = None) -> None:
-        self.url = url.rstrip("/")
+        self.url = (url if "://" in url else f"http://{url}").rstrip("/")
         self._headers = {"Accept": "application/json"}
         if access_code:
             self._headers["Authorization"] = "Basic " + base64.b64encode(f"sonda:{access_code}".encode()).decode()
@@ -87,7 +87,10 @@ class Agent:
 
     def _silent(self, reason: object) -> str:
         if isinstance(reason, ConnectionRefusedError):
-            return f"No agent listens at {self.url}. Is it running (systemctl status sonda), and is that its port?"
+            return (
+                f"No agent listens at {self.url}. Is it running (systemctl status sonda)? If it listens "
+                "elsewhere, name that: `sonda status --url http://HOST:PORT`."
+            )
         if isinstance(reason, TimeoutError):
             return f"{self.url} did not answer within {TIMEOUT_S:g} s."
         if isinstance(reason, json.JSONDecodeError | UnicodeDecodeError):

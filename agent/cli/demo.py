@@ -51,6 +51,7 @@ def _print(running: "Running") -> None:
     flow(console, f"All {running.devices} devices are up after {running.seconds:.1f} s.")
     console.print()
     flow(console, f"  Page     {running.page}")
+    flow(console, f"  Status   sonda status --url {running.page.rstrip('/')}")
     flow(console, f"  Topics   {running.topics}   on the broker {running.broker}")
     console.print()
     flow(

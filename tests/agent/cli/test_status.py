@@ -204,6 +204,13 @@ def test_no_agent_is_exit_3_with_a_sentence(url: str) -> None:
     assert ended.err.count("\n") == 1
 
 
+def test_an_address_without_its_scheme_is_one_of_http() -> None:
+    with api(whole_site("up")) as url:
+        assert sonda("status", "--once", "--url", url.removeprefix("http://")).code == 0
+    ended = sonda("status", "--once", "--url", url)
+    assert (ended.code, "sonda status --url http://HOST:PORT" in ended.err) == (3, True)
+
+
 def test_something_else_that_answers_is_said() -> None:
     with api({}) as url:
         ended = sonda("status", "--url", url)

@@ -211,6 +211,7 @@ def test_a_person_is_told_where_everything_is(start: Callable[..., Demo]) -> Non
         f"The broker listens on 127.0.0.1:{demo.mqtt_port}.",
         "All 13 devices are up after ",
         f"http://127.0.0.1:{demo.http_port}/",
+        f"sonda status --url http://127.0.0.1:{demo.http_port}",
         f"sonda/v1/demo/restaurant/probe-1/#   on the broker 127.0.0.1:{demo.mqtt_port}",
         "Ctrl-C",
     ):
