@@ -135,7 +135,7 @@ def _counts(case: Case, name: str) -> dict[str, int]:
 
 def _typed(mend: str) -> list[str]:
     """What a sentence has in backticks to be typed, to be copied from a line of its own."""
-    return [each for each in mend.split("`")[1::2] if each.startswith(("sysctl ", "setcap "))]
+    return [each for each in mend.split("`")[1::2] if each.startswith("sysctl ")]
 
 
 def _of_own(

@@ -9,7 +9,6 @@ import os
 import secrets
 import socket
 import struct
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -240,8 +239,8 @@ def permission_help(user: str | None = None) -> str:
     return (
         f"The kernel lets {who} open no ICMP socket: either run "
         f'`sysctl -w net.ipv4.ping_group_range="{group} {group}"` (and keep it in /etc/sysctl.d/60-sonda.conf), or '
-        "give the service CAP_NET_RAW with `AmbientCapabilities=CAP_NET_RAW` in its systemd unit, or run "
-        f"`setcap cap_net_raw+ep {os.path.realpath(sys.executable)}`."
+        "give the service CAP_NET_RAW with `AmbientCapabilities=CAP_NET_RAW` in its systemd unit. A capability on the "
+        "file of Python itself would open raw sockets to every user's programs."
     )
 
 
