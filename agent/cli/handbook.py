@@ -105,9 +105,9 @@ def handbook(
         raise typer.BadParameter(f'there is no topic "{topic}". {hint}')
     text = TOPICS[name].text()
     if word is not None:
-        text = _of(text, word)
+        whole, text = text, _of(text, word)
         if not text:
-            raise typer.BadParameter(f'nothing in "{name}" has "{word}" in its heading.')
+            raise typer.BadParameter(f'nothing in "{name}" has "{word}" in its heading. {_meant(whole, word)}')
     if json:
         print_json({"topic": name, "text": text})
     elif out().is_terminal:
@@ -126,6 +126,14 @@ def _of(text: str, word: str) -> str:
         if found:
             return "\n".join(found)
     return ""
+
+
+def _meant(text: str, word: str) -> str:
+    """The word of a heading that was probably meant, else all headings."""
+    headings = [title.replace("`", "") for level in (2, 3) for title, _ in _sections(text, level)]
+    words = [part for title in headings for part in re.findall(r"\w{3,}", title.casefold())]
+    near = difflib.get_close_matches(word.casefold(), words, n=1)
+    return f'Did you mean "{near[0]}"?' if near else f"There are: {', '.join(headings)}."
 
 
 def _list(*, json: bool) -> None:

@@ -3,6 +3,7 @@
 The value is a SecretStr from the moment it is read; no repr, fault, log line or difference ever shows it.
 """
 
+import difflib
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -96,7 +97,9 @@ class Secret(BaseModel):
             with open(file, "rb", opener=without_waiting) as stream:
                 raw = stream.read(MAX_SECRET_BYTES + 1)
         except FileNotFoundError:
-            refuse(f"there is no file {file}", hint or "Write the secret into it, in one line.")
+            near = _near(file)
+            write = hint or "Write the secret into it, in one line."
+            refuse(f"there is no file {file}", f"Did you mean {near}? Else: {write}" if near else write)
         except IsADirectoryError:
             refuse(f"{file} is a directory, expected a file with the secret in one line", hint)
         except PermissionError:
@@ -126,6 +129,16 @@ class Secret(BaseModel):
     def reveal_bytes(self) -> bytes:
         """The secret as UTF-8 octets."""
         return self.reveal().encode()
+
+
+def _near(file: Path) -> Path | None:
+    """A file beside it whose name is nearly the same; None where there is none, or nobody may look."""
+    try:
+        names = [entry.name for entry in file.parent.iterdir() if entry.is_file()]
+    except OSError:
+        return None
+    near = difflib.get_close_matches(file.name, names, n=1, cutoff=0.75)
+    return file.parent / near[0] if near else None
 
 
 def others_may_read(file: Path) -> bool:

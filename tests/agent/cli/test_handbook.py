@@ -42,6 +42,7 @@ def test_a_section_alone() -> None:
     assert ended.out.startswith("### `[mqtt.tls]`")
     assert "minimum_version" in ended.out and "keepalive_s" not in ended.out
     assert "nothing in" in sentence(sonda("help", "config", "xyzzy"))
+    assert 'Did you mean "secrets"?' in sentence(sonda("help", "config", "secretz"))
 
 
 def test_a_mistyped_topic() -> None:

@@ -168,3 +168,14 @@ def test_files_of_tls_that_hold_something_else_are_faults(tmp_path: Path) -> Non
     assert tls(tmp_path, f'cert = "{issued.key}"\nkey = "{issued.key}"') == unfit
     assert tls(tmp_path, f'cert = "{issued.certificate}"\nkey = "{other.key}"') == unfit
     assert tls(tmp_path, f'cert = "{issued.certificate}"') == unfit
+
+
+def test_a_file_with_nearly_that_name_is_offered(tmp_path: Path) -> None:
+    (tmp_path / "community").write_text("s\n")
+    hints = {}
+    for name in ("comunity", "broker-password"):
+        text = f'[[credential]]\nname = "c"\nversion = "2c"\ncommunity = {{ file = "{tmp_path / name}" }}\n'
+        (fault,) = examine([write(tmp_path, text)]).faults
+        hints[name] = fault.hint
+    assert hints["comunity"].startswith(f"Did you mean {tmp_path / 'community'}?")
+    assert "Did you mean" not in hints["broker-password"]
