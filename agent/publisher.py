@@ -91,6 +91,9 @@ class Publisher:
         self._said: str | None = None
         self._clashed: set[str | None] = set()
         self._announced = False
+        self._rolled_back_at = float("-inf")
+        """When a new stream was begun last because of what the broker knew."""
+        self._disbelieved = False
         self._subscription_ends_it = 0
         """Connections in a row that ended by our subscription."""
         self._unsubscribed = False
@@ -312,6 +315,18 @@ class Publisher:
             return
         known = (await self._outbox.backlog()).last_seq
         if retained.last_seq > known:
+            now = self._clock.monotonic()
+            if now - self._rolled_back_at < self._pace.new_stream_s:
+                if not self._disbelieved:
+                    log.warning(
+                        "the retained info at the broker names numbers of stream %s that were never given out, again: "
+                        "it is not believed. Check who may publish on %s/info.",
+                        retained.stream,
+                        self._root,
+                    )
+                self._disbelieved = True
+                return
+            self._rolled_back_at, self._disbelieved = now, False
             log.warning(
                 "the broker knows messages of stream %s up to %d, the database up to %d: it was rolled back",
                 retained.stream,

@@ -15,7 +15,8 @@ from agent.publisher_drain import Drain
 
 _IDENTIFIER = re.compile(r"[0-9A-Za-z_-]{1,64}")
 """What a boot id or the id of a stream of ours may look like; whoever may publish on our topics may send anything."""
-_MOST = 1 << 63
+_MOST = 10**12
+"""No stream has so many numbers: a thousand messages a second for thirty years."""
 
 
 def _identifier(value: object) -> str | None:
