@@ -39,12 +39,15 @@ class Opening:
         self._stack = ExitStack()
         self.ballast = Ballast(path, settings.ballast_bytes)
         self._noted = Noted(path)
+        self._inodes: dict[str, int] = {}
+        """Of the database and its side files as they were opened last."""
         self.opened = NOT_OPENED
 
     def __enter__(self) -> WriteSide:
         with ExitStack() as stack, translated(self._path):
             self._make_folder()
             stack.callback(self._lock())
+            self._leave_former_log()
             self._keep_private()
             try:
                 side = self._open(stack)
@@ -53,6 +56,7 @@ class Opening:
                     raise
                 side = self._open(stack)
             self.ballast.reserve()
+            self._inodes = {suffix: self._inode(suffix) for suffix in ("", *_SIDE_FILES)}
             self._stack = stack.pop_all()
             return side
 
@@ -89,6 +93,29 @@ class Opening:
             os.ftruncate(file, 0)
             os.pwrite(file, str(os.getpid()).encode(), 0)
         return _Unlock(file)
+
+    def _inode(self, suffix: str) -> int:
+        """0 where there is no such file."""
+        try:
+            return self._beside(suffix).stat().st_ino
+        except FileNotFoundError:
+            return 0
+
+    def _leave_former_log(self) -> None:
+        """Where another file stands in the database's place than was opened last, or none, SQLite would take the former
+        one's log, which stands there still, for a part of it: what comes out is neither of them."""
+        if not self._inodes or self._inode("") == self._inodes[""]:
+            return
+        former = [
+            suffix for suffix in _SIDE_FILES if self._inodes[suffix] and self._inode(suffix) == self._inodes[suffix]
+        ]
+        log.error(
+            "The database %s was %s while Sonda ran. It goes on from what stands there now, in a new stream.",
+            self._path,
+            "exchanged for another file" if self._inode("") else "taken away",
+        )
+        for suffix in former:
+            self._beside(suffix).unlink(missing_ok=True)
 
     def _keep_private(self) -> None:
         """What is measured at a client's is nobody else's on this machine: the database, which gives its log and its

@@ -501,6 +501,42 @@ async def test_a_disk_that_fails_is_waited_for(opener: Opener, tmp_path: Path) -
         assert len(heard) == 2
 
 
+@pytest.mark.parametrize("what", ["another program's", "an older copy", "none"])
+async def test_a_database_exchanged_while_running_is_a_lost_one(
+    opener: Opener, tmp_path: Path, caplog: pytest.LogCaptureFixture, what: str
+) -> None:
+    """Its log still stands beside it, and would be read into whatever has taken its place."""
+    path, other = tmp_path / "sonda.db", tmp_path / "other.db"
+    heard: list[Opened] = []
+    async with opener() as store:
+        await store.commit(Batch(drafts=drafts(3)))
+    if what == "an older copy":
+        other.write_bytes(path.read_bytes())
+    elif what != "none":
+        with contextlib.closing(open_writer(other)) as con:
+            con.execute("CREATE TABLE windows (a)")
+            con.execute("PRAGMA journal_mode=DELETE")
+    async with opener(boot="boot-2", heard=heard.append) as store:
+        await store.commit(Batch(drafts=drafts(5), windows=windows(START, 60, 5)))
+        assert len(await store.windows(None, "echo", 60, 0, START + 3600)) > 0, "a reader has it open"
+        old = store.stream
+        if what == "none":
+            path.unlink()
+        else:
+            other.rename(path)
+        await store.commit(Batch(drafts=drafts(1)))
+        with contextlib.suppress(StoreUnwritable):
+            await store.commit(Batch(drafts=drafts(1)))
+        await store.commit(Batch(drafts=drafts(1)))
+        assert store.trouble is None
+        assert store.stream != old and store.opened.predecessor == old
+        assert len(heard) == 2
+        assert await store.windows(None, "echo", 60, 0, START + 3600) == [], "nothing of the former one's log"
+        said_of_it = [r.getMessage() for r in caplog.records if "while Sonda ran" in r.getMessage()]
+        assert len(said_of_it) == 1
+        assert (await said(store))[0]["predecessor"] == old
+
+
 async def until_refused(store: Store, taken: list[int]) -> None:
     for n in range(3):  # the first may be written into what is open still
         await store.commit(Batch(drafts=drafts(1)))
