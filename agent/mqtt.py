@@ -68,6 +68,12 @@ _CONNACK: dict[int, tuple[Fault, str]] = {
     0x9F: (Fault.BROKER, "says that we connect too often"),
 }
 
+_REFUSES = (
+    "refuses the connection ({}): its log says why; check `username`, `password`, `protocol` and the topics that this "
+    "user may write to, in [mqtt] and at the broker"
+)
+"""Where the reason says nothing that somebody could act upon."""
+
 
 def client_id(tenant: str, site: str, probe: str) -> str:
     """Stable for a probe; at most 128 characters, and "_" is in none of the three, so no two probes share one."""
@@ -266,7 +272,7 @@ class _Client(aiomqtt.Client):
 
     def _why_not(self, error: BaseException) -> DialError:
         if isinstance(error, aiomqtt.MqttCodeError) and isinstance(error.rc, ReasonCode):
-            fault, what = _CONNACK.get(error.rc.value, (Fault.BROKER, f"refuses the connection: {error.rc}"))
+            fault, what = _CONNACK.get(error.rc.value, (Fault.BROKER, _REFUSES.format(error.rc)))
             return DialError(fault, f"the broker at {self.place} {what}")
         in_handshake = isinstance(error.__context__, OSError)  # TLS or WebSocket, in the executor
         cause = error.__context__ if in_handshake else self._notes.cause

@@ -141,6 +141,14 @@ async def test_a_dial_that_stalls_ends_by_its_limit_or_when_cancelled_and_leaves
         assert ours <= before + 1, "one at most: the server's side of it"
 
 
+@pytest.mark.parametrize("reason", [0x80, 0x81, 0x82, 0x83, 0x95])
+async def test_a_refusal_without_a_reason_says_what_to_look_at(reason: int) -> None:
+    async with listening(says(bytes([0x20, 3, 0, reason, 0]))) as port:
+        error = await refused(port)
+    assert error.fault is Fault.BROKER
+    assert "its log says why; check `username`, `password`, `protocol`" in str(error)
+
+
 async def test_paho_never_queues() -> None:
     async with listening(says(CONNACK)) as port, dialler(port).connect("5", WILL, Watching()) as connection:
         for _ in range(1000):
