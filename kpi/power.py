@@ -104,6 +104,9 @@ class Supply:
     """None while on mains, or where it is not known."""
     seen: bool = False
     """``on_battery_since`` is known."""
+    owed_s: float = 0.0
+    """Of the present time on battery, what the device counted before it had passed since the reading before: devices
+    count whole seconds, and polls are not asked to the second. At most one second."""
 
     def moved(self, by_s: float) -> "Supply":
         """The same on another clock, ``by_s`` seconds ahead."""
@@ -118,13 +121,19 @@ class Supply:
         """Compact JSON types."""
         failures = [round(self.failures[0], 3), *self.failures[1:]] if self.failures else None
         seconds = [round(self.seconds[0], 3), self.seconds[1]] if self.seconds else None
-        return [failures, seconds, self.on_battery_since, int(self.seen)]
+        return [failures, seconds, self.on_battery_since, int(self.seen), round(self.owed_s, 3)]
 
     @staticmethod
     def from_plain(plain: Sequence[Any]) -> "Supply":
         """The reverse of to_plain."""
-        failures, seconds, since, seen = plain
-        return Supply(tuple(failures) if failures else None, tuple(seconds) if seconds else None, since, bool(seen))
+        failures, seconds, since, seen, *owed = plain
+        return Supply(
+            tuple(failures) if failures else None,
+            tuple(seconds) if seconds else None,
+            since,
+            bool(seen),
+            float(owed[0]) if owed else 0.0,
+        )
 
 
 class PowerTracker:
@@ -176,11 +185,16 @@ class PowerTracker:
         self.supply = replace(self.supply, seconds=(at, now))
         stale = before is None and bool(kinds.get(Kind.ON_BATTERY)) and not _on(kinds)
         if now <= 0 or stale:
-            return 0, 0
+            owed_s = 0.0 if stale else self.supply.owed_s
+            self.supply = replace(self.supply, owed_s=0.0)
+            return round(1000 * owed_s), 0
         last_at, last = before if before is not None else (min(start, at), 0)
         passed = max(at - last_at, 0.0)
-        spent = now - last if passed < now and now > last else now  # else it went back to mains in between
-        return round(1000 * min(spent, passed)), now
+        same = passed < now and now > last  # else it went back to mains in between
+        spent = (now - last if same else now) + self.supply.owed_s
+        counted = min(spent, passed)
+        self.supply = replace(self.supply, owed_s=min(spent - counted, 1.0))
+        return round(1000 * counted), now
 
     @staticmethod
     def _state(kinds: ByKind, seconds: int | None) -> bool | None:

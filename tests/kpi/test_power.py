@@ -107,6 +107,16 @@ def test_seconds_on_battery_are_the_maximum_of_each_time() -> None:
     assert seconds(0, 40, 100, 0, 30, 0).value == 130
 
 
+@pytest.mark.parametrize("step", [59.5, 59.9, 60.0, 60.1, 60.5])
+def test_a_long_time_on_battery_is_its_maximum_though_polls_are_not_asked_to_the_second(step: float) -> None:
+    """The device counts whole seconds: 60 of them may lie between polls 59.9 s apart."""
+    polls = [step * i for i in range(50)]
+    lasted = [int(at - 100) if 100 <= at < 2500 else 0 for at in polls]
+    readings = [(at, poll(reading(Kind.ON_BATTERY_SECONDS, s))) for at, s in zip(polls, lasted, strict=True)]
+    counts = counted(*readings, end=3300.0)
+    assert counts.battery_ms / 1000 == pytest.approx(max(lasted), abs=0.01)
+
+
 def test_a_second_time_on_battery_between_two_polls_is_told_by_its_length() -> None:
     assert seconds(0, 50, 20).value == 70  # shorter: another time
     assert seconds(0, 10, 55).value == 65  # 55 s fit between the polls: another time, and a longer one
