@@ -13,6 +13,7 @@ from kpi.port_counts import BIN_S, PortCounts
 
 _TRAFFIC = frozenset({"if_in_bps", "if_out_bps", "if_util_pct"})
 _PACKETS = frozenset({"if_error_pct", "if_discard_pct"})
+_WAYS = ("in", "out")
 _ECHOES = frozenset({"rtt_ms", "loss_ratio", "jitter_ms"})
 
 
@@ -26,7 +27,7 @@ def device_coverage(device: DeviceWindow, kpi: str) -> float | None:
     if kpi == "reboots" and device.restarts is not None and device.restarts.known_ms:
         return _share(device.restarts.known_ms, due_ms)
     if kpi in {"link_flap", "port_used_pct"}:
-        return _mean([port_coverage(counts, "link_flap", due_ms) for counts in device.ports.values()])
+        return _mean([_share(_state_ms(counts), due_ms) for counts in device.ports.values()])
     known_ms = _fabric_ms(device.fabric, kpi) if device.fabric is not None else None
     if known_ms is None and device.gear is not None:
         known = known_s(device.gear, kpi)
@@ -34,20 +35,38 @@ def device_coverage(device: DeviceWindow, kpi: str) -> float | None:
     return device.states.coverage if known_ms is None else _share(known_ms, due_ms)
 
 
-def port_coverage(counts: PortCounts, kpi: str, due_ms: float) -> float | None:
-    """Of one figure of a port in a window of which ``due_ms`` are not planned work. Older windows have packets
-    without the time in which they are known. Of p95_rate_bps it is the share of the bins that are there."""
+def port_coverage(counts: PortCounts, figure: Figure, due_ms: float) -> float | None:
+    """Of one figure of a port in a window of which ``due_ms`` are not planned work: where it is that of the worse
+    direction, of that one. Older windows have packets without the time in which they are known. Of p95_rate_bps it is
+    the share of the bins that are there."""
     if due_ms <= 0:
         return None
-    if kpi in _TRAFFIC:
-        return _share(max(counts.in_ms, counts.out_ms), due_ms)
-    if kpi == "p95_rate_bps":
+    if figure.kpi in _TRAFFIC:
+        return max(_share(getattr(counts, f"{way}_ms"), due_ms) for way in _deciding(figure))
+    if figure.kpi == "p95_rate_bps":
         return _share(1000 * BIN_S * len(counts.bins), due_ms)
-    if kpi in _PACKETS:
-        known_ms = max(counts.in_packet_ms, counts.out_packet_ms)
-        untimed = known_ms <= 0 and max(counts.in_packets, counts.out_packets) > 0
-        return 1.0 if untimed else _share(known_ms, due_ms)
-    return _share(counts.up_ms + counts.down_ms + counts.off_ms, due_ms)
+    if figure.kpi in _PACKETS:
+        return max(_packet_share(counts, way, due_ms) for way in _deciding(figure))
+    return _share(_state_ms(counts), due_ms)
+
+
+def _packet_share(counts: PortCounts, way: str, due_ms: float) -> float:
+    known_ms = getattr(counts, f"{way}_packet_ms")
+    untimed = counts.in_packet_ms <= 0 and counts.out_packet_ms <= 0 and getattr(counts, f"{way}_packets") > 0
+    return 1.0 if untimed else _share(known_ms, due_ms)
+
+
+def _deciding(figure: Figure) -> tuple[str, ...]:
+    """The direction whose value is the figure's; both, where both are alike or nothing tells."""
+    own = next((way for way in _WAYS if figure.kpi == f"if_{way}_bps"), None)
+    if own is not None:
+        return (own,)
+    found = tuple(way for way in _WAYS if figure.value is not None and figure.parts.get(f"{way}_pct") == figure.value)
+    return found or _WAYS
+
+
+def _state_ms(counts: PortCounts) -> int:
+    return counts.up_ms + counts.down_ms + counts.off_ms
 
 
 def sent_share(echo: EchoCounts | None) -> float:
@@ -84,9 +103,9 @@ def _fabric_ms(fabric: FabricCounts, kpi: str) -> float | None:
     return parts.get(kpi)
 
 
-def _sessions_ms(sessions: Mapping[str, SessionCounts]) -> int:
-    """The one that is known longest: others may have come or gone meanwhile."""
-    return max((session.known_ms + session.two_way_ms for session in sessions.values()), default=0)
+def _sessions_ms(sessions: Mapping[str, SessionCounts]) -> float:
+    """On average over the sessions, as each has its share in the figure."""
+    return _mean(session.known_ms + session.two_way_ms for session in sessions.values()) or 0.0
 
 
 def _mean(shares: Iterable[float | None]) -> float | None:

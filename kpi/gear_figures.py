@@ -30,7 +30,7 @@ class _Row:
     """Any of them makes it."""
     figure: Callable[[GearCounts], Figure]
     levels: tuple[str, ...]
-    """The levels whose known time is the figure's, the longest of them."""
+    """The levels whose known time is the figure's, where not one of them decides its value (_deciding)."""
 
 
 def gear_figures(
@@ -65,11 +65,24 @@ def tells(counts: GearCounts, kpi: str) -> bool:
 def known_s(counts: GearCounts, kpi: str) -> float | None:
     """For how long the readings behind a figure are known (rule R3). Where nothing tells, they are known for no
     longer than what else the device tells; None where it tells of no time at all, and for figures of other things."""
-    names = _LEVELS.get(kpi)
+    names = _deciding(counts, kpi)
     if names is None:
         return None
     own = [counts.levels[name] for name in names if name in counts.levels]
     return max((level.ms / 1000 for level in own or counts.levels.values()), default=None)
+
+
+def _deciding(counts: GearCounts, kpi: str) -> tuple[str, ...] | None:
+    """The levels that the figure's value comes from; None for figures of other things."""
+    names = _LEVELS.get(kpi)
+    if kpi == "resource_used_pct":
+        held = {name: counts.levels[name].mean for name in names or () if name in counts.levels}
+        return tuple(name for name, mean in held.items() if mean == max(held.values())) or names
+    if kpi == "power_events":
+        return ("told_line",) if counts.have & Topic.LINE_FAILURES else ("told_seconds", "on_battery")
+    if kpi == "on_battery_s":
+        return ("told_seconds",) if counts.have & Topic.BATTERY_SECONDS else ("on_battery",)
+    return names
 
 
 def wifi_clients(counts: GearCounts) -> Figure:

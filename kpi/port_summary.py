@@ -51,7 +51,7 @@ def port_figures(
         if whole:
             each = with_incl_maint(each, figures.port_figures(whole[key], unanswered))
         found[key] = tuple(
-            _partial(judged(one, window, coverage=port_coverage(counts, one.kpi, due), history=past.get(key)))
+            _partial(judged(one, window, coverage=port_coverage(counts, one, due), history=past.get(key)))
             for one in each
         )
     return found

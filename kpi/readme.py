@@ -118,8 +118,9 @@ The code cites them by these names. What follows below is how they are kept.
     each share is of the packets, at most 100 % (`undercounted`), and a port that carries more than the speed it tells
     is full (`over_speed`).
 16. Coverage is that of the measurements a figure is made from: echoes, or the SNMP polls of that device, port or table
-    (`in_ms` for traffic, `in_packet_ms` for errors, levels `told_...` for what is no level itself). A window that is
-    all planned work has no status; `monitoring_coverage_pct` has one however little is known.
+    (`in_ms` for traffic, `in_packet_ms` for errors, levels `told_...` for what is no level itself); where the worst of
+    several is the figure (the busier direction, the fullest resource), of that one; of sessions on average. A window
+    that is all planned work has no status; `monitoring_coverage_pct` has one however little is known.
 17. Two-way of OSPF is stable where the own interface is DROther (ospfIfState, of the interface that shares most leading
     bits with the neighbour). Where nobody tells, it stands apart as `two_way_s`.
 18. A restart is dated by the uptime that shows it, between the two readings; it is planned where it began in planned

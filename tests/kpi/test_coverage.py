@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from kpi import figures
 from kpi.counters import UptimeTracker
 from kpi.coverage import device_coverage, port_coverage, sent_share, site_coverage
 from kpi.echo import EchoCounts
@@ -53,7 +54,8 @@ def test_echoes_are_for_what_comes_of_echoes_and_polls_for_what_comes_by_snmp() 
 @pytest.mark.parametrize(
     ("kpi", "counts", "expected"),
     [
-        ("if_in_bps", PortCounts(in_ms=900_000, out_ms=1_800_000), 0.5),
+        ("if_in_bps", PortCounts(in_ms=900_000, out_ms=1_800_000), 0.25),
+        ("if_out_bps", PortCounts(in_ms=900_000, out_ms=1_800_000), 0.5),
         ("if_util_pct", PortCounts(in_ms=2_700_000), 0.75),
         ("p95_rate_bps", PortCounts(out_ms=3_600_000, bins=((0, 1, 0),) * 9), 0.75),
         ("if_error_pct", PortCounts(in_ms=3_600_000, in_packet_ms=900_000, out_packet_ms=360_000), 0.25),
@@ -65,8 +67,44 @@ def test_echoes_are_for_what_comes_of_echoes_and_polls_for_what_comes_by_snmp() 
     ],
 )
 def test_a_port_is_known_as_long_as_its_own_polls_say(kpi: str, counts: PortCounts, expected: float) -> None:
-    assert port_coverage(counts, kpi, 3_600_000) == expected
-    assert port_coverage(counts, kpi, 0) is None
+    (figure,) = [one for one in figures.port_figures(counts) if one.kpi == kpi]
+    assert port_coverage(counts, figure, 3_600_000) == expected
+    assert port_coverage(counts, figure, 0) is None
+
+
+def test_what_is_known_of_a_ports_figure_is_what_is_known_of_the_direction_that_decides_it() -> None:
+    """A minute of full and faulty input beside an hour of idle output: neither is known for half of the hour."""
+    counts = PortCounts(
+        polls=60, absent=0, in_octets=7_500_000_000, in_ms=60_000, out_ms=3_600_000, in_capacity_bits=60 * 10**9,
+        in_capacity_octets=7_500_000_000, out_capacity_bits=3600 * 10**9, speed_bps=10**9, in_packets=2000,
+        in_errors=200, in_packet_ms=60_000, out_packets=10**6, out_packet_ms=3_600_000, up_ms=3_600_000,
+    )  # fmt: skip
+    found = {figure.kpi: figure for figure in port_figures({"p": counts}, HOUR)["p"]}
+    for kpi in ("if_util_pct", "if_error_pct"):
+        assert found[kpi].coverage == pytest.approx(1 / 60)
+        assert found[kpi].status is Status.NONE
+    assert (found["if_discard_pct"].coverage, found["if_discard_pct"].status) == (1, Status.GOOD)
+    assert found["if_out_bps"].coverage == 1
+
+
+def test_what_is_known_of_the_fullest_resource_is_what_is_known_of_that_one() -> None:
+    levels = {"cpu": Level(1, 60_000, 9900, 9900, 9900 * 60_000), "memory": Level(60, 3_600_000, 10, 10, 36_000_000)}
+    part = device(gear=GearCounts(60, int(Topic.RESOURCES), levels=levels))
+    assert device_coverage(part, "resource_used_pct") == pytest.approx(1 / 60)
+    assert status(device_summary(part, HOUR), "resource_used_pct") is Status.NONE
+
+
+def test_sessions_that_are_known_for_two_minutes_are_not_known_by_their_neighbour() -> None:
+    bgp = {"a": SessionCounts(checks=60, known_ms=3_600_000)}
+    bgp |= {f"p{i}": SessionCounts(checks=60, known_ms=120_000) for i in range(9)}
+    assert device_coverage(device(fabric=FabricCounts(bgp=bgp)), "bgp_stability") == pytest.approx(0.13)
+
+
+def test_a_supplys_time_on_battery_is_known_as_its_own_seconds_are() -> None:
+    levels = {"told_line": Level(60, 3_600_000), "told_seconds": Level(1, 60_000), "on_battery": Level(60, 3_600_000)}
+    have = Topic.LINE_FAILURES | Topic.BATTERY | Topic.BATTERY_SECONDS
+    counts = GearCounts(60, int(have), levels=levels)
+    assert [known_s(counts, kpi) for kpi in ("power_events", "on_battery_s")] == [3600, 60]
 
 
 def test_a_port_that_was_read_for_less_than_half_of_the_hour_has_no_status() -> None:
@@ -86,8 +124,8 @@ def test_a_port_that_was_read_for_less_than_half_of_the_hour_has_no_status() -> 
     [
         ("stp_changes", 0.25),
         ("neighbour_churn", 0.5),
-        ("ospf_stability", 0.75),
-        ("ospf_resets", 0.75),
+        ("ospf_stability", 0.5),
+        ("ospf_resets", 0.5),
         ("bgp_stability", 1.0),
         ("bgp_resets", 1.0),
         ("duplex_mismatch", 1.0),

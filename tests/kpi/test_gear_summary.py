@@ -221,6 +221,8 @@ def test_a_level_that_is_known_for_less_than_half_of_the_window_has_no_status() 
     gear = GearCounts(3, int(Topic.RESOURCES), levels={"cpu": level(99, 1_700_000)})
     assert judged("resource_used_pct", gear) is Status.NONE
     gear = GearCounts(3, int(Topic.RESOURCES), levels={"cpu": level(99, 1_700_000), "memory": level(1, 1_900_000)})
+    assert judged("resource_used_pct", gear) is Status.NONE, "the processor is what it is read on"
+    gear = GearCounts(3, int(Topic.RESOURCES), levels={"cpu": level(99, 1_900_000), "memory": level(1, 1_700_000)})
     assert judged("resource_used_pct", gear) is Status.BAD
     gear = GearCounts(3, int(Topic.CLIENTS), levels={"clients": level(9, 1_700_000), "busiest": level(99, 1_700_000)})
     assert judged("wifi_clients", gear) is Status.NONE
