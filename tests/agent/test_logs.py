@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.cli.terminal import printable
 from agent.logs import LONGEST, LineFormatter, RareLine
 from tests.doubles import ManualClock
 
@@ -47,8 +48,15 @@ def test_a_traceback_is_told_from_entries_whatever_its_error_says() -> None:
 def test_any_text_is_one_line_without_what_steers_a_terminal(value: str, journal: bool) -> None:
     written = line("%s", value, journal=journal)
     assert len(written.splitlines()) == 1
-    assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", written)
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]", written)
     written.encode()
+
+
+@pytest.mark.parametrize("mark", ["\u061c", "\u200e", "\u200f", "\u2028", "\u202e", "\u2066"])
+def test_no_mark_that_turns_the_direction_of_text_reaches_a_terminal(mark: str) -> None:
+    written = line("%s", f"a{mark}b")
+    assert mark not in written and f"a\\x{ord(mark):02x}b" in written
+    assert printable(f"a{mark}b") == f"a\\x{ord(mark):02x}b"
 
 
 def test_an_entry_has_an_end() -> None:
