@@ -4,6 +4,7 @@ A delta is taken only where the device's own clock says that nothing restarted i
 probe's clock, and ifCounterDiscontinuityTime stayed. A delta that cannot be known is a Refusal, never 0.
 """
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -16,6 +17,14 @@ TOLERANCE_SHARE = 0.01
 OVER_LINE_RATE = 1.05
 SMALLEST_FRAME_BITS = 672
 """64 octets of Ethernet with preamble and gap: no line carries more than speed / 672 packets a second."""
+MOST_OVER_SPEED = 10
+"""A port that carries more than it tells may tell a wrong speed, and is shown; so many times it is a wrong counter."""
+SPEED_TOLD_FROM_BPS = 100_000_000
+"""Tunnels and virtual ports tell 9 kb/s or 10 Mb/s and carry what the line below them does."""
+FASTEST_LINE_BPS = 1_000_000_000_000
+"""No line of any speed carries more than 1 Tb/s (800 Gb/s is the fastest Ethernet there is)."""
+HELD_BACK_S = 60.0
+"""Agents refresh their counters up to so rarely: what rose in a shorter interval may have passed in this time."""
 JUDGED_AFTER_S = 10.0
 """Within the tolerance of 3 s, a shorter interval cannot tell a stopped sysUpTime from a running one."""
 ODD_TO_DISTRUST = 2
@@ -48,6 +57,8 @@ class Refusal(StrEnum):
     """It went back by a little, without a reset."""
     IMPLAUSIBLE = "implausible"
     """Gone round, it would be more than the line carries; or a reading below 0, or of more than its bits hold."""
+    TOO_FAST = "too_fast"
+    """A 64-bit counter rose by more than any line carries."""
     WIDTH = "width"
     """One reading has 32 bits, the other 64."""
 
@@ -73,17 +84,24 @@ class LineRate:
     packets_per_s: float
     octets_wrap_s: float
     packets_wrap_s: float
+    octets_most_per_s: float
+    packets_most_per_s: float
+    """What a 64-bit counter can rise by at most, though the speed that is told be wrong."""
     assumed: bool
 
 
 def line_rate(speed_bps: int | None) -> LineRate:
     """The bounds for a line of this speed; cautious ones where it is unknown or 0."""
     bound, wrap = (speed_bps, speed_bps) if speed_bps else (ASSUMED_OCTETS_BPS, ASSUMED_WRAP_BPS)
+    told = speed_bps is not None and speed_bps >= SPEED_TOLD_FROM_BPS
+    most = MOST_OVER_SPEED * bound if told else FASTEST_LINE_BPS
     return LineRate(
         octets_per_s=OVER_LINE_RATE * bound / 8,
         packets_per_s=bound / SMALLEST_FRAME_BITS,
         octets_wrap_s=WRAP * 8 / wrap,
         packets_wrap_s=WRAP * SMALLEST_FRAME_BITS / wrap,
+        octets_most_per_s=most / 8,
+        packets_most_per_s=most / SMALLEST_FRAME_BITS,
         assumed=not speed_bps,
     )
 
@@ -137,13 +155,21 @@ def span(
 
 
 def delta(
-    before: int | None, after: int | None, bits: int, over: Span, *, per_s: float, wrap_s: float | None = None
+    before: int | None,
+    after: int | None,
+    bits: int,
+    over: Span,
+    *,
+    per_s: float,
+    wrap_s: float | None = None,
+    most_per_s: float = math.inf,
 ) -> Delta:
     """``after`` - ``before`` of a counter with 32 or 64 ``bits``, or why it is unknown.
 
     ``per_s`` is the most it can rise in a second, ``wrap_s`` the shortest time in which 32 bits go round (both of
-    LineRate); without one it is what ``per_s`` says. A counter that went back went round only where it has 32 bits,
-    sysUpTime vouches for the time between, it went back by nearly all of its range and the line could carry it.
+    LineRate); without one it is what ``per_s`` says. ``most_per_s`` is what 64 bits cannot rise beyond. A counter that
+    went back went round only where it has 32 bits, sysUpTime vouches for the time between, it went back by nearly all
+    of its range and the line could carry it.
     """
     if before is None or after is None:
         return Refusal.ABSENT
@@ -153,6 +179,8 @@ def delta(
         return Refusal.IMPLAUSIBLE
     if bits == COUNTER32 and over.seconds > (WRAP / per_s if wrap_s is None else wrap_s):
         return Refusal.TOO_SLOW
+    if bits != COUNTER32 and after - before > most_per_s * max(over.seconds, HELD_BACK_S):
+        return Refusal.TOO_FAST
     return after - before if after >= before else _gone_round(before, after, bits, over, per_s)
 
 

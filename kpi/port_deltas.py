@@ -42,10 +42,10 @@ def octets_between(first: PortCounters, second: PortCounters, over: Span, rate: 
     """Octets in and out, each by itself."""
     if first.octet_bits != second.octet_bits:
         return Refusal.WIDTH, Refusal.WIDTH
-    bits, per_s, wrap_s = second.octet_bits, rate.octets_per_s, rate.octets_wrap_s
+    bits, per_s, wrap_s, most = second.octet_bits, rate.octets_per_s, rate.octets_wrap_s, rate.octets_most_per_s
     return (
-        delta(first.in_octets, second.in_octets, bits, over, per_s=per_s, wrap_s=wrap_s),
-        delta(first.out_octets, second.out_octets, bits, over, per_s=per_s, wrap_s=wrap_s),
+        delta(first.in_octets, second.in_octets, bits, over, per_s=per_s, wrap_s=wrap_s, most_per_s=most),
+        delta(first.out_octets, second.out_octets, bits, over, per_s=per_s, wrap_s=wrap_s, most_per_s=most),
     )
 
 
@@ -68,7 +68,7 @@ def packets_between(first: PortCounters, second: PortCounters, over: Span, rate:
                 parts.append(0)
                 continue
             width = ERROR_BITS if place >= _FIRST_ERROR else bits
-            change = delta(a, b, width, over, per_s=per_s, wrap_s=wrap_s)
+            change = delta(a, b, width, over, per_s=per_s, wrap_s=wrap_s, most_per_s=rate.packets_most_per_s)
             if not isinstance(change, int):
                 break
             parts.append(change)

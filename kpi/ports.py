@@ -250,6 +250,8 @@ class PortAccumulator:
             if not isinstance(change, int):
                 if change is not Refusal.ABSENT:
                     self._refuse(change.value)
+                if change is Refusal.TOO_FAST:
+                    self._flags |= {Refusal.TOO_FAST.value}
                 continue
             counted = True
             sums[octets] += change

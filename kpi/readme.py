@@ -60,8 +60,9 @@ The code cites them by these names. What follows below is how they are kept.
   its length.
 - **R6 Counters.** A difference counts where sysUpTime went on like the probe's clock, within 3 s or 1 %, and the
   discontinuity time stayed. A Counter32 that went back has gone round, where that is within 1.05 times the line rate,
-  or the packets a line can carry, and the poll is quicker than one round; a Counter64 that went back was reset. Else
-  the difference is unknown, never 0. Rates are divided by the device's own time.
+  or the packets a line can carry, and the poll is quicker than one round; a Counter64 that went back was reset, and
+  one that rose by more than a line carries is wrong (rule 15). Else the difference is unknown, never 0. Rates are
+  divided by the device's own time.
 - **R7 Restarts.** sysUpTime goes round after 497.1 days. Where it, or snmpEngineBoots, was reset and hrSystemUptime
   ran on, the SNMP agent alone restarted; else the device did.
 - **R8 Restart of the probe.** The gap is unknown. The last readings before it give totals over it where R6 holds,

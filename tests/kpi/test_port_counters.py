@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from kpi.counters import UptimeTracker
+from kpi.figures import if_bps
 from kpi.port_counts import (
     Absent,
 )
@@ -182,3 +183,47 @@ def test_a_poll_of_a_port_is_cheap() -> None:
             accumulator.take_counters(at, counters)
 
     assert turns(run) / len(readings) < 350
+
+
+@pytest.mark.parametrize(
+    ("speed_bps", "bps", "taken"),
+    [
+        (1_000_000_000, 9_900_000_000, True),
+        (1_000_000_000, 10_100_000_000, False),
+        (1_000_000_000, 2 * 10**18, False),
+        (400_000_000_000, 10**12, True),
+        (9_000, 10**9, True),
+        (10_000_000, 9 * 10**11, True),
+        (10_000_000, 2 * 10**18, False),
+        (None, 9 * 10**11, True),
+        (0, 2 * 10**12, False),
+    ],
+)
+def test_a_counter64_that_rises_by_more_than_any_line_carries_is_unknown(
+    speed_bps: int | None, bps: int, taken: bool
+) -> None:
+    accumulator, octets = port(replace(GE0, speed_bps=speed_bps)), bps * 60 // 8
+    accumulator.take_counters(0.0, reading(0, in_octets=5, out_octets=5))
+    accumulator.take_counters(60.0, reading(60, in_octets=5 + octets, out_octets=605))
+    counts = accumulator.close(300.0)
+    assert (counts.in_octets, counts.out_octets) == (octets if taken else 0, 600)
+    assert ("too_fast" in counts.flags) is not taken
+    assert counts.refused == (() if taken else (("too_fast", 1),))
+    figure = if_bps(counts, "in")
+    assert figure.value == (bps if taken else None)
+    assert ("too_fast" in figure.flags) is not taken
+
+
+def test_packets_of_64_bits_have_that_bound_too() -> None:
+    accumulator = port()
+    accumulator.take_counters(0.0, reading(0))
+    accumulator.take_counters(60.0, reading(60, in_unicast=2**63, out_unicast=100))
+    counts = accumulator.close(300.0)
+    assert (counts.in_packets, counts.out_packets) == (0, 100)
+
+
+def test_what_an_agent_held_back_for_a_minute_is_taken_though_the_interval_is_short() -> None:
+    accumulator = port()
+    accumulator.take_counters(0.0, reading(0))
+    accumulator.take_counters(1.0, reading(1, in_octets=125_000_000 * 30))
+    assert accumulator.close(300.0).in_octets == 125_000_000 * 30
