@@ -92,7 +92,7 @@ GEAR_ENTRIES = (
         title=Words("Battery runtime", "Autonomia della batteria"),
         unit="min",
         formula="least estimated minutes at the present load; negative and 65535 are none; above 1440 the unit is "
-        "doubted",
+        "doubted; load_pct: the most load in percent of what the supply is rated for, above 100 where it is overloaded",
         says=Words(
             "How long the battery would last if the mains failed now.",
             "Quanto durerebbe la batteria se mancasse la corrente adesso.",
