@@ -1,4 +1,4 @@
-"""The ports of a device over one window as JSON, by columns: 48 ports in less than 6 kB."""
+"""The ports of a device over one window as JSON, by columns: 48 ports in less than 6.5 kB."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ from kpi.planned import INCL_MAINT, with_incl_maint
 from kpi.port_counts import PortCounts
 from kpi.shortened import shortened
 from kpi.status import PARTIAL_BELOW
-from kpi.summary import History, judged
+from kpi.summary import COVERAGE_TOLD, History, judged
 
 PLAIN_VERSION = 1
 P95_PARTIAL = "p95_partial"
@@ -67,13 +67,16 @@ def _partial(figure: Figure) -> Figure:
 def ports_to_plain(ports: Mapping[str, Sequence[Figure]]) -> dict[str, Any]:
     """Arrays a column, one place a port in the order of ``"port"``.
 
-    A figure's column has its name, a companion's ``figure.companion``. A column that is null throughout is left off,
-    and so is a companion's that is 0 or not known throughout; one that is the same throughout is a single value.
+    A figure's column has its name, a companion's ``figure.companion``. ``figure.n`` is left off where it is that of the
+    figure before, ``figure.coverage`` where no port with a value is below 0.95. A column that is null throughout is
+    left off, and so is a companion's that is 0 or not known throughout; one that is the same throughout is a single
+    value.
     ``"null"``: {figure: {reason: [places]}}, ``"status"``: {figure: {status: [places]}} (none is left off),
-    ``"flags"``: {flag: [places]}.
+    ``"partial"``: {figure: [places]} with a coverage below 0.9, ``"flags"``: {flag: [places]}.
     """
     rows = [{figure.kpi: figure for figure in found} for found in ports.values()]
     plain: dict[str, Any] = {"v": PLAIN_VERSION, "port": list(ports)}
+    told: list[float | None] = []
     for kpi, companions in _COMPANIONS.items():
         column = [row[kpi] for row in rows if kpi in row]
         if len(column) != len(rows):
@@ -81,6 +84,15 @@ def ports_to_plain(ports: Mapping[str, Sequence[Figure]]) -> dict[str, Any]:
         _put(plain, kpi, [figure.value for figure in column])
         for name in companions:
             _put(plain, f"{kpi}.{name}", [figure.parts.get(name) for figure in column])
+        counted: list[float | None] = [figure.n for figure in column]
+        if counted != told:
+            _put(plain, f"{kpi}.n", counted)
+        told = counted
+        known = [figure.coverage if figure.value is not None else None for figure in column]
+        if any(share is not None and share < 1 - COVERAGE_TOLD for share in known):
+            _put(plain, f"{kpi}.coverage", known, 1)
+        if partial := [i for i, share in enumerate(known) if share is not None and share < PARTIAL_BELOW]:
+            plain.setdefault("partial", {})[kpi] = partial
         _mark(plain, "null", kpi, [f.null_reason.value if f.null_reason else None for f in column])
         _mark(plain, "status", kpi, [f.status.value if f.status is not Status.NONE else None for f in column])
     flags: dict[str, list[int]] = {}
@@ -90,8 +102,8 @@ def ports_to_plain(ports: Mapping[str, Sequence[Figure]]) -> dict[str, Any]:
     return {**plain, "flags": flags} if flags else plain
 
 
-def _put(plain: dict[str, Any], name: str, column: list[float | None]) -> None:
-    whole = 100 if name.endswith("_pct") else None
+def _put(plain: dict[str, Any], name: str, column: list[float | None], whole: float | None = None) -> None:
+    whole = 100 if name.endswith("_pct") else whole
     short = [shortened(value, DIGITS, whole) for value in column]
     if not any(short) if "." in name else all(value is None for value in short):
         return

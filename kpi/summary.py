@@ -334,7 +334,8 @@ def summary_to_plain(summary: Summary) -> dict[str, Any]:
 
 def figure_to_plain(figure: Figure, beside: float | None = None) -> dict[str, Any]:
     """One figure; companions stand beside the value, those that are not known are left off. ``beside``: the coverage of
-    the summary it stands in; the figure's own is left off where it hardly differs."""
+    the summary it stands in; the figure's own is left off where it hardly differs. ``"partial": true`` where its
+    own is below 0.9."""
     plain: dict[str, Any] = {"v": shortened(figure.value, DIGITS, _whole(entry_of(figure.kpi).unit)), "n": figure.n}
     if figure.null_reason is not None:
         plain["null"] = figure.null_reason.value
@@ -343,6 +344,9 @@ def figure_to_plain(figure: Figure, beside: float | None = None) -> dict[str, An
     plain |= {name: shortened(value, DIGITS, _whole(name)) for name, value in figure.parts.items() if value is not None}
     if figure.flags:
         plain["flags"] = list(figure.flags)
+    partial = figure.value is not None and figure.coverage is not None and figure.coverage < PARTIAL_BELOW
+    if partial and figure.kpi != COVERAGE:
+        plain["partial"] = True
     if figure.coverage is not None and beside is not None and abs(figure.coverage - beside) >= COVERAGE_TOLD:
         plain["coverage"] = shortened(figure.coverage, DIGITS, 1)
     return plain

@@ -17,7 +17,7 @@ from kpi.gear_figures import known_s
 from kpi.merge import DeviceWindow
 from kpi.model import Figure, Role, Status, Summary, Window
 from kpi.port_counts import PortCounts
-from kpi.port_summary import port_figures
+from kpi.port_summary import port_figures, ports_to_plain
 from kpi.reboots import RestartCounts
 from kpi.states import StateSeconds
 from kpi.summary import device_summary, figure_to_plain, judged, site_summary, summary_to_plain
@@ -183,6 +183,32 @@ def test_a_figures_coverage_stands_beside_it_where_it_is_another_than_the_summar
     assert "coverage" not in figure_to_plain(figure)
     half = device(restarts=RestartCounts(readings=30, known_ms=1_800_000))
     assert summary_to_plain(device_summary(half, HOUR))["figures"]["reboots"]["coverage"] == 0.5
+
+
+def test_a_figure_says_that_it_is_partial_by_its_own_coverage() -> None:
+    half = device(restarts=RestartCounts(readings=30, known_ms=1_800_000))
+    plain = summary_to_plain(device_summary(half, HOUR))
+    assert "partial" not in plain
+    assert plain["figures"]["reboots"]["partial"] is True
+    assert "partial" not in plain["figures"]["availability_pct"]
+    assert "partial" not in figure_to_plain(Figure("monitoring_coverage_pct", 50.0, coverage=0.5), 0.5)
+
+
+def test_ports_say_how_much_they_know_where_that_is_not_the_whole() -> None:
+    def counts(ms: int) -> PortCounts:
+        return PortCounts(
+            polls=ms // 60_000, absent=0, in_octets=10**6, in_ms=ms, out_ms=ms, in_packets=2000, in_packet_ms=ms,
+            out_packets=2000, out_packet_ms=ms, up_ms=ms, speed_bps=10**9,
+        )  # fmt: skip
+
+    whole = ports_to_plain(port_figures({"a": counts(3_600_000), "b": counts(3_600_000)}, HOUR))
+    assert not [name for name in whole if name.endswith(".coverage") or name == "partial"]
+    assert [name for name in whole if name.endswith(".n")] == ["if_in_bps.n", "if_error_pct.n", "link_flap.n"]
+    assert [whole["if_in_bps.n"], whole["if_error_pct.n"], whole["link_flap.n"]] == [60, 2000, 3600]
+    part = ports_to_plain(port_figures({"a": counts(3_600_000), "b": counts(360_000)}, HOUR))
+    assert part["if_in_bps.coverage"] == part["if_error_pct.coverage"] == part["link_flap.coverage"] == [1, 0.1]
+    assert part["partial"]["if_in_bps"] == part["partial"]["if_error_pct"] == part["partial"]["link_flap"] == [1]
+    assert part["if_in_bps.n"] == [60, 6]
 
 
 def test_readings_that_are_no_levels_are_known_while_their_table_is_read() -> None:
