@@ -107,6 +107,9 @@ install_all() {
     systemctl enable -q sonda
     systemctl restart sonda
     say "Sonda runs: systemctl status sonda"
+  else
+    say "Nothing was started: systemd does not run here (a chroot, or a container). Where it does, sonda starts with:"
+    say "systemctl enable --now sonda"
   fi
 }
 

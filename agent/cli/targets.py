@@ -16,7 +16,7 @@ from agent.cli.exits import Exit
 from agent.cli.terminal import complain, config_paths, is_there, say
 
 if TYPE_CHECKING:
-    from agent.settings import Settings
+    from agent.settings import DeviceSettings, Settings
     from collectors.snmp.credentials import Credential
     from collectors.snmp.document import PollTarget
 
@@ -96,16 +96,11 @@ def target_of(label: str, given: Given, settings: "Settings | None", port: int |
     """What the label means: a device of the configuration by name or id, else an address with a port."""
     from collectors.snmp.document import PollTarget
 
-    for device in settings.devices if settings else ():
-        if label.casefold() in {device.name.casefold(), device.id}:
-            name = given.name or device.snmp
-            return PollTarget(
-                label,
-                device.address,
-                port or device.snmp_port,
-                _credential(label, given, settings, name),
-                device.snmp_answers_from,
-            )
+    device = _configured(label, settings) if settings is not None else None
+    if device is not None:
+        name = given.name or device.snmp
+        credential = _credential(label, given, settings, name, device=device.name)
+        return PollTarget(label, device.address, port or device.snmp_port, credential, device.snmp_answers_from)
     host, own_port = parse(label)
     if settings is not None and (meant := _meant(host, settings)):
         raise typer.BadParameter(
@@ -113,6 +108,12 @@ def target_of(label: str, given: Given, settings: "Settings | None", port: int |
             "`sonda doctor` examines them all."
         )
     return PollTarget(label, host, own_port or port or 161, _credential(label, given, settings, given.name))
+
+
+def _configured(label: str, settings: "Settings") -> "DeviceSettings | None":
+    """The device of that name, id or address."""
+    named = [d for d in settings.devices if label.casefold() in {d.name.casefold(), d.id}]
+    return next(iter(named or [d for d in settings.devices if d.address == label]), None)
 
 
 def _meant(host: str, settings: "Settings") -> str:
@@ -143,7 +144,9 @@ def parse(label: str) -> tuple[str, int | None]:
     return match[1], int(match[2]) if match[2] else None
 
 
-def _credential(label: str, given: Given, settings: "Settings | None", name: str | None) -> "Credential":
+def _credential(
+    label: str, given: Given, settings: "Settings | None", name: str | None, *, device: str = ""
+) -> "Credential":
     """From the options, else the named credential of the configuration. Raises BadParameter where there is none."""
     if given.community is not None or given.community_file is not None or given.user is not None:
         return _given(given)
@@ -157,10 +160,25 @@ def _credential(label: str, given: Given, settings: "Settings | None", name: str
             raise typer.BadParameter(f'there is no credential "{name}" in the configuration; known: {known}') from None
     if community := os.environ.get(COMMUNITY_VARIABLE):
         return _given(replace(given, community=community))
+    if device:
+        raise typer.BadParameter(
+            f'the device "{device}" of the configuration has no `snmp`: it is watched by echoes alone. Set that to the '
+            "name of a credential, or give --credential, --community-file or --user."
+        )
+    if settings is None and not _is_address(label):
+        say(f'No configuration is read, so that "{label}" is taken for a host, not for the name of a device.')
     raise typer.BadParameter(
         f'no credentials for "{label}", and there are no default ones. Give --community-file, or --user for SNMPv3, '
         "or --credential NAME of the configuration, or name one of its devices that has `snmp` set."
     )
+
+
+def _is_address(label: str) -> bool:
+    try:
+        ipaddress.ip_address(parse(label)[0])
+    except ValueError:
+        return False
+    return True
 
 
 def _given(given: Given) -> "Credential":

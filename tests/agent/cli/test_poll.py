@@ -171,6 +171,26 @@ def test_the_community_of_the_environment_is_for_what_has_no_other(tmp_path: Pat
         assert target_of("127.0.0.9", nothing, settings, None).credential == Community("2c", b"of-the-environment")
 
 
+def test_an_address_of_the_configuration_has_the_settings_of_its_device(tmp_path: Path) -> None:
+    file = write(
+        tmp_path,
+        '[[credential]]\nname = "site"\nversion = "2c"\ncommunity = { env = "OWN" }\n'
+        '[[device]]\nname = "Core"\nrole = "switch"\naddress = "127.0.0.31"\nsnmp = "site"\nsnmp_port = 1161\n'
+        '[[device]]\nname = "File server"\nrole = "server"\naddress = "127.0.0.32"\n',
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OWN", "of-the-configuration")
+        settings, nothing = load([file]), Given(None, None, None, None, None, None, None, None, "", None)
+        found = target_of("127.0.0.31", nothing, settings, None)
+    assert (found.port, found.credential) == (1161, Community("2c", b"of-the-configuration"))
+    ended = sonda("poll", "--config", file, "File server", env={"OWN": "x"})
+    assert (ended.code, ended.out) == (2, "")
+    assert 'the device "File server" of the configuration has no `snmp`' in sentence(ended)
+    ended = sonda("poll", "File server")
+    assert ended.code == 2
+    assert 'No configuration is read, so that "File server" is taken for a host' in sentence(ended)
+
+
 def test_a_mistyped_name_of_a_device_is_told(tmp_path: Path) -> None:
     file = write(tmp_path, '[[device]]\nname = "Core switch"\nrole = "switch"\naddress = "127.0.0.1"\n')
     for name in ("Core swich", "core-swith"):
