@@ -129,7 +129,8 @@ class Damaged:
             return []
         rows = self._ask("SELECT first, last, seal FROM waiting ORDER BY first", ())
         counted = self._ask("SELECT count(*) FROM waiting", ())
-        if rows and counted and len(rows) == counted[0][0] and all(_is_range(row) for row in rows):
+        sound_table = rows and counted and len(rows) == counted[0][0] and all(_is_range(row) for row in rows)
+        if sound_table and sum(row[1] - row[0] + 1 for row in rows) <= _MESSAGES_AT_MOST:
             return [(row[0], row[1]) for row in rows]
         if not rows and counted and counted[0][0] == 0:
             return []

@@ -501,6 +501,20 @@ async def test_a_disk_that_fails_is_waited_for(opener: Opener, tmp_path: Path) -
         assert len(heard) == 2
 
 
+async def test_a_damaged_range_of_what_waits_holds_up_no_start(opener: Opener, tmp_path: Path) -> None:
+    """Rows without a checksum are believed: one that says that 10**15 messages wait would be gone through one by one."""
+    path = tmp_path / "sonda.db"
+    async with opener() as store:
+        await store.commit(Batch(drafts=drafts(3)))
+        old = store.stream
+    with contextlib.closing(open_writer(path)) as con:
+        con.execute("UPDATE waiting SET last = last + ?, seal = NULL", (10**15,))
+    (tmp_path / "sonda.db.suspect").write_text("damage was met")
+    async with asyncio.timeout(60), opener(boot="boot-2") as store:
+        assert store.opened.predecessor == old
+        assert store.opened.carried["messages"] == 3
+
+
 @pytest.mark.parametrize("what", ["another program's", "an older copy", "none"])
 async def test_a_database_exchanged_while_running_is_a_lost_one(
     opener: Opener, tmp_path: Path, caplog: pytest.LogCaptureFixture, what: str
