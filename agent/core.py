@@ -376,7 +376,8 @@ class Core:
             kind, _, entity = row.entity.partition("/")
             if kind in {STATUSES, STATUSES_OF_PORTS} and entity in watched:
                 with self._boundary.around("resume", row.entity):
-                    self.summaries.statuses.resume(entity, row.plain)
+                    for _ in self.summaries.statuses.resuming(entity, row.plain):
+                        await pace.breathe()
             await pace.breathe()
 
     def _polls(self) -> dict[str, PollOutcome | None]:

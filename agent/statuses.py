@@ -219,12 +219,20 @@ class Statuses:
         return {"v": PLAIN_VERSION, "alike": groups}
 
     def resume(self, device: str, plain: Mapping[str, Any]) -> None:
-        """The reverse of ``changed``: go on from what the run before has stored. ValueError for a version that this
-        code does not know, or for what it cannot read; then nothing is taken over."""
+        """As ``resuming``, at once."""
+        for _ in self.resuming(device, plain):
+            pass
+
+    def resuming(self, device: str, plain: Mapping[str, Any]) -> Iterator[None]:
+        """The reverse of ``changed``, port by port: go on from what the run before has stored. ValueError for a version
+        that this code does not know, or for what it cannot read; then nothing is taken over."""
         if plain.get("v") != PLAIN_VERSION:
             raise ValueError(f"statuses of version {plain.get('v')}; this version of the agent reads {PLAIN_VERSION}")
+        groups = []
         try:
-            groups = [_Group.from_plain(*group) for group in plain["alike"]]
+            for group in plain["alike"]:
+                groups.append(_Group.from_plain(*group))
+                yield
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise ValueError(f"statuses that cannot be read: {error!r}") from error
         for group in groups:
@@ -235,6 +243,7 @@ class Statuses:
                     self._days.setdefault(device, {})[port] = group.days
                 for length_s, past in group.before.items():
                     self._before.setdefault((device, length_s), {})[port] = past
+                yield
 
     def forget(self, device: str) -> None:
         """It is watched no more."""

@@ -1,5 +1,6 @@
 """What statuses remember: each entity its own, what is alike once, nothing of what is gone, all of it over a restart."""
 
+import itertools
 import json
 from dataclasses import replace
 from typing import Any
@@ -381,3 +382,17 @@ def test_the_site_and_a_device_of_its_name_are_apart() -> None:
     statuses.judged("@site", "", hour(), errors(5.0, BAD))
     figure = replace(errors(0.0, NONE)[0])
     assert statuses.in_force("site", "", (figure,))[0].status is NONE
+
+
+def test_statuses_of_a_device_of_many_ports_are_resumed_port_by_port() -> None:
+    before, after, ports = Statuses(), Statuses(), 200
+    for number in range(ports):
+        before.judged("a", f"ge{number}", hour(number), errors(float(number % 7), BAD))
+    ((device, _, plain),) = before.changed()
+    pieces, known = 0, [0]
+    for _ in after.resuming(device, json.loads(json.dumps(plain))):
+        pieces += 1
+        known.append(len(after.ports_of("a")))
+    assert pieces == 2 * ports, "each is read by itself, and taken over by itself"
+    assert known[ports] == 0 and max(b - a for a, b in itertools.pairwise(known)) == 1
+    assert after.ports_of("a") == before.ports_of("a")
