@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from kpi.catalogue import entry_of
 from kpi.entry import DAY_S, FIVE_MINUTES_S, HOUR_S, Kpi, Rule
 from kpi.model import Figure, Status, Window
-from kpi.status import NO_STATUS_BELOW, Happened, Reading, read_on, remembered, status_of_day
+from kpi.status import NO_STATUS_BELOW, Happened, Reading, fewest, read_on, remembered, status_of_day
 from kpi.summary import COVERAGE, History, happened_in, reading_of
 
 BEFORE = 2
@@ -159,7 +159,8 @@ class Statuses:
 
     def in_force(self, device: str, port: str, figures: Sequence[Figure]) -> tuple[Figure, ...]:
         """The figures with the statuses that stand now. A status belongs to a value: where there is none, or less than
-        half of the window is known, the figure shows none."""
+        half of the window is known, the figure shows none; nor does it show "good" of fewer measurements than a status
+        takes. What was not good before them stays until as many say better."""
         known = self._standing.get(device, {}).get(port, {})
         return tuple(_shown(figure, known.get(figure.kpi)) for figure in figures)
 
@@ -435,6 +436,7 @@ def _start(one: Happened) -> int:
 def _shown(figure: Figure, standing: Standing | None) -> Figure:
     status = standing.status if standing is not None else figure.status
     little = figure.coverage is not None and figure.coverage < NO_STATUS_BELOW and figure.kpi != COVERAGE
-    if figure.value is None or little:
+    few = status is Status.GOOD and figure.n < fewest(entry_of(figure.kpi))
+    if figure.value is None or little or few:
         status = Status.NONE
     return figure if status is figure.status else replace(figure, status=status)

@@ -147,6 +147,15 @@ def test_a_status_is_shown_with_a_value_of_which_enough_is_known(figure: Figure,
     assert statuses.in_force("a", "", (figure,))[0].status is shown
 
 
+def test_good_is_not_said_of_too_few_measurements() -> None:
+    """Ten echoes of which half were lost, after a good hour; and after a bad one."""
+    for before, n, expected in ((GOOD, 10, NONE), (GOOD, 299, NONE), (GOOD, 300, GOOD), (BAD, 10, BAD)):
+        statuses = Statuses()
+        statuses.judged("a", "", hour(), (Figure("loss_ratio", 0.0, n=3600, status=before),))
+        (figure,) = statuses.judged("a", "", five(12), (Figure("loss_ratio", 50.0, n=n),))
+        assert figure.status is expected, (before, n)
+
+
 def test_measured_time_shows_its_status_however_little_was_measured() -> None:
     statuses = Statuses()
     statuses.judged("a", "", hour(), (Figure("monitoring_coverage_pct", 10.0, n=600, status=BAD, coverage=0.1),))
