@@ -80,7 +80,7 @@ def test_the_first_screen_in_english_and_in_italian(browser: Browser) -> None:
             ]
             assert "12 ms response time" in " ".join(words[0].split())
             page.click("text=Italiano")
-            assert "non è raggiungibile dalle" in text(page, "h1")
+            assert "non è raggiungibile da" in text(page, "h1")
         with opened(browser, served, "/?lang=it") as page:
             assert page.evaluate("document.documentElement.lang") == "it"
             assert "0,60 ms" in text(page, "#devices tr[data-id=gateway]")
