@@ -240,7 +240,7 @@ async def test_a_link_that_fails_with_many_devices_on_it_gives_way(monkeypatch: 
 
 async def test_the_run_before_is_taken_up_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, turns = CostlyClock(monotonic=1000.0, utc=MIDNIGHT + 0.5), Turns()
-    world = World(clock, counted=[[int(MIDNIGHT) - 7200, int(MIDNIGHT) - 60]])
+    world = World(clock, counted=[[int(MIDNIGHT) - 7200, int(MIDNIGHT) - 60, True]])
     many(world)
     reading = LastReading(1, 900.0, PortCounters(1, 0, 64, 64, *[1] * 12), 10**9)
     ports = {f"ge{number}": reading.moved(-1000.0).to_plain() for number in range(20)}
