@@ -78,7 +78,8 @@ def _readings(heading: str, readings: Rows) -> Table:
 def _value(row: dict[str, Any]) -> str:
     if row["unit"] in _SCALED:
         return scaled(row["value"], row["unit"])
-    return f"{row['value']:g} {_UNITS.get(row['unit'], row['unit'])}".rstrip()
+    value = round(row["value"], 1 if abs(row["value"]) >= 10 else 2)
+    return f"{value:g} {_UNITS.get(row['unit'], row['unit'])}".rstrip()
 
 
 def _state(state: str) -> Text:

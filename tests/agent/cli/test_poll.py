@@ -14,6 +14,7 @@ from typing import Self
 import pytest
 import typer
 
+from agent.cli import gear_tables
 from agent.cli.targets import COMMUNITY_VARIABLE, Given, parse, target_of
 from agent.settings import load
 from collectors.snmp.credentials import Community
@@ -189,6 +190,11 @@ def test_an_address_of_the_configuration_has_the_settings_of_its_device(tmp_path
     ended = sonda("poll", "File server")
     assert ended.code == 2
     assert 'No configuration is read, so that "File server" is taken for a host' in sentence(ended)
+
+
+@pytest.mark.parametrize(("value", "shown"), [(10.2532, "10.3 %"), (0.0213, "0.02 %"), (100.0, "100 %"), (7, "7 %")])
+def test_a_reading_has_digits_that_say_something(value: float, shown: str) -> None:
+    assert gear_tables._value({"unit": "%", "value": value}) == shown
 
 
 def test_a_mistyped_name_of_a_device_is_told(tmp_path: Path) -> None:
