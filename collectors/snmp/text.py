@@ -76,7 +76,7 @@ def _decode(raw: bytes) -> tuple[str, bool]:
             text = raw[:end].decode("gb18030", errors="replace")
             if all(_CHINESE.fullmatch(char) for char in text if not char.isascii()):
                 return text, end < len(raw)
-    return raw.decode(errors="replace"), False
+    return raw.decode("ascii", errors="replace"), False
 
 
 def _is_latin(before: bytes, run: bytes, after: bytes) -> bool:

@@ -76,6 +76,7 @@ def test_a_cut_is_shown_and_never_inside_a_character(text: str, octets: int) -> 
         ("交换机".encode("gbk")[:-1], "交换…"),
         ("Порт 1".encode("cp1251"), "\ufffd\ufffd\ufffd\ufffd 1"),
         ("ПОРТ".encode("koi8-r"), "\ufffd\ufffd\ufffd\ufffd"),
+        (b"\xa9\xd0\xc7\xc2\xba\xdd", "\ufffd" * 6),
         ("port".encode("utf-16-le") + b"\xd8\xff", "p␀o␀r␀t␀\ufffd\ufffd"),
     ],
 )
