@@ -16,9 +16,16 @@ import pytest
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """A test run in the background of a script inherits an ignored Ctrl-C; the programs that tests start must not."""
 
-hypothesis.settings.register_profile("sonda", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile(
+    "sonda",
+    deadline=None,
+    derandomize=os.environ.get("SONDA_CI") == "1",
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("sonda")
-"""How long an example takes is the machine's doing: a stall of 0.8 s was seen. Tests that judge time do it themselves."""
+"""How long an example takes is the machine's doing: a stall of 0.8 s was seen. Tests that judge time do it themselves.
+
+The gate draws the same examples for the same code, so that it judges the change; every other run draws new ones."""
 
 BLOCKED_S = 0.5
 """One callback may hold the loop this long, by its own doing: reckoning, or waiting for a disk, a lock, a sleep."""
