@@ -3,7 +3,7 @@
 parts.py gives it what touches the world, app.py keeps it running; tests give it a clock that stands still.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -117,16 +117,23 @@ class Core:
         self._was_down: set[str] = {i.entity for i in still_open}
 
     def apply(self, plan: SitePlan) -> None:
-        """Watch what the plan says from now on. Of whom it does not name nothing is known any more."""
+        """Watch what the plan says from now on, at once."""
+        for _ in self.applying(plan):
+            pass
+
+    def applying(self, plan: SitePlan) -> Iterator[None]:
+        """Watch what the plan says from now on, a device at a time. Of whom it does not name nothing is known any
+        more."""
         gone = self.plan.by_id().keys() - plan.by_id().keys()
         self.plan = plan
-        self.monitor.apply(plan)
+        yield from self.monitor.applying(plan)
         at = self._clock.monotonic()
         for device in sorted(gone):
             self.history.forget(device)
             self.calendar.forget(device)
             self._note_state(device, at, State.UNKNOWN, REMOVED)
             self._forget(device, at)
+            yield
         self._changed()
 
     async def resume(self, states: Sequence[StateRow], counters: Sequence[CountersRow]) -> None:

@@ -1,7 +1,7 @@
 """Turns a site plan into scheduled measurements: which collector asks whom, how often, and where samples go."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from agent.monitor import echo_id, snmp_id
 from agent.pace import Pace
@@ -51,9 +51,13 @@ class Measuring:
         self._unsent = itertools.count(1)
 
     def apply(self, plan: SitePlan) -> None:
-        """Schedule what is new or changed, forget what is gone; the rest keeps its rhythm."""
-        polled = {snmp_id(w.device.id): device_settings(w.snmp, w.ports) for w in plan.devices if w.snmp is not None}
-        self._collector.configure(polled)
+        """Measure what the plan says from now on, at once."""
+        for _ in self.applying(plan):
+            pass
+
+    def applying(self, plan: SitePlan) -> Iterator[None]:
+        """Schedule what is new or changed, forget what is gone, a device at a time; the rest keeps its rhythm."""
+        polled: dict[str, DeviceSettings] = {}
         wanted: dict[str, tuple[object, ...]] = {}
         for watchable in plan.devices:
             device = watchable.device.id
@@ -61,15 +65,21 @@ class Measuring:
                 wanted[echo_id(device)] = (watchable.echo_s, bool(watchable.address))
             if watchable.snmp is not None:
                 wanted[snmp_id(device)] = (watchable.snmp.status_s, watchable.address)
+                polled[snmp_id(device)] = device_settings(watchable.snmp, watchable.ports)
+            yield
+        self._collector.configure(polled)
+        yield
         for key in [k for k, how in self._scheduled.items() if wanted.get(k) != how]:
             self._scheduler.remove(key)
             del self._scheduled[key]
             if key not in wanted:
                 self._engine.forget(key)
+            yield
         polls = sum(key in polled and key not in self._scheduled for key in wanted)
         first_within_s = max(FIRST_POLLS_S, FIRST_POLL_EACH_S * polls)
         for watchable in plan.devices:
             self._schedule(watchable, wanted, first_within_s)
+            yield
 
     def ask_again(self, device: str) -> None:
         """One extra SNMP poll of this device now."""

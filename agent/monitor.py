@@ -110,11 +110,9 @@ class Monitor:
         """By device id, in the order of the settings."""
         return self._tracks
 
-    def apply(self, plan: SitePlan) -> None:
-        """Watch what the plan says from now on; devices that stay keep state and windows."""
-        for gone in self._tracks.keys() - plan.by_id().keys():
-            self._watch.remove(gone)
-            self._boundary.forget(gone)
+    def applying(self, plan: SitePlan) -> Iterator[None]:
+        """Watch what the plan says from now on, a device at a time; devices that stay keep state and windows. Those
+        that are new come, and those that are gone go, together in the end."""
         tracks = {}
         for watchable in plan.devices:
             device = watchable.device
@@ -130,12 +128,18 @@ class Monitor:
             )
             track = old or Track(watchable, reach, target)
             track.watchable = watchable
-            self._poll(track)
+            yield from self._poll(track)
             tracks[device.id] = track
+            yield
+        gone = self._tracks.keys() - tracks.keys()
         self._tracks = tracks
         self._by_target = {echo_id(t.id): t for t in tracks.values()} | {snmp_id(t.id): t for t in tracks.values()}
+        for device_id in gone:
+            self._watch.remove(device_id)
+            self._boundary.forget(device_id)
+            yield
 
-    def _poll(self, track: Track) -> None:
+    def _poll(self, track: Track) -> Iterator[None]:
         plan = track.watchable.snmp
         if plan is None:
             track.polled = None
@@ -148,7 +152,7 @@ class Monitor:
                 notices=self._notices,
             )
         else:
-            track.polled.configure(plan.status_s, track.watchable.ports)
+            yield from track.polled.configuring(plan.status_s, track.watchable.ports)
 
     def open_five(self, start: float, end: float) -> None:
         """The open five-minute window, for ports that are seen for the first time."""

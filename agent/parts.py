@@ -19,6 +19,7 @@ from agent.core import Core
 from agent.folds import Folds
 from agent.live_radio import RadioNow
 from agent.measuring import Measuring
+from agent.pace import Pace
 from agent.planning import Planning
 from agent.privacy import Privacy, load_key
 from agent.profiles import load_library
@@ -180,7 +181,7 @@ class Parts:
 
     async def _look_around(self) -> None:
         if await self.core.topology.look(await asyncio.to_thread(read_surroundings)):
-            self.planning.replan()
+            await self.planning.replan()
 
     async def follow_first_date(self) -> None:
         """The clock is set for the first time: what was measured until then gets its dates, and is said."""
@@ -368,7 +369,9 @@ class Parts:
         self._dated = True
         self._date_known.set()
 
-    def _apply(self, plan: SitePlan) -> None:
-        self.core.apply(plan)
-        self.measuring.apply(plan)
+    async def _apply(self, plan: SitePlan) -> None:
+        pace = Pace(self.clock)
+        for applying in (self.core.applying(plan), self.measuring.applying(plan)):
+            for _ in applying:
+                await pace.breathe()
         self.traps.apply(plan, self.planning.settings.credentials)

@@ -5,7 +5,7 @@ SNMP silent while ICMP answers is the SNMP agent's trouble: the device stays up,
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -99,13 +99,17 @@ class Polled:
         self.latest = Latest()
         self._too_many = False
 
-    def configure(self, status_s: float, ports: PortsSettings) -> None:
-        """New settings, also for ports that are known."""
-        self._status_s, self._access, self._billed = status_s, ports.access, ports.billed
+    def configuring(self, status_s: float, ports: PortsSettings) -> Iterator[None]:
+        """New settings, also for ports that are known, a port at a time: each is compared with every pattern."""
+        wanted = status_s, ports.access, ports.billed
+        if wanted == (self._status_s, self._access, self._billed):
+            return
+        self._status_s, self._access, self._billed = wanted
         self.fabric.configure(status_s)
-        for port in self.ports.values():
+        for port in list(self.ports.values()):
             port.status_s = status_s
             self._set_up(port)
+            yield
 
     def resume(
         self,

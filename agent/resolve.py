@@ -14,7 +14,7 @@ import logging
 import math
 import random
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,7 +79,7 @@ class Resolver:
     def __init__(
         self,
         clock: Clock,
-        changed: Callable[[], None],
+        changed: Callable[[], Awaitable[None]],
         *,
         keep: Callable[[Mapping[str, str]], None] = lambda _addresses: None,
         boundary: Boundary | None = None,
@@ -157,7 +157,7 @@ class Resolver:
             if self._news_at is None:
                 self._say()
             elif (not self._hearing or now - self._news_at >= GATHER_S) and self._settle():
-                self._changed()
+                await self._changed()
             await self._wait(self._next_s(now))
 
     async def _wait(self, seconds: float) -> None:

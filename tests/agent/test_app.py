@@ -138,10 +138,10 @@ async def test_bad_settings_and_tasks_that_fail_end_no_agent(
         file.write_text(SITE.replace('"a"', '"b"'))
         replan, thrown = Planning.replan, iter((True,))
 
-        def odd(planning: Planning) -> None:
+        async def odd(planning: Planning) -> None:
             if next(thrown, False):
                 raise RecursionError
-            replan(planning)
+            await replan(planning)
 
         monkeypatch.setattr(Planning, "replan", odd)
         os.kill(os.getpid(), signal.SIGHUP)

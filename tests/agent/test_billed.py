@@ -132,5 +132,5 @@ def test_the_setting_flags_the_ports_that_its_patterns_fit_also_ones_that_are_kn
         identity = PortIdentity(f"ge{index}", index, f"ge{index}", "", alias, 6, 1500, 10**9, None)
         polled.take(Sample("t", Metric.PORT_IDENTITY, identity.key, 1.0, identity, Outcome.OK, None))
     assert [port.snapshot(10.0).flags for port in polled.ports.values()] == [(BILLED,), ()]
-    polled.configure(60.0, PortsSettings(billed=("desk",)))
+    assert len(list(polled.configuring(60.0, PortsSettings(billed=("desk",))))) == len(polled.ports)
     assert [port.snapshot(10.0).flags for port in polled.ports.values()] == [(), (BILLED,)]

@@ -7,24 +7,31 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import pytest
 
 import agent.folds
+import agent.planning
 import agent.summaries
 import agent.topology
-from agent.core import DEVICE
+from agent.core import DEVICE, Core
 from agent.folds import Folds
 from agent.history import StateHistory
 from agent.incidents import Incidents
+from agent.measuring import Measuring
 from agent.monitor import snmp_id
 from agent.pace import LARGE, SLICE_S, Pace, size_of
+from agent.parts import Parts
+from agent.planning import Planning
+from agent.scheduler import Scheduler
+from agent.settings import Settings
 from agent.settings.models import CredentialSettings, PortsSettings
-from agent.site import SitePlan, SnmpPlan, Watchable
+from agent.site import SitePlan, SnmpPlan, Watchable, matches, plan_site
 from agent.store import Store, StoreSettings
 from agent.store.model import CountersRow, StateRow
+from agent.watch import Watch
 from collectors.link import Surroundings
 from kpi.duplex import DuplexReadings
 from kpi.model import Device, Metric, Outcome, PortCounters, PortIdentity, PortStatus, Role, Sample, State
@@ -200,9 +207,32 @@ async def test_what_is_large_is_done_aside_and_what_is_small_is_not() -> None:
 DEVICES = [f"d{number:03}" for number in range(300)]
 
 
+class Silent:
+    """An echo engine, an SNMP collector and a listener for traps that are told what to do, and do nothing."""
+
+    def forget(self, _target: str) -> None:
+        pass
+
+    def configure(self, _targets: object) -> None:
+        pass
+
+    def apply(self, _plan: SitePlan, _credentials: object) -> None:
+        pass
+
+
+def settings_of(devices: list[str]) -> Settings:
+    return Settings.model_validate(
+        {
+            "site": {"tenant": "t", "site": "s", "probe": "p"},
+            "network": {"gateway": "none"},
+            "device": [{"name": name, "role": "server", "address": "127.0.0.9"} for name in devices],
+        }
+    )
+
+
 def many(world: World) -> None:
     """A site of so many devices, each with SNMP."""
-    snmp = SnmpPlan(CredentialSettings(name="c", version="2c"), 161, 60.0, 60.0, 1.0, 1)
+    snmp = SnmpPlan(CredentialSettings(name="c", version="3", user="monitor"), 161, 60.0, 60.0, 1.0, 1)
     devices = tuple(replace(watchable(name, ()), snmp=snmp) for name in DEVICES)
     world.core.apply(SitePlan(devices, None, (), ()))
 
@@ -256,6 +286,68 @@ async def test_the_run_before_is_taken_up_in_slices(monkeypatch: pytest.MonkeyPa
         await world.core.resume(states, kept)
     assert 0 < turns.most["states"] <= 10 and 0 < turns.most["readings"] <= 10
     assert [turn.state for turn in world.core.history.of(DEVICES[-1])] == [*map(State, ("up", "down", "up", "unknown"))]
+
+
+@pytest.mark.may_block
+async def test_a_plan_of_many_devices_that_are_new_is_made_aside_and_taken_over_in_slices(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, turns = CostlyClock(monotonic=1000.0, utc=MIDNIGHT + 0.5), Turns()
+    world, parts = World(clock), Parts()
+    many(world)
+    scheduler, silent = Scheduler(clock, world.boundary), cast("Any", Silent())
+    parts.clock, parts.core, parts.traps = clock, world.core, silent
+    parts.measuring = Measuring(
+        clock=clock,
+        scheduler=scheduler,
+        engine=silent,
+        collector=silent,
+        take=world.core.monitor.take,
+        echo_target=lambda device: world.core.monitor[device].echo_target,
+        unnamed=lambda _name: "name_not_resolved",
+    )
+    parts.measuring.apply(world.core.plan)
+    planning = Planning(
+        settings_of([f"new{number:03}" for number in range(300)]),
+        clock,
+        parts._apply,
+        dict,
+        keep_names=lambda _addresses: None,
+        boundary=world.boundary,
+    )
+    parts.planning = planning
+    for owner, name in (
+        (Watch, "add"),
+        (Watch, "remove"),
+        (Scheduler, "_add"),
+        (Scheduler, "remove"),
+        (Core, "_forget"),
+    ):
+        monkeypatch.setattr(owner, name, turns.count(name, getattr(owner, name)))
+    monkeypatch.setattr(agent.planning, "plan_site", turns.count("plan", plan_site))
+    async with between_turns(turns, clock):
+        await asyncio.gather(planning.replan(), planning.replan())
+    assert turns.aside == {"plan"} and "plan" not in turns.most
+    assert {name: most for name, most in turns.most.items() if most > 10} == {}
+    assert set(turns.most) == {"add", "remove", "_add", "_forget"}
+    assert list(world.core.monitor.tracks) == [f"new{number:03}" for number in range(300)]
+    assert set(scheduler._entries) == {f"new{number:03}/icmp" for number in range(300)}
+
+
+async def test_other_patterns_of_a_large_device_are_compared_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with large(monkeypatch) as (world, clock, turns):
+        feed(world, clock.monotonic())
+        monkeypatch.setattr("agent.polled.matches", turns.count("matches", matches))
+        (big,) = world.core.plan.devices
+        pace = Pace(clock)
+        async with between_turns(turns, clock):
+            for ports in (big.ports, PortsSettings(billed=("ge7",))):
+                for _ in world.core.applying(SitePlan((replace(big, ports=ports),), None, (), ())):
+                    await pace.breathe()
+                if ports is big.ports:
+                    assert "matches" not in turns.most
+        assert 0 < turns.most["matches"] <= 20
+        assert [key for key, port in world.core.monitor["big"].polled.ports.items() if port.billed] == ["ge7"]  # type: ignore[union-attr]
 
 
 @pytest.mark.may_block

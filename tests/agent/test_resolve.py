@@ -30,6 +30,10 @@ class Names:
         return self.known[name]
 
 
+async def nothing() -> None:
+    """Nobody wants to hear of it."""
+
+
 async def pass_time(clock: ManualClock, seconds: float) -> None:
     """Time goes by, and the threads of look-ups have come back."""
     await clock.advance(seconds)
@@ -42,7 +46,11 @@ async def pass_time(clock: ManualClock, seconds: float) -> None:
 
 async def test_a_name_that_does_not_resolve_is_asked_for_soon_and_not_once_it_is_gone() -> None:
     clock, names, moved = ManualClock(), Names(a_example=["192.0.2.1"]), list[dict[str, str]]()
-    resolver = Resolver(clock, lambda: moved.append(dict(resolver.addresses)), look_up=names)
+
+    async def changed() -> None:
+        moved.append(dict(resolver.addresses))
+
+    resolver = Resolver(clock, changed, look_up=names)
     await resolver.want(frozenset({"a.example", "b.example"}))
     assert resolver.addresses == {"a.example": "192.0.2.1"}
     task = asyncio.create_task(resolver.run())
@@ -62,7 +70,11 @@ async def test_a_name_that_does_not_resolve_is_asked_for_soon_and_not_once_it_is
 
 async def test_a_name_with_several_addresses_keeps_the_one_it_has() -> None:
     clock, names, moved = ManualClock(), Names(pool_example=["192.0.2.1", "192.0.2.2"]), list[None]()
-    resolver = Resolver(clock, lambda: moved.append(None), look_up=names)
+
+    async def changed() -> None:
+        moved.append(None)
+
+    resolver = Resolver(clock, changed, look_up=names)
     await resolver.want(frozenset({"pool.example"}))
     task = asyncio.create_task(resolver.run())
     names.known["pool.example"] = ["192.0.2.2", "192.0.2.1"]
@@ -76,9 +88,9 @@ async def test_a_name_with_several_addresses_keeps_the_one_it_has() -> None:
 
 async def test_addresses_of_before_the_start_are_used_at_once_and_said_to_be_old() -> None:
     clock, names, kept = ManualClock(), Names(), list[Mapping[str, str]]()
-    first = Resolver(clock, lambda: None, keep=kept.append, look_up=Names(a_example=["192.0.2.1"]))
+    first = Resolver(clock, nothing, keep=kept.append, look_up=Names(a_example=["192.0.2.1"]))
     await first.want(frozenset({"a.example"}))
-    resolver = Resolver(clock, lambda: None, keep=kept.append, look_up=names)
+    resolver = Resolver(clock, nothing, keep=kept.append, look_up=names)
     resolver.resume(kept[-1])
     await resolver.want(frozenset({"a.example"}))
     assert not names.asked, "nobody waits for what is known"
@@ -102,7 +114,7 @@ async def test_a_dead_name_server_holds_its_own_threads_and_nobody_elses(monkeyp
         answered.wait()
         return ["192.0.2.1"]
 
-    resolver = Resolver(ManualClock(), lambda: None, look_up=hanging)
+    resolver = Resolver(ManualClock(), nothing, look_up=hanging)
     try:
         await resolver.want(frozenset(f"{number}.example" for number in range(100)))
         held = [thread for thread in threading.enumerate() if thread.name.startswith("aside")]
@@ -119,7 +131,7 @@ async def test_what_can_be_no_name_costs_nobody_else() -> None:
             raise UnicodeError("label empty or too long")
         return [] if name == "empty.example" else [socket.inet_ntoa(b"\xc0\x00\x02\x01")]
 
-    resolver = Resolver(ManualClock(), lambda: None, look_up=look_up)
+    resolver = Resolver(ManualClock(), nothing, look_up=look_up)
     await resolver.want(frozenset({"a.example", "broken.example", "empty.example"}))
     assert resolver.addresses == {"a.example": "192.0.2.1"}
     assert resolver.document()["unresolved"].keys() == {"broken.example", "empty.example"}
@@ -158,7 +170,7 @@ HEALTHY = frozenset(f"ok{number}.example" for number in range(10))
 
 
 async def test_names_that_hang_starve_no_name_that_answers(hanging: Hanging) -> None:
-    resolver = Resolver(ManualClock(), lambda: None, look_up=hanging)
+    resolver = Resolver(ManualClock(), nothing, look_up=hanging)
     await resolver.want(NAMES_THAT_HANG | HEALTHY)
     for _ in range(math.ceil(len(NAMES_THAT_HANG) / THREADS)):
         await hanging.give_up()
@@ -167,7 +179,7 @@ async def test_names_that_hang_starve_no_name_that_answers(hanging: Hanging) -> 
 
 
 async def test_a_name_that_only_waits_for_its_turn_is_said_to_wait(hanging: Hanging) -> None:
-    resolver = Resolver(ManualClock(), lambda: None, look_up=hanging)
+    resolver = Resolver(ManualClock(), nothing, look_up=hanging)
     await resolver.want(NAMES_THAT_HANG)
     document = resolver.document()
     assert len(document["unresolved"]) == THREADS and len(document["waiting"]) == len(NAMES_THAT_HANG) - THREADS
@@ -180,7 +192,7 @@ async def test_a_name_that_only_waits_for_its_turn_is_said_to_wait(hanging: Hang
 
 async def test_names_that_hang_hold_a_minority_of_the_threads_and_take_turns(hanging: Hanging) -> None:
     clock = ManualClock()
-    resolver = Resolver(clock, lambda: None, look_up=hanging, jitter=lambda: 0.0)
+    resolver = Resolver(clock, nothing, look_up=hanging, jitter=lambda: 0.0)
     await resolver.want(NAMES_THAT_HANG)
     while hanging.held:
         await hanging.give_up()
@@ -207,7 +219,7 @@ async def test_a_name_without_an_answer_is_asked_for_ever_more_rarely_but_within
         asked.append(clock.monotonic())
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
-    resolver = Resolver(clock, lambda: None, look_up=look_up, jitter=lambda: 0.5)
+    resolver = Resolver(clock, nothing, look_up=look_up, jitter=lambda: 0.5)
     await resolver.want(frozenset({"a.example"}))
     task = asyncio.create_task(resolver.run())
     for _ in range(600):
@@ -224,7 +236,7 @@ async def test_a_dead_name_server_is_one_line_of_the_log(hanging: Hanging, caplo
 
     clock, names = ManualClock(), frozenset(f"n{number:02}.example" for number in range(THREADS))
     caplog.set_level(logging.WARNING)
-    resolver = Resolver(clock, lambda: None, look_up=hanging)
+    resolver = Resolver(clock, nothing, look_up=hanging)
     await resolver.want(names)
     (line,) = lines()
     assert line.startswith(f"{THREADS} names do not resolve (the name server did not answer in time): n00.example, ")

@@ -234,7 +234,7 @@ def test_new_settings_hold_for_ports_that_are_known() -> None:
     polled = Polled("core", 0.0, 300.0, status_s=10.0, ports=PortsSettings(), notices=Heard())
     identity = PortIdentity("ge1", 1, "ge1", "", "", 6, 1500, 10**9, None)
     polled.take(Sample("core/snmp", Metric.PORT_IDENTITY, "ge1", 0.0, identity, Outcome.OK))
-    polled.configure(60.0, PortsSettings(access=("ge*",)))
+    assert len(list(polled.configuring(60.0, PortsSettings(access=("ge*",))))) == len(polled.ports)
     for minute in range(5):
         oper = "down" if minute % 2 else "up"
         status = PortStatus("up", oper, None, 100_000 + 6000 * minute)
