@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agent.cli import targets as wanted
 from agent.cli.exits import Exit
-from agent.cli.targets import Given, settings_of, target_of
+from agent.cli.targets import Given, settings_of, target_of, with_credentials
 from agent.cli.terminal import ConfigOption, JsonOption, aside, complain, out, print_json, progress, say
 
 if TYPE_CHECKING:
@@ -20,21 +19,13 @@ def _waiting_option(text: str, most: float) -> Any:
     return typer.Option(metavar="N", min=0.1, max=most, help=text, rich_help_panel="Waiting")
 
 
+@with_credentials
 def poll(
     targets: Annotated[
         list[str],
         typer.Argument(metavar="TARGET", help="HOST[:PORT] (IPv6 as [::1]:161), or a device of the configuration."),
     ],
-    community: wanted.Community = None,
-    community_file: wanted.CommunityFile = None,
-    snmp_version: wanted.SnmpVersion = None,
-    user: wanted.User = None,
-    auth: wanted.Auth = None,
-    auth_secret_file: wanted.AuthSecretFile = None,
-    priv: wanted.Priv = None,
-    priv_secret_file: wanted.PrivSecretFile = None,
-    context: wanted.Context = "",
-    credential: wanted.CredentialName = None,
+    given: Given,
     timeout: Annotated[float, _waiting_option("Seconds one request waits.", 60)] = 2.0,
     retries: Annotated[
         int, typer.Option(metavar="N", min=0, max=10, help="How often it is repeated.", rich_help_panel="Waiting")
@@ -48,7 +39,9 @@ def poll(
         Path | None,
         typer.Option(metavar="FILE", help="Read every target by this profile, to try it, and say what it did not get."),
     ] = None,
-    cost: Annotated[bool, typer.Option("--cost", help="Also what watching it costs, by eight polls in a row.")] = False,
+    cost: Annotated[
+        bool, typer.Option("--cost", metavar="", help="Also what watching it costs, by eight polls in a row.")
+    ] = False,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -58,19 +51,7 @@ def poll(
     """
     import asyncio
 
-    given = Given(
-        community,
-        community_file,
-        snmp_version,
-        user,
-        auth,
-        auth_secret_file,
-        priv,
-        priv_secret_file,
-        context,
-        credential,
-    )
-    settings = settings_of(config, needed=credential is not None)
+    settings = settings_of(config, needed=given.credential is not None)
     asked = [target_of(label, given, settings, port) for label in dict.fromkeys(targets)]
     waiting = {"timeout_s": timeout, "retries": retries, "deadline_s": deadline}
     library, remarks = _library(profile)

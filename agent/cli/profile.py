@@ -5,9 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from agent.cli import targets as wanted
 from agent.cli.exits import Exit
-from agent.cli.targets import Given, settings_of, target_of
+from agent.cli.targets import Given, settings_of, target_of, with_credentials
 from agent.cli.terminal import ConfigOption, JsonOption, print_json, progress, say
 
 app = typer.Typer(help="Device profiles: record the walk that one is written and tested with.", no_args_is_help=True)
@@ -19,19 +18,11 @@ def _group() -> None:
 
 
 @app.command()
+@with_credentials
 def record(
     target: Annotated[str, typer.Argument(metavar="HOST", help="HOST[:PORT], or a device of the configuration.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where it is written.")],
-    community: wanted.Community = None,
-    community_file: wanted.CommunityFile = None,
-    snmp_version: wanted.SnmpVersion = None,
-    user: wanted.User = None,
-    auth: wanted.Auth = None,
-    auth_secret_file: wanted.AuthSecretFile = None,
-    priv: wanted.Priv = None,
-    priv_secret_file: wanted.PrivSecretFile = None,
-    context: wanted.Context = "",
-    credential: wanted.CredentialName = None,
+    given: Given,
     root: Annotated[list[str] | None, typer.Option(metavar="OID", help="Also what lies below this OID.")] = None,
     deadline: Annotated[float, typer.Option(metavar="S", min=1, max=3600, help="Seconds it may take.")] = 600.0,
     config: ConfigOption = None,
@@ -46,19 +37,7 @@ def record(
     """
     import asyncio
 
-    given = Given(
-        community,
-        community_file,
-        snmp_version,
-        user,
-        auth,
-        auth_secret_file,
-        priv,
-        priv_secret_file,
-        context,
-        credential,
-    )
-    asked = target_of(target, given, settings_of(config, needed=credential is not None), None)
+    asked = target_of(target, given, settings_of(config, needed=given.credential is not None), None)
     if out.exists():
         raise typer.BadParameter(f"{out} is there already; name another file.", param_hint="--out")
     found = asyncio.run(_record(asked, root or (), deadline))

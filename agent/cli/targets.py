@@ -5,10 +5,13 @@ import ipaddress
 import os
 import re
 import socket
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
+from functools import wraps
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
@@ -31,22 +34,6 @@ class Version(StrEnum):
     V1 = "1"
     V2C = "2c"
     V3 = "3"
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """The credentials as the command line has them."""
-
-    community: str | None
-    community_file: Path | None
-    version: Version | None
-    user: str | None
-    auth: str | None
-    auth_secret_file: Path | None
-    priv: str | None
-    priv_secret_file: Path | None
-    context: str
-    name: str | None
 
 
 def _option(text: str, metavar: str = "TEXT", *names: str, default: str | bool = True) -> Any:
@@ -75,6 +62,45 @@ Context = Annotated[str, _option("SNMPv3 context.", default=False)]
 CredentialName = Annotated[str | None, _option("A credential of the configuration.", "NAME")]
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The credentials as the command line has them: each field is an option of that name."""
+
+    community: Community = None
+    community_file: CommunityFile = None
+    snmp_version: SnmpVersion = None
+    user: User = None
+    auth: Auth = None
+    auth_secret_file: AuthSecretFile = None
+    priv: Priv = None
+    priv_secret_file: PrivSecretFile = None
+    context: Context = ""
+    credential: CredentialName = None
+
+
+def with_credentials(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of Given, which reach it as its argument ``given``."""
+    hints = get_type_hints(Given, include_extras=True)
+    options = [
+        Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name])
+        for field in fields(Given)
+    ]
+    own = signature(command, eval_str=True)
+
+    @wraps(command)
+    def called(**values: Any) -> None:
+        command(given=Given(**{name: values.pop(name) for name in hints}), **values)
+
+    parameters = [
+        parameter.replace(kind=Parameter.KEYWORD_ONLY)
+        for parameter in own.parameters.values()
+        if parameter.name != "given"
+    ]
+    called.__annotations__ = {parameter.name: parameter.annotation for parameter in (*parameters, *options)}
+    called.__dict__["__signature__"] = own.replace(parameters=[*parameters, *options])
+    return called
+
+
 def settings_of(config: list[Path] | None, *, needed: bool) -> "Settings | None":
     """The configuration where one is named, wanted or at its usual place."""
     paths = config_paths(config)
@@ -96,9 +122,9 @@ def target_of(label: str, given: Given, settings: "Settings | None", port: int |
     """What the label means: a device of the configuration by name or id, else an address with a port."""
     from collectors.snmp.document import PollTarget
 
-    device = _configured(label, settings) if settings is not None else None
+    device = _configured(label, port, settings) if settings is not None else None
     if device is not None:
-        name = given.name or device.snmp
+        name = given.credential or device.snmp
         credential = _credential(label, given, settings, name, device=device.name)
         return PollTarget(label, device.address, port or device.snmp_port, credential, device.snmp_answers_from)
     host, own_port = parse(label)
@@ -107,13 +133,30 @@ def target_of(label: str, given: Given, settings: "Settings | None", port: int |
             f'"{host}" is no device of the configuration, and no name that resolves. Did you mean "{meant}"? '
             "`sonda doctor` examines them all."
         )
-    return PollTarget(label, host, own_port or port or 161, _credential(label, given, settings, given.name))
+    return PollTarget(label, host, own_port or port or 161, _credential(label, given, settings, given.credential))
 
 
-def _configured(label: str, settings: "Settings") -> "DeviceSettings | None":
-    """The device of that name, id or address."""
-    named = [d for d in settings.devices if label.casefold() in {d.name.casefold(), d.id}]
-    return next(iter(named or [d for d in settings.devices if d.address == label]), None)
+def _configured(label: str, port: int | None, settings: "Settings") -> "DeviceSettings | None":
+    """The device of that name or id; else the one at that address, where a port is named the one at that port."""
+    for device in settings.devices:
+        if label.casefold() in {device.name.casefold(), device.id}:
+            return device
+    try:
+        host, own_port = parse(label)
+    except typer.BadParameter:  # a name with spaces or colons: the caller says so
+        return None
+    there = [device for device in settings.devices if _same_host(device.address, host)]
+    if own_port is not None:
+        return next((device for device in there if device.snmp_port == own_port), None)
+    return next((device for device in there if device.snmp_port == port), there[0] if there else None)
+
+
+def _same_host(one: str, other: str) -> bool:
+    """Whether the two mean the same address, or are the same name."""
+    try:
+        return ipaddress.ip_address(one) == ipaddress.ip_address(other)
+    except ValueError:
+        return one.casefold() == other.casefold()
 
 
 def _meant(host: str, settings: "Settings") -> str:
@@ -184,7 +227,7 @@ def _is_address(label: str) -> bool:
 def _given(given: Given) -> "Credential":
     from collectors.snmp.credentials import AuthProtocol, Community, PrivProtocol, UsmUser
 
-    version = given.version or (Version.V3 if given.user is not None else Version.V2C)
+    version = given.snmp_version or (Version.V3 if given.user is not None else Version.V2C)
     community = given.community
     if given.community_file is not None:
         if community is not None:

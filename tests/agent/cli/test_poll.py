@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -167,7 +168,7 @@ def test_the_community_of_the_environment_is_for_what_has_no_other(tmp_path: Pat
     with pytest.MonkeyPatch.context() as patch:
         for name, value in env.items():
             patch.setenv(name, value)
-        settings, nothing = load([file]), Given(None, None, None, None, None, None, None, None, "", None)
+        settings, nothing = load([file]), Given()
         assert target_of("Core", nothing, settings, None).credential == Community("2c", b"of-the-configuration")
         assert target_of("127.0.0.9", nothing, settings, None).credential == Community("2c", b"of-the-environment")
 
@@ -181,8 +182,12 @@ def test_an_address_of_the_configuration_has_the_settings_of_its_device(tmp_path
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OWN", "of-the-configuration")
-        settings, nothing = load([file]), Given(None, None, None, None, None, None, None, None, "", None)
+        settings, nothing = load([file]), Given()
         found = target_of("127.0.0.31", nothing, settings, None)
+        with_port = target_of("127.0.0.31:1161", nothing, settings, None)
+        assert with_port == replace(found, label="127.0.0.31:1161")
+        with pytest.raises(typer.BadParameter):
+            target_of("127.0.0.31:161", nothing, settings, None)  # another port is another agent
     assert (found.port, found.credential) == (1161, Community("2c", b"of-the-configuration"))
     ended = sonda("poll", "--config", file, "File server", env={"OWN": "x"})
     assert (ended.code, ended.out) == (2, "")
