@@ -9,6 +9,8 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
+from agent.doctor.model import spoken
+
 SOON_DAYS = 21.0
 """Who renews by hand needs notice; automatic renewals (ACME) happen 30 days before the end."""
 _DAY_S = 86400.0
@@ -33,8 +35,7 @@ class Certificate:
 
     @property
     def left_text(self) -> str:
-        days = round(self.days_left)
-        return f"in {days} day{'' if days == 1 else 's'}"
+        return f"in {spoken(self.days_left * _DAY_S)}"
 
 
 def parse(pem_or_der: bytes, utc: float) -> Certificate:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.doctor.model import Case, Finding, attention, ok, problem
+from agent.doctor.model import Case, Finding, attention, ok, problem, spoken
 from agent.settings.models import StoreSettings
 from agent.store.db import free_bytes
 from agent.threads import in_thread
@@ -222,6 +222,6 @@ async def _written(case: Case) -> list[Finding]:
     if not isinstance(written, int) or not isinstance(uptime, int | float) or uptime < ENOUGH_S:
         return []
     a_day = written / uptime * DAY_S
-    seen = f"The running agent writes {a_day / 1e6:.0f} MB a day ({written / 1e6:.0f} MB in {uptime / 3600:.1f} h)."
+    seen = f"The running agent writes {a_day / 1e6:.0f} MB a day ({written / 1e6:.0f} MB in {spoken(uptime)})."
     kind = WRITES_MUCH if a_day > BUDGET_A_DAY else WRITES
     return [kind.found(seen, facts={"written_bytes_a_day": round(a_day)})]

@@ -126,6 +126,17 @@ def as_the_service(user: str | None) -> str:
     return f"systemd-run --quiet --pipe --wait {options} {sys.prefix}/bin/sonda doctor"
 
 
+_TIMES = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"), (1.0, "second"))
+
+
+def spoken(seconds: float) -> str:
+    """A length of time in the largest unit of which it has two: "45 minutes", "36 hours", "3 days"."""
+    for size, name in _TIMES:
+        if seconds >= 2 * size:
+            return f"{round(seconds / size)} {name}s"
+    return "1 second" if seconds >= 1.0 else "less than a second"
+
+
 _SHOWN = 60
 
 

@@ -6,7 +6,7 @@ from agent.api.address import WILDCARDS, page_urls
 from agent.api.server import PortBusyError, listen
 from agent.doctor import certificate
 from agent.doctor.certificate import SOON_DAYS
-from agent.doctor.model import Case, Finding, attention, ok, problem, shown
+from agent.doctor.model import Case, Finding, attention, ok, problem, shown, spoken
 from agent.settings.models import HttpSettings
 from agent.settings.rules import loopback
 from agent.threads import in_thread
@@ -69,8 +69,8 @@ async def _held(case: Case, http: HttpSettings, error: PortBusyError) -> Finding
         return NOT_OPEN.found(f"{sentence.rstrip('.')}.", mend=mend)
     answer = await case.agent.ask()
     if answer.about is not None:
-        version, hours = shown(answer.about.get("version")), float(answer.about.get("uptime_s") or 0) / 3600
-        seen = f"Sonda {version} runs and serves it on {http.host} port {http.port}, for {hours:.1f} h{_reached(http)}."
+        version, time = shown(answer.about.get("version")), spoken(float(answer.about.get("uptime_s") or 0))
+        seen = f"Sonda {version} runs and serves it on {http.host} port {http.port}, for {time}{_reached(http)}."
         return RUNNING.found(seen, facts={"version": version})
     if "access code" in answer.why:
         return RUNNING.found(f"Port {http.port} on {http.host} is held by something that asks for an access code.")

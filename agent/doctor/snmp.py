@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 
 from agent.doctor import second_snmp
-from agent.doctor.model import Case, Finding, Kind, ok, problem, shown
+from agent.doctor.model import Case, Finding, Kind, ok, problem, shown, spoken
 from agent.settings.convert import snmp_credential
 from agent.settings.models import CredentialSettings, DeviceSettings, SnmpSettings
 from collectors.snmp import oid
@@ -208,9 +208,9 @@ def _good(device: DeviceSettings, settings: CredentialSettings, values: Sequence
     descr, name, uptime = values
     called = shown(clean_text(name)) if isinstance(name, bytes) else ""
     what = shown(clean_text(descr)) if isinstance(descr, bytes) else ""
-    days = f", up {uptime / 8_640_000:.1f} days" if isinstance(uptime, int) else ""
+    up = f", up for {spoken(uptime / 100)}" if isinstance(uptime, int) else ""
     said = f"“{called}”, {what}" if called else what
-    seen = f"SNMP {settings.version} answers in {seconds * 1000:.0f} ms: {said or 'without a name'}{days}."
+    seen = f"SNMP {settings.version} answers in {seconds * 1000:.0f} ms: {said or 'without a name'}{up}."
     return ANSWERS.found(seen, subject=device.name, facts={"snmp_ms": round(seconds * 1000, 1), "sys_name": called})
 
 

@@ -4,7 +4,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from agent.doctor.model import Case, Finding, attention, ok, problem
+from agent.doctor.model import Case, Finding, attention, ok, problem, spoken
 from agent.settings.convert import store_limits
 from agent.settings.models import Settings
 from agent.store.db import open_reader, translated
@@ -43,6 +43,7 @@ AHEAD = problem(
 )
 WAITING_DAYS = 0.5
 AHEAD_S = 120.0
+DAY_S = 86400.0
 
 
 async def check(case: Case) -> list[Finding]:
@@ -66,8 +67,8 @@ def _look(case: Case, settings: Settings) -> list[Finding]:
         return [UNREADABLE.found(f"{path} cannot be read by this user ({cause}).")]
     unsent = next(kind for kind in held.held if kind.kind == "unsent")
     days = max((kind.days for kind in held.held), default=0.0)
-    left = f", room for {held.days_left:.0f} days more" if held.days_left is not None else ""
-    seen = f"{path}: {held.bytes_file / 1e6:.1f} MB, holds {days:.1f} days{left}; {_messages(unsent.rows)}."
+    left = f", room for {spoken(held.days_left * DAY_S)} more" if held.days_left is not None else ""
+    seen = f"{path}: {held.bytes_file / 1e6:.1f} MB, holds {spoken(days * DAY_S)}{left}; {_messages(unsent.rows)}."
     facts = {"bytes": held.bytes_file, "days": round(days, 2), "days_left": held.days_left, "unsent": unsent.rows}
     found = [GOOD.found(seen, facts=facts)]
     if unsent.rows and unsent.days > WAITING_DAYS:

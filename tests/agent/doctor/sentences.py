@@ -64,7 +64,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "disk.writes": ("The running agent writes 100 MB a day",),
     "disk.writes_much": ("The running agent writes 2400 MB a day", "budget of 400 MB", "`counters_s`"),
     # store
-    "store.ok": ("sonda.db:", "MB, holds", "days", " wait"),
+    "store.ok": ("sonda.db:", "MB, holds", "holds 2 hours", " wait"),
     "store.none": ("There is no store at", "makes it at its first start"),
     "store.damaged": ("is damaged", "sets the file aside", "Restart the agent", "replace it"),
     "store.unreadable": ("cannot be read by this user", "runs as another user", "as root or as the agent's user"),
@@ -83,7 +83,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "device.own_fault": ("No echo to 203.0.113.1 could be sent (Network is unreachable)", "not at fault", "has no route there"),
     "device.by_tcp": ("TCP connect", "tells nothing", "Mend the ICMP permission"),
     # devices by SNMP
-    "snmp.ok": ("SNMP 2c answers in", "“core”", "up 0.0 days"),
+    "snmp.ok": ("SNMP 2c answers in", "“core”", "up for "),
     "snmp.silent": (
         "no answer from 127.0.0.1 port",
         "pysnmp hears nothing either",
@@ -135,7 +135,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "broker.weak": ("certificate is not checked", "can read or forge", "Write a section [mqtt.tls]"),
     "broker.secret_unread": ("which only the service can read", "it was not asked", "systemd-run", "LoadCredential=sonda:"),
     "broker.version_old": ("MQTT 3.1.1 is spoken: the broker refuses MQTT 5", "looks as if it were sent", "Update the broker"),
-    "broker.certificate_soon": ("The broker's certificate ends on", "in 1 day.", "Renew it before that day"),
+    "broker.certificate_soon": ("The broker's certificate ends on", "in 24 hours.", "Renew it before that day"),
     "broker.subscribe_refused": ("refuses a subscription of sonda/v1/rossi/bologna/probe-1/doctor/", "cloned box", "topic readwrite sonda/v1/rossi/bologna/probe-1/#"),
     "broker.publish_refused": ("refuses to take a message for sonda/v1/rossi/bologna/probe-1/doctor/", "does not let it write", "topic readwrite sonda/v1/rossi/bologna/probe-1/#"),
     "broker.not_read_back": ("was acknowledged and did not come back", "may not read below its own root", "topic readwrite"),
@@ -158,7 +158,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "page.not_open": ("is no address of this machine", "cannot listen there", "Set `host` in [http]"),
     "page.plain": ("without HTTPS", "reads the access code", "`cert` and `key` in [http]"),
     "page.certificate": ("The certificate of the page for", "in 90 days", "SHA-256 ", "compare it once"),
-    "page.certificate_soon": ("ends on", "in 1 day.", "browsers warn", "Renew it"),
+    "page.certificate_soon": ("ends on", "in 24 hours.", "browsers warn", "Renew it"),
     "page.certificate_expired": ("ended on", "Browsers warn", "Renew it, and restart the agent"),
     "page.certificate_unusable": ("and its key cannot be used (key values mismatch)", "does not start", "the private key that belongs to it"),
 }  # fmt: skip

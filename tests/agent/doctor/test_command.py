@@ -15,7 +15,7 @@ from agent.cli.doctor_tables import document, print_report
 from agent.cli.terminal import out
 from agent.doctor import second_icmp, second_snmp
 from agent.doctor.checks import CHECKS
-from agent.doctor.model import Case, Check, Finding, Severity, attention, ok
+from agent.doctor.model import Case, Check, Finding, Severity, attention, ok, spoken
 from agent.doctor.runner import Report, Section, examine
 from agent.doctor.running import RunningAgent
 from agent.threads import ThreadFailed, in_thread
@@ -192,6 +192,24 @@ def test_the_same_trouble_of_many_is_explained_once(capsys: pytest.CaptureFixtur
 def test_a_terminal_that_knows_ascii_alone(tmp_path: Path) -> None:
     ended = sonda("doctor", "--config", healthy(tmp_path), "--only", "configuration", env={"PYTHONIOENCODING": "ascii"})
     assert "+ ok" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.0, "less than a second"),
+        (1.0, "1 second"),
+        (90.0, "90 seconds"),
+        (150.0, "2 minutes"),
+        (3599.0, "60 minutes"),
+        (7100.0, "118 minutes"),
+        (7200.0, "2 hours"),
+        (86400.0 * 1.5, "36 hours"),
+        (86400.0 * 89.9, "90 days"),
+    ],
+)
+def test_lengths_of_time_never_read_as_nought(seconds: float, words: str) -> None:
+    assert spoken(seconds) == words
 
 
 def test_the_daemon_loads_nothing_of_it() -> None:
