@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from agent.boundary import Boundary
+from agent.memory import Learnt
 from agent.own import Own
-from agent.polled import Notices, Polled
+from agent.polled import Notices, Polled, Room
 from agent.site import SitePlan, Watchable
 from agent.watch import Watch
 from collectors.clock import Clock
@@ -91,6 +92,8 @@ class Monitor:
         self._five = (clock.monotonic(), clock.monotonic() + 300.0)
         self.own = Own(*self._five)
         """The probe itself."""
+        self._room = Room()
+        self._learnt = Learnt()
         self._tracks: dict[str, Track] = {}
         self._by_target: dict[str, Track] = {}
         self._minute_end = float("inf")
@@ -131,10 +134,11 @@ class Monitor:
             yield from self._poll(track)
             tracks[device.id] = track
             yield
-        gone = self._tracks.keys() - tracks.keys()
-        self._tracks = tracks
+        before, self._tracks = self._tracks, tracks
+        gone = before.keys() - tracks.keys()
         self._by_target = {echo_id(t.id): t for t in tracks.values()} | {snmp_id(t.id): t for t in tracks.values()}
         for device_id in gone:
+            self._give_back(before[device_id])
             self._watch.remove(device_id)
             self._boundary.forget(device_id)
             yield
@@ -142,6 +146,7 @@ class Monitor:
     def _poll(self, track: Track) -> Iterator[None]:
         plan = track.watchable.snmp
         if plan is None:
+            self._give_back(track)
             track.polled = None
         elif track.polled is None:
             track.polled = Polled(
@@ -150,12 +155,18 @@ class Monitor:
                 status_s=plan.status_s,
                 ports=track.watchable.ports,
                 notices=self._notices,
+                room=self._room,
             )
         else:
             yield from track.polled.configuring(plan.status_s, track.watchable.ports)
 
+    def _give_back(self, track: Track) -> None:
+        if track.polled is not None:
+            self._room.give_back(len(track.polled.ports))
+
     def open_five(self, start: float, end: float) -> None:
         """The open five-minute window, for ports that are seen for the first time."""
+        self._learnt.holds(self._room.most - self._room.left)
         self._five = (start, end)
         self.own.open_five(start, end)
 

@@ -35,6 +35,35 @@ log = logging.getLogger("sonda.polled")
 MOST_PORTS = 6144
 """Of one device; what is made of so many holds the loop for no more than 20 ms at a stretch (measured)."""
 
+MOST_PORTS_IN_ALL = 24_576
+"""Of all devices together: with so many a full collection of garbage takes 31 ms (measured; agent/README.md)."""
+
+
+class Room:
+    """For the ports of all devices together."""
+
+    def __init__(self, most: int = MOST_PORTS_IN_ALL) -> None:
+        self.most = self.left = most
+        self._said = False
+
+    def take(self) -> bool:
+        """Room for one more port, where there is any."""
+        if self.left > 0:
+            self.left -= 1
+            return True
+        if not self._said:
+            self._said = True
+            log.warning(
+                "All devices together have more than %d ports; the others are not measured. Choose with `ports` of "
+                "each [[device]].",
+                self.most,
+            )
+        return False
+
+    def give_back(self, ports: int) -> None:
+        """So many are measured no more."""
+        self.left += ports
+
 
 @dataclass(frozen=True, slots=True)
 class PollOutcome:
@@ -67,9 +96,18 @@ class Polled:
     """One device's SNMP side. Times are monotonic seconds."""
 
     def __init__(
-        self, device: str, start: float, end: float, *, status_s: float, ports: PortsSettings, notices: Notices
+        self,
+        device: str,
+        start: float,
+        end: float,
+        *,
+        status_s: float,
+        ports: PortsSettings,
+        notices: Notices,
+        room: Room | None = None,
     ) -> None:
-        """[start, end) is the open five-minute window."""
+        """[start, end) is the open five-minute window; ``room`` is shared by all devices."""
+        self._room = room or Room()
         self._device = device
         self._notices = notices
         self.restarts = RestartTracker()
@@ -166,6 +204,7 @@ class Polled:
             gone = self.ports.pop(sample.instance, None)
             if gone is not None:
                 self._gone[sample.instance] = gone
+                self._room.give_back(1)
             self.oper.pop(sample.instance, None)
 
     def _take_port_status(self, sample: Sample) -> None:
@@ -213,7 +252,9 @@ class Polled:
             self._notices.flapping(self._device, at, port.identity.key, port.merit, on=port.flapping)
 
     def _identify(self, at: float, identity: PortIdentity) -> None:
-        known = self.ports.get(identity.key) or self._gone.pop(identity.key, None)
+        known = self.ports.get(identity.key)
+        if known is None and identity.key in self._gone and self._room.take():
+            known = self._gone.pop(identity.key)
         if known is not None:
             self.ports[identity.key] = known
             known.take_identity(at, identity)
@@ -227,6 +268,8 @@ class Polled:
                     self._device,
                     MOST_PORTS,
                 )
+            return
+        if identity.key in self._gone or not self._room.take():
             return
         start, end = self._window
         port = PortAccumulator(

@@ -1,11 +1,12 @@
-"""Freed memory goes back to the system."""
+"""Freed memory goes back to the system, and the collector looks not again and again through what stays."""
 
 import ctypes
+import gc
 from pathlib import Path
 
 import pytest
 
-from agent.memory import give_back
+from agent.memory import LEARNT_AT_ONCE, Learnt, give_back
 
 PIECE, PIECES = 8_000, 8_000
 """Below what malloc maps apart; 64 MB in all."""
@@ -29,3 +30,20 @@ def test_what_was_freed_between_things_that_stay_is_given_back() -> None:
 def test_another_c_library_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _name: object())
     give_back()
+
+
+def test_what_was_learnt_is_set_apart_as_it_grows_and_never_for_what_comes_and_goes() -> None:
+    learnt, frozen = Learnt(), gc.get_freeze_count()
+    held = [[number] for number in range(1000)]
+    learnt.holds(LEARNT_AT_ONCE - 1)
+    assert gc.get_freeze_count() <= frozen
+    learnt.holds(LEARNT_AT_ONCE)
+    frozen = gc.get_freeze_count()
+    assert not any(one is other for other in gc.get_objects() for one in held[:1])
+    more = [[number] for number in range(1000)]
+    for ports in (0, LEARNT_AT_ONCE, 2 * LEARNT_AT_ONCE - 1):
+        learnt.holds(ports)
+        assert gc.get_freeze_count() <= frozen
+    assert any(one is more[0] for one in gc.get_objects())
+    learnt.holds(2 * LEARNT_AT_ONCE)
+    assert not any(one is more[0] for one in gc.get_objects())

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agent.pace import Pace
-from agent.polled import Polled, PollOutcome
+from agent.polled import Polled, PollOutcome, Room
 from agent.settings.models import PortsSettings
 from agent.site import SitePlan, Watchable
 from agent.store.packing import compact
@@ -254,6 +254,32 @@ def test_ports_beyond_what_can_be_measured_are_left_out_and_said_once(
     assert list(polled.ports) == ["ge0", "ge1"]
     [said] = caplog.records
     assert "core has more than 2 ports; the others are not measured." in said.getMessage()
+
+
+def test_all_devices_share_the_room_for_ports(caplog: pytest.LogCaptureFixture) -> None:
+    room = Room(3)
+    one, other = (
+        Polled(name, 0.0, 300.0, status_s=10.0, ports=PortsSettings(), notices=Heard(), room=room)
+        for name in ("a", "b")
+    )
+
+    def tell(polled: Polled, number: int, *, there: bool = True) -> None:
+        identity = PortIdentity(f"ge{number}", number, f"ge{number}", "", "", 6, 1500, 10**9, None) if there else None
+        polled.take(Sample("x/snmp", Metric.PORT_IDENTITY, f"ge{number}", 0.0, identity, Outcome.OK))
+
+    for number in range(2):
+        tell(one, number)
+        tell(other, number)
+    assert (list(one.ports), list(other.ports), room.left) == (["ge0", "ge1"], ["ge0"], 0)
+    [said] = caplog.records
+    assert "All devices together have more than 3 ports; the others are not measured." in said.getMessage()
+    tell(one, 1, there=False)
+    tell(other, 1)
+    tell(one, 1)  # its open window waits for the end, and there is no room for it to come back
+    assert (list(one.ports), list(other.ports), room.left) == (["ge0"], ["ge0", "ge1"], 0)
+    tell(other, 1, there=False)
+    tell(one, 1)
+    assert (list(one.ports), room.left) == (["ge0", "ge1"], 0)
 
 
 def test_the_ports_of_a_large_chassis_come_in_messages_below_128_kb() -> None:
