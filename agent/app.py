@@ -25,6 +25,7 @@ from agent.parts import Parts, StartError
 from agent.reloading import Reloading
 from agent.runtime import leave_url
 from agent.settings import Overrides, Settings, load
+from agent.site import devices_in_words
 from agent.store.errors import ENDED, StoreClosed, StoreError
 from agent.vitals import own_addresses
 from collectors.icmp import Mode, permission_help
@@ -206,10 +207,10 @@ class Agent:
             log.warning("The page's address cannot be left for `sonda status`: %s.", error)
 
     def _say_started(self) -> None:
-        devices = len(self._parts.core.plan.devices)
+        devices = devices_in_words(self._parts.core.plan, self._settings)
         web = self._settings.http
         page = f"page on {' and '.join(page_urls(web, own_addresses()))}" if web.enabled else "no page"
-        log.info("Sonda %s watches %d devices; %s.", agent_version(), devices, page)
+        log.info("Sonda %s watches %s; %s.", agent_version(), devices, page)
         if self._parts.engine.modes.get(4) in {Mode.TCP, Mode.NONE}:
             log.error("%s", permission_help())
-        self._notifier.say("READY=1", f"STATUS=Watches {devices} devices.")
+        self._notifier.say("READY=1", f"STATUS=Watches {devices}.")

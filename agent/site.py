@@ -91,6 +91,23 @@ class SitePlan:
         )
 
 
+def devices_in_words(plan: SitePlan, settings: Settings) -> str:
+    """How many devices are watched, and which of them the settings do not list: "12 devices: 8 listed in the settings,
+    the gateway and 3 internet targets"."""
+    listed = {device.id for device in settings.devices}
+    added = [w.device for w in plan.devices if w.device.id not in listed]
+    targets = sum(device.role is Role.INTERNET for device in added)
+    count = f"{len(plan.devices)} device{'' if len(plan.devices) == 1 else 's'}"
+    if not added:
+        return count
+    parts = [f"{len(listed)} listed in the settings"]
+    if targets < len(added):
+        parts.append("the gateway")
+    if targets:
+        parts.append(f"{targets} internet target{'' if targets == 1 else 's'}")
+    return f"{count}: {', '.join(parts[:-1])} and {parts[-1]}"
+
+
 def uplink_changes(plan: SitePlan, changes_of: Callable[[str], Sequence[Change]]) -> Sequence[Change] | None:
     """The states of the site's way to the internet, out of those of the probe's link, the gateway and the internet
     targets. None where too few targets are set up."""

@@ -80,19 +80,18 @@ def _count(number: int, noun: str) -> str:
 
 def _summary(settings: "Settings") -> dict[str, str]:
     """What is set, a line each."""
+    from agent.site import devices_in_words, plan_site
+    from collectors.link import read_routes
+
     site, mqtt, http = settings.site, settings.mqtt, settings.http
     roles = Counter(str(device.role) for device in settings.devices)
-    devices = f"{len(settings.devices)}"
-    if roles:
-        devices += ": " + ", ".join(f"{count} {role}" for role, count in roles.most_common())
-    if settings.network.internet:
-        devices += f"; and {_count(len(settings.network.internet), 'internet target')}"
     polled = Counter(device.snmp for device in settings.devices if device.snmp)
     credentials = [f"{c.name} (SNMP {c.version}, {_count(polled[c.name], 'device')})" for c in settings.credentials]
     how = f"MQTT {mqtt.protocol}, {mqtt.transport}, {'TLS' if mqtt.tls.enabled else 'not encrypted'}"
     return {
         "site": f"{site.tenant}/{site.site}/{site.probe}, {site.name}, {site.timezone}",
-        "devices": devices,
+        "devices": devices_in_words(plan_site(settings, read_routes(), {}), settings),
+        "roles": ", ".join(f"{count} {role}" for role, count in roles.most_common()) or "none listed",
         "SNMP": ", ".join(credentials) or "no credentials",
         "broker": f"{mqtt.host}:{mqtt.port}, {how}" if mqtt.enabled else "none: nothing is published",
         "page": _page(settings) if http.enabled else "not served",

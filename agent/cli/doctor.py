@@ -14,13 +14,24 @@ if TYPE_CHECKING:
     from agent.doctor.runner import Report
 
 
+def _names(incomplete: str) -> list[str]:
+    """The checks that a shell offers behind --only."""
+    from agent.doctor.checks import CHECKS
+
+    return [check.name for check in CHECKS if check.name.startswith(incomplete)]
+
+
 def doctor(
     config: ConfigOption = None,
     json: JsonOption = False,
     only: Annotated[
         list[str] | None,
         typer.Option(
-            "--only", metavar="NAME", help="One check alone; may be given more than once.", show_default="all"
+            "--only",
+            metavar="NAME",
+            help="One check alone; may be given more than once.",
+            show_default="all",
+            autocompletion=_names,
         ),
     ] = None,
     everything: Annotated[

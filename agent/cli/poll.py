@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agent.cli.exits import Exit
-from agent.cli.targets import Given, settings_of, target_of, with_credentials
+from agent.cli.targets import Given, device_names, settings_of, target_of, with_credentials
 from agent.cli.terminal import ConfigOption, JsonOption, aside, complain, out, print_json, progress, say
 
 if TYPE_CHECKING:
@@ -23,7 +23,11 @@ def _waiting_option(text: str, most: float) -> Any:
 def poll(
     targets: Annotated[
         list[str],
-        typer.Argument(metavar="TARGET", help="HOST[:PORT] (IPv6 as [::1]:161), or a device of the configuration."),
+        typer.Argument(
+            metavar="TARGET",
+            help="HOST[:PORT] (IPv6 as [::1]:161), or a device of the configuration.",
+            autocompletion=device_names,
+        ),
     ],
     given: Given,
     timeout: Annotated[float, _waiting_option("Seconds one request waits.", 60)] = 2.0,

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from agent.cli.exits import Exit
-from agent.cli.targets import Given, settings_of, target_of, with_credentials
+from agent.cli.targets import Given, device_names, settings_of, target_of, with_credentials
 from agent.cli.terminal import ConfigOption, JsonOption, print_json, progress, say
 
 app = typer.Typer(help="Device profiles: record the walk that one is written and tested with.", no_args_is_help=True)
@@ -20,7 +20,12 @@ def _group() -> None:
 @app.command()
 @with_credentials
 def record(
-    target: Annotated[str, typer.Argument(metavar="HOST", help="HOST[:PORT], or a device of the configuration.")],
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="HOST", help="HOST[:PORT], or a device of the configuration.", autocompletion=device_names
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where it is written.")],
     given: Given,
     root: Annotated[list[str] | None, typer.Option(metavar="OID", help="Also what lies below this OID.")] = None,

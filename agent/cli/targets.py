@@ -272,3 +272,18 @@ def _secret(file: Path | None) -> str | None:
         return read_secret(file)
     except ValueError as error:
         raise typer.BadParameter(f"{error}.") from None
+
+
+def device_names(context: typer.Context, incomplete: str) -> list[str]:
+    """The devices that a shell offers: their ids, which need no quotes; nothing where the settings cannot be read."""
+    from agent.settings import Surroundings, examine
+
+    named = context.params.get("config")
+    try:
+        examined = examine(
+            config_paths([Path(file) for file in named or ()]), surroundings=Surroundings(credentials_required=False)
+        )
+    except OSError:
+        return []
+    devices = examined.settings.devices if examined.settings is not None else ()
+    return [device.id for device in devices if device.id.startswith(incomplete)]

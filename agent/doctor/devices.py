@@ -6,7 +6,6 @@ import ipaddress
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from agent.boundary import Boundary
 from agent.doctor import second_icmp, snmp
@@ -15,13 +14,14 @@ from agent.doctor.icmp import DISAGREES, larger_table, neighbours_at_most
 from agent.doctor.model import Case, Finding, as_the_service, attention, ok, problem
 from agent.doctor.runner import FAILED
 from agent.settings.models import DeviceSettings, Settings
-from agent.site import plan_site
+from agent.site import SitePlan, devices_in_words, plan_site
 from agent.threads import in_thread
 from collectors.icmp import IcmpEngine, Mode
 from collectors.link import read_routes
-from kpi.model import Role
+from kpi.model import Device, Role
 
 NOTHING = ok("device.none", "`sonda check` names what is missing.")
+WATCHED = ok("device.watched")
 ANSWERS = ok("device.ok")
 NO_NAME = problem(
     "device.name",
@@ -76,7 +76,8 @@ async def check(case: Case) -> list[Finding]:
     settings = case.settings
     if settings is None:
         return []
-    if not (targets := _targets(settings, case.root)):
+    plan = plan_site(settings, read_routes(case.root / "proc/self/net"), {})
+    if not (targets := _targets(settings, plan)):
         return [NOTHING.found("No devices are configured.")]
     boundary = Boundary()
     gate, opinions = asyncio.Semaphore(_TOGETHER), snmp.SecondOpinions()
@@ -100,7 +101,7 @@ async def check(case: Case) -> list[Finding]:
     answers = await asyncio.gather(*map(by_snmp, targets))
     ends, modes = await echoing
     seconds = await _second_opinions(targets, echoed, ends, modes)
-    found: list[Finding] = []
+    found = [WATCHED.found(f"The agent watches {devices_in_words(plan, settings)}.")]
     for device, address, answer in zip(targets, resolved, answers, strict=True):
         if not isinstance(address, str):
             found.append(_no_name(device, address))
@@ -114,20 +115,17 @@ async def check(case: Case) -> list[Finding]:
     return found + _unread(case, settings)
 
 
-def _targets(settings: Settings, root: Path) -> tuple[DeviceSettings, ...]:
-    """The devices, the gateway where the agent would find one by itself, and the internet targets as such."""
-    plan = plan_site(settings, read_routes(root / "proc/self/net"), {})
-    found = plan.by_id()[plan.gateway].device if plan.gateway else None
-    gateway = (
-        [DeviceSettings(name="Gateway", id=found.id, role=Role.GATEWAY, address=found.address)]
-        if found and all(device.id != found.id for device in settings.devices)
-        else []
-    )
-    outside = (
-        DeviceSettings(name=f"Internet {address}", id=f"internet-target-{number}", role=Role.INTERNET, address=address)
-        for number, address in enumerate(settings.network.internet, 1)
-    )
-    return (*settings.devices, *gateway, *outside)
+def _targets(settings: Settings, plan: SitePlan) -> tuple[DeviceSettings, ...]:
+    """The devices that the agent watches: those of the settings, then the gateway and the internet targets that are
+    not among them."""
+    listed = {device.id for device in settings.devices}
+    added = (w.device for w in plan.devices if w.device.id not in listed)
+    return (*settings.devices, *(_added(device) for device in added))
+
+
+def _added(device: Device) -> DeviceSettings:
+    name = "Gateway" if device.role is Role.GATEWAY else f"Internet {device.address}"
+    return DeviceSettings(name=name, id=device.id, role=device.role, address=device.address)
 
 
 def _credential_known(settings: Settings, name: str) -> bool:

@@ -190,6 +190,22 @@ def _similar(file: Path) -> str:
 
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _UNQUOTED_ADDRESS = re.compile(r"=\s*[0-9a-fA-F]*[.:][0-9a-fA-F]*[.:]")
+_UNQUOTED_TEXT = re.compile(r"\s*(?P<key>[a-z_]+)\s*=\s*(?P<value>[^\s\"'\[{#][^#\x00-\x1f\x7f]{0,80}?)\s*(?:#.*)?$")
+_NO_SECRET = {
+    "address",
+    "host",
+    "id",
+    "interface",
+    "gateway",
+    "language",
+    "name",
+    "probe",
+    "role",
+    "site",
+    "tenant",
+    "timezone",
+}
+"""Settings whose value is no secret, so that the advice shows the line as it should be."""
 _UNQUOTED_WORD = re.compile(r"=\s*[^\s\"'\[{0-9+\-#]")
 
 
@@ -262,7 +278,10 @@ def _depth(document: Mapping[str, Any]) -> int:
 
 
 def _syntax_hint(line: str) -> str:
-    """What is probably meant, from the shape of the line; never its content, which may be a secret."""
+    """What is probably meant, from the shape of the line. Only of settings that hold no secret is the content shown."""
+    if (text := _UNQUOTED_TEXT.match(line)) and text["key"] in _NO_SECRET and '"' not in text["value"]:
+        value = text["value"].replace("\\", "\\\\")
+        return f'Text needs quotes: write {text["key"]} = "{value}".'
     if _UNQUOTED_ADDRESS.search(line):
         return 'An address is text and needs quotes: address = "10.0.0.2".'
     if line.count('"') % 2:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.settings import load
+from agent.site import devices_in_words, plan_site
 from kpi.catalogue import CATALOGUE
 from tests.agent.cli.console import SONDA, sentence, sonda, widest
 from tests.agent.settings.writing import write
@@ -21,7 +23,14 @@ def test_a_good_configuration_is_summed_up(tmp_path: Path) -> None:
     write(tmp_path, "[mqtt]\nkeepalive_s = 10\n[http]\nport = 8081\n", "conf.d/a.toml", base="")
     ended = sonda("check", "--config", file)
     assert (ended.code, ended.err) == (0, "")
-    for words in ("rossi/bologna/probe-1", "1: 1 router; and 3 internet targets", "broker.example:1883", ":8081/"):
+    for words in (
+        "rossi/bologna/probe-1",
+        "1 listed in the settings",
+        "and 3 internet targets",
+        "1 router",
+        "broker.example:1883",
+        ":8081/",
+    ):
         assert words in ended.out
     assert ended.out.endswith("The configuration can be used.\n")
     assert widest(ended.out) <= 80
@@ -217,3 +226,38 @@ def test_colour_is_for_terminals_alone(tmp_path: Path) -> None:
     assert "\x1b[" in sonda("kpis", env={"FORCE_COLOR": "1", "TERM": "xterm"}).out
     plain = sonda("kpis", env={"FORCE_COLOR": "1", "NO_COLOR": "1", "TERM": "xterm"}).out
     assert "\x1b[3" not in plain
+
+
+DEVICES = (
+    '[site]\ntenant = "rossi"\nsite = "bologna"\nprobe = "probe-1"\n'
+    '[network]\ngateway = "127.0.0.9"\ninternet = ["127.0.1.1", "127.0.1.2", "127.0.1.3"]\n'
+    '[[device]]\nname = "Core switch"\nrole = "switch"\naddress = "127.0.0.1"\n'
+    '[[device]]\nname = "Target"\nrole = "internet"\naddress = "127.0.1.1"\n'
+)
+
+
+def test_one_count_of_devices_in_one_wording(tmp_path: Path) -> None:
+    """check, doctor and the log line of run count what is planned: a target that is listed as a device counts once."""
+    file = write(tmp_path, DEVICES, base="")
+    settings = load([file])
+    words = devices_in_words(plan_site(settings, (), {}), settings)
+    assert words == "5 devices: 2 listed in the settings, the gateway and 2 internet targets"
+    assert json.loads(sonda("check", "--json", "--config", file).out)["summary"]["devices"] == words
+    ended = sonda("doctor", "--config", file, "--only", "devices", "--json")
+    found = [finding for finding in json.loads(ended.out)["findings"] if finding["id"] == "device.watched"]
+    assert [finding["seen"] for finding in found] == [f"The agent watches {words}."]
+
+
+def completed(words: str, **env: str) -> list[str]:
+    """What bash is offered behind these words."""
+    said = {"_SONDA_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" ")), **env}
+    return sonda(env=said).out.split()
+
+
+def test_completion_offers_checks_and_devices(tmp_path: Path) -> None:
+    file = write(tmp_path, DEVICES, base="")
+    assert completed("sonda doctor --only d") == ["disk", "devices"]
+    assert completed("sonda poll ", SONDA_CONFIG=str(file)) == ["core-switch", "target"]
+    assert completed(f"sonda poll --config {file} c") == ["core-switch"]
+    assert completed("sonda profile record t", SONDA_CONFIG=str(file)) == ["target"]
+    assert completed("sonda poll ", SONDA_CONFIG=str(tmp_path / "none.toml")) == []

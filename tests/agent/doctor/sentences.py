@@ -73,6 +73,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "store.ahead": ("The newest entry is of", "and the clock shows 2026-", "Set the clock right"),
     # devices by ICMP
     "device.ok": ("answers echoes", "ms."),
+    "device.watched": ("The agent watches",),
     "device.none": ("No devices are configured", "`sonda check`"),
     "device.second_opinion": ("icmplib agrees", "ms there", "ms here"),
     "device.name": ("The name no-such-host.invalid does not resolve", "/etc/resolv.conf", "getent ahosts no-such-host.invalid"),

@@ -80,7 +80,7 @@ def test_told_apart(found: list[Found], identifier: str, subject: str) -> None:
 
 
 def test_nothing_else_is_said(found: list[Found]) -> None:
-    assert {f["subject"] for f in found if f["severity"] == "ok"} <= {"Core", "Blocked", "Guarded", "Far"}
+    assert {f["subject"] for f in found if f["severity"] == "ok" and f["id"] != "device.watched"} <= {"Core", "Blocked", "Guarded", "Far"}
     assert len([f for f in found if f["subject"] == "Silent"]) == 1
 
 
@@ -101,6 +101,7 @@ def test_internet_targets_are_asked_as_well(tmp_path: Path) -> None:
         site(tmp_path, '\n[network]\ngateway = "none"\ninternet = ["127.0.1.1", "127.0.1.2", "127.0.1.3"]\n'), "devices"
     )
     assert {f["subject"] for f in found if f["id"] == "device.ok"} == {f"Internet 127.0.1.{n}" for n in (1, 2, 3)}
+    assert sees(found, "device.watched")["seen"].endswith("0 listed in the settings and 3 internet targets.")
 
 
 def test_the_gateway_that_is_found_by_itself_is_asked_as_well(place: Namespace, tmp_path: Path) -> None:
