@@ -54,6 +54,8 @@ class Boundary:
 
     def __init__(self) -> None:
         self.faults: Counter[str] = Counter()
+        self.unread_rows: Counter[str] = Counter()
+        """What was read back from the store and could not be used, by kind."""
         self._streaks: dict[tuple[str, str], Streak] = {}
         self._open: Counter[str] = Counter()
         """Streaks by place."""
@@ -69,17 +71,27 @@ class Boundary:
             return make()
         return otherwise()
 
+    def unread(self, kind: str, entity: str, error: ValueError) -> None:
+        """Count what was stored (a row of another version, or an odd one) and is left out; the first of each kind is
+        logged."""
+        self.unread_rows[kind] += 1
+        if self.unread_rows[kind] == 1:
+            log.warning(
+                "Left out what is stored as %s: %s. Further ones are only counted.", _named(kind, entity), error
+            )
+
     def forget(self, entity: str) -> None:
         """This entity is watched no more."""
         for key in [key for key in self._streaks if key[1] == entity]:
             self._end(key)
 
     def document(self) -> dict[str, Any]:
-        """For /api/v1/agent: failures since the start by place, and who fails now."""
+        """For /api/v1/agent: failures since the start by place, stored rows that were left out, and who fails now."""
         now = list(self._streaks.values())
         return {
             "total": self.faults.total(),
             "by_place": dict(self.faults),
+            "unread_rows": dict(self.unread_rows),
             "failing": len(now),
             "now": [
                 {"place": s.place, "entity": s.entity, "in_a_row": s.count, "error": s.error} for s in now[-SHOWN:]

@@ -27,6 +27,7 @@ from agent.windows import FIVE_S, PORTS, Five, Windows
 from collectors.clock import Clock
 from collectors.icmp.echo import EchoTarget
 from kpi.entities import AGENT, LINK, PROBE, SITE, STATUSES, STATUSES_OF_PORTS, TOPOLOGY, UPLINK
+from kpi.fabric import FabricMemory
 from kpi.gear_accumulator import GearMemory
 from kpi.model import Incident, State, SystemReading, Window
 from kpi.planned import Spans, within
@@ -35,11 +36,15 @@ from kpi.reachability import StateChange
 from kpi.reboots import Restarted
 from kpi.sessions import Change
 from kpi.states import StateSeconds, Turn, state_seconds, whole_ms
+from kpi.stored import flag, number, optional, sequence, table
 
 EVENT_SCHEMA = "sonda.event.v1"
 DEVICE = "device"
 """The aspect of a device's states in the store."""
 STOPPED, REMOVED, CALENDAR = "agent_stopped", "removed", "clock_jump"
+_STATES = frozenset(State)
+COUNTERS = "last counters"
+"""What is counted as unread where what the run before kept of a device cannot be used."""
 NOTICE = "notice"
 """The boundary's name for what is said at once."""
 
@@ -148,6 +153,9 @@ class Core:
         for row in states:
             if row.utc_at is None or row.aspect != DEVICE or self._is_taken_over(row.utc_at):
                 continue
+            if row.state not in _STATES:
+                self._boundary.unread("states", row.entity, ValueError(f"{row.state!a} is no state"))
+                continue
             utc, state = row.utc_at, State(row.state)
             self.calendar.insert(row.entity, utc, state)
             counts = utc <= self.timeline.utc(began) or (alive is not None and utc <= alive)
@@ -192,22 +200,26 @@ class Core:
         for reading in counters:
             if reading.utc_at is not None and not self.timeline.taken_over(reading.utc_at - 0.001, 0.001):
                 with self._boundary.around("resume", reading.entity):
-                    await self._resume_reading(reading.entity, reading.plain, reading.utc_at - offset, pace)
+                    try:
+                        await self._resume_reading(reading.entity, reading.plain, reading.utc_at - offset, pace)
+                    except ValueError as error:
+                        self._boundary.unread(COUNTERS, reading.entity, error)
             await pace.breathe()
 
-    async def _resume_reading(self, entity: str, plain: Mapping[str, Any], at: float, pace: Pace) -> None:
+    async def _resume_reading(self, entity: str, plain: Any, at: float, pace: Pace) -> None:
+        """ValueError for what cannot be read; then nothing is taken over."""
         if entity == PROBE:
-            self.monitor.own.resume(GearMemory.from_plain(plain["gear"]).moved(at))
+            self.monitor.own.resume(GearMemory.from_plain(table(plain).get("gear")).moved(at))
         track = self.monitor.tracks.get(entity)
         if track is not None and track.polled is not None:
-            ports: dict[str, LastReading] = {}
-            for key, port in plain["ports"].items():
+            row, ports = table(plain), dict[str, LastReading]()
+            for key, port in table(row.get("ports")).items():
                 ports[key] = LastReading.from_plain(port).moved(at)
                 await pace.breathe()
-            kept = plain.get("system")
-            system = (at + kept[0], SystemReading(*kept[1:4]), kept[4:] != [0]) if kept else None
-            gear = GearMemory.from_plain(plain["gear"]).moved(at) if plain.get("gear") else None
-            track.polled.resume(ports, system, plain.get("fabric"), at, gear)
+            system = _system_of(row["system"], at) if row.get("system") else None
+            fabric = FabricMemory.from_plain(row["fabric"]) if row.get("fabric") else None
+            gear = GearMemory.from_plain(row["gear"]).moved(at) if row.get("gear") else None
+            track.polled.resume(ports, system, fabric, at, gear)
 
     def maintenance_of(self, entity: str) -> Spans:
         """What is planned for it now, in UTC seconds."""
@@ -383,8 +395,11 @@ class Core:
             kind, _, entity = row.entity.partition("/")
             if kind in {STATUSES, STATUSES_OF_PORTS} and entity in watched:
                 with self._boundary.around("resume", row.entity):
-                    for _ in self.summaries.statuses.resuming(entity, row.plain):
-                        await pace.breathe()
+                    try:
+                        for _ in self.summaries.statuses.resuming(entity, row.plain):
+                            await pace.breathe()
+                    except ValueError as error:
+                        self._boundary.unread(kind, entity, error)
             await pace.breathe()
 
     def _polls(self) -> dict[str, PollOutcome | None]:
@@ -464,3 +479,11 @@ class Core:
             if before is not None and before < begun:
                 self._note(entity, at, before, State.UNKNOWN, CALENDAR)
             self._note(entity, at, begun, self.history.at(entity, at), CALENDAR)
+
+
+def _system_of(plain: Any, at: float) -> tuple[float, SystemReading, bool]:
+    """When the system group was read last, and whether its sysUpTime was to be trusted. ValueError where that cannot be
+    read."""
+    since, uptime_cs, boots, host_cs, *trusted = sequence(plain, 4, 5)
+    reading = SystemReading(optional(uptime_cs), optional(boots), optional(host_cs))
+    return at + number(since), reading, flag(trusted[0]) if trusted else True

@@ -32,7 +32,7 @@ from kpi.fabric_counts import FabricCounts, merge_fabric
 from kpi.gear_counts import GearCounts, merge_gear
 from kpi.merge import merge_port_maps
 from kpi.model import State, Window
-from kpi.planned import Spans, halves_from_plain, halves_to_plain, merge_halves, read_halves
+from kpi.planned import Halves, Spans, halves_from_plain, halves_to_plain, merge_halves, read_halves
 from kpi.port_counts import (
     Bin,
     billed_ports,
@@ -56,6 +56,8 @@ _FOLDING: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any, Any], Any], Ca
     GEAR: (GearCounts.from_plain, merge_gear, GearCounts.to_plain),
 }
 """How windows of a kind are read, merged and written."""
+_STATES = frozenset(State)
+"""A row that says anything else is of another version."""
 BESIDE_STATE = tuple(kind for kind in _FOLDING if kind != STATE)
 """The kinds of windows of a device that has a window of its state."""
 PLACE = "fold"
@@ -138,12 +140,33 @@ class Told(Protocol):
 def fold(kind: str, plains: Iterable[Any]) -> Any:
     """Plain windows of one entity in order of time, as one, planned work apart. Raises ValueError for no windows, or an
     unknown version, KeyError for an unknown kind."""
-    windows = list(plains)
-    if not windows:
-        raise ValueError("there is nothing to fold")
-    read, merge, write = _FOLDING[kind]
+    found, errors = fold_readable(kind, plains)
+    if errors or found is None:
+        raise errors[0] if errors else ValueError("there is nothing to fold")
+    return found
+
+
+def fold_readable(kind: str, plains: Iterable[Any], *, bins: bool = True) -> tuple[Any | None, list[ValueError]]:
+    """As ``fold`` of those windows that can be read, and what is wrong with the others; None where none is left.
+    ``bins`` False: the 5-minute averages of ports are left out."""
+    _, merge, write = _FOLDING[kind]
     both = merge_echo_halves if kind == ECHO else partial(merge_halves, merge)
-    return halves_to_plain(reduce(both, (read_halves(read, plain) for plain in windows)).each(write))
+    windows: list[Halves[Any]] = []
+    errors: list[ValueError] = []
+    for plain in plains:
+        try:
+            windows.append(read_window(kind, plain if bins or kind != PORTS else without_bins(plain)))
+        except ValueError as error:
+            errors.append(error)
+    return (halves_to_plain(reduce(both, windows).each(write)) if windows else None), errors
+
+
+def read_window(kind: str, plain: Any) -> Halves[Any]:
+    """A stored window of this kind. ValueError where it cannot be read (kpi/stored.py)."""
+    read, _, _ = _FOLDING[kind]
+    if kind == STATE:  # planned work is apart in it as it is
+        return Halves(read(plain))
+    return read_halves(read, plain)
 
 
 def without_bins(plain: Any) -> Any:
@@ -355,14 +378,7 @@ class Folds:
     ) -> AsyncIterator[tuple[str, Plains]]:
         """Each entity with its windows of [start, end) folded into one, by kind. A month of 4,800 ports is 3.5 million
         windows: no more than AT_ONCE of one device are in memory, and everything else gets its turn after each."""
-        states: dict[str, Any] = {}
-        pace = Pace(self._clock)
-        for length_s, first, last in _pieces(from_s, start, end):
-            for at in range(first, last, length_s):
-                for row in await self._store.windows(None, STATE, length_s, at, at + length_s):
-                    with self._boundary.around(PLACE, row.entity):
-                        states[row.entity] = _with(STATE, states.get(row.entity), [row.plain])
-                    await pace.breathe()
+        states = await self._states(from_s, start, end)
         whole = sorted(states)
         for entity in whole if only is None else sorted(states.keys() & set(only)):
             plains: dict[str, Any] = {}
@@ -383,6 +399,19 @@ class Folds:
             if gear is not None:
                 yield entity, {GEAR: gear}
 
+    async def _states(self, from_s: int, start: int, end: int) -> dict[str, Any]:
+        """The states of [start, end) folded into one window, by entity."""
+        states: dict[str, Any] = {}
+        pace = Pace(self._clock)
+        for length_s, first, last in _pieces(from_s, start, end):
+            for at in range(first, last, length_s):
+                for row in await self._store.windows(None, STATE, length_s, at, at + length_s):
+                    folded = self._with(STATE, row.entity, _with(STATE, states.get(row.entity), [row.plain]))
+                    if folded is not None:
+                        states[row.entity] = folded
+                    await pace.breathe()
+        return states
+
     async def _beside(self, entity: str, from_s: int, start: int, end: int, *, bins: bool) -> dict[str, Any]:
         """The windows of this entity beside those of its state, by kind."""
         found = {}
@@ -399,10 +428,18 @@ class Folds:
         for length_s, first, last in _pieces(from_s, start, end):
             for begin in range(first, last, AT_ONCE * length_s):
                 rows = await self._store.windows(entity, kind, length_s, begin, min(last, begin + AT_ONCE * length_s))
-                plains = [row.plain if bins or kind != PORTS else without_bins(row.plain) for row in rows]
+                plains = [row.plain for row in rows]
                 if plains:
-                    folded = await pace.aside(size_of(plains), partial(_with, kind, folded, plains))
+                    made = await pace.aside(size_of(plains), partial(_with, kind, folded, plains, bins=bins))
+                    folded = self._with(kind, entity, made)
                 await pace.breathe()
+        return folded
+
+    def _with(self, kind: str, entity: str, made: tuple[Any | None, Sequence[ValueError]]) -> Any | None:
+        """What was folded; what could not be read of it is counted."""
+        folded, errors = made
+        for error in errors:
+            self._boundary.unread(kind, entity, error)
         return folded
 
     async def _with_bins(self, entity: str, plain: Any, start: int, end: int) -> Any:
@@ -417,7 +454,9 @@ class Folds:
             for begin in range(first, last, AT_ONCE * length_s):
                 rows = await self._store.windows(entity, PORTS, length_s, begin, min(last, begin + AT_ONCE * length_s))
                 hours = [half for row in rows if (half := halves_from_plain(row.plain).counted)]
-                for found in await pace.aside(size_of(hours), partial(_bins_of_each, hours, billed)):
+                each, errors = await pace.aside(size_of(hours), partial(_bins_of_each, hours, billed))
+                self._with(PORTS, entity, (None, errors))
+                for found in each:
                     for key, some in found.items():
                         bins[key] += some
                 await pace.breathe()
@@ -432,10 +471,12 @@ class Folds:
         end = max(folded) + DAY
         billed = set()
         for row in await self._store.windows(None, PORTS, DAY, end - DAY, end):
-            with self._boundary.around(PLACE, row.entity):
-                half = halves_from_plain(row.plain).counted
-                if half and billed_ports(half):
+            half = halves_from_plain(row.plain).counted
+            try:
+                if half is not None and billed_ports(half):
                     billed.add(row.entity)
+            except ValueError as error:
+                self._boundary.unread(PORTS, row.entity, error)
         if billed:
             told, pace = self._folded(Window(end - 30 * DAY, 30 * DAY), AGAIN), Pace(self._clock)
             async for entity, plains in self._entities(DAY, MONTH, end - 30 * DAY, end, only=billed):
@@ -553,7 +594,7 @@ class Folds:
         """The changes of state that the window needs, by entity, as far back as the running agent keeps them."""
         turns: dict[str, list[Turn]] = defaultdict(list)
         for row in await self._store.state_changes(None, start - KEEP_S, end):
-            if row.utc_at is not None:
+            if row.utc_at is not None and row.state in _STATES:
                 turns[row.entity].append(Turn(row.utc_at, State(row.state)))
         ahead = self._not_yet(start, end)
         return {entity: _unknown_within(known, ahead) for entity, known in turns.items()} if ahead else turns
@@ -571,7 +612,9 @@ class Folds:
                 plain = max((p for p in (plain, minutes) if p is not None), key=_sent, default=None)
             if plain is not None:
                 plains[kind] = plain
-        known = sum(StateSeconds.from_plain(row.plain).checks for row in closed if row.kind == STATE)
+        states_before, errors = fold_readable(STATE, [row.plain for row in closed if row.kind == STATE])
+        self._with(STATE, entity, (None, errors))
+        known = StateSeconds.from_plain(states_before).checks if states_before is not None else 0
         if ECHO in plains:
             checks = max(known, _sent(plains[ECHO]))
         elif known:
@@ -594,7 +637,8 @@ def _changed(entity: str, label: int, plains: Plains, closed: Sequence[WindowRow
     rows: list[WindowRow] = []
     for kind in (STATE, ECHO):
         known = [row for row in closed if row.kind == kind]
-        if kind not in plains or (known and fold(kind, [row.plain for row in known]) == plains[kind]):
+        before, odd = fold_readable(kind, [row.plain for row in known])
+        if kind not in plains or (known and not odd and before == plains[kind]):
             continue
         first = known[0] if known else WindowRow(entity, kind, FIVE_MINUTES, "", 0.0, label, None)
         rows.append(replace(first, plain=plains[kind], revision=revision))
@@ -674,12 +718,23 @@ def _sent(echo: Any) -> int:
     return sum(half.sent for half in (halves.counted, halves.planned) if half is not None)
 
 
-def _with(kind: str, folded: Any | None, plains: Sequence[Any]) -> Any:
-    return fold(kind, plains if folded is None else [folded, *plains])
+def _with(
+    kind: str, folded: Any | None, plains: Sequence[Any], *, bins: bool = True
+) -> tuple[Any | None, list[ValueError]]:
+    return fold_readable(kind, plains if folded is None else [folded, *plains], bins=bins)
 
 
-def _bins_of_each(hours: Sequence[Any], ports: Collection[str]) -> list[dict[str, tuple[Bin, ...]]]:
-    return [bins_of(hour, ports) for hour in hours]
+def _bins_of_each(
+    hours: Sequence[Any], ports: Collection[str]
+) -> tuple[list[dict[str, tuple[Bin, ...]]], list[ValueError]]:
+    found: list[dict[str, tuple[Bin, ...]]] = []
+    errors: list[ValueError] = []
+    for hour in hours:
+        try:
+            found.append(bins_of(hour, ports))
+        except ValueError as error:
+            errors.append(error)
+    return found, errors
 
 
 async def _rows(entity: str, plains: Plains, length_s: int, start: int, pace: Pace) -> list[WindowRow]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from agent.boundary import Boundary
 from agent.store.model import FIVE_MINUTES, WindowRow
 from agent.windows import GEAR
 from kpi.entities import SITE
@@ -37,8 +38,9 @@ class Windows(Protocol):
 class GearPast:
     """Keeps what was read."""
 
-    def __init__(self, store: Windows) -> None:
+    def __init__(self, store: Windows, boundary: Boundary | None = None) -> None:
         self._store = store
+        self._boundary = boundary or Boundary()
         self._supplies: frozenset[str] = frozenset()
         self._read_to = 0
         self._found: dict[Part, dict[int, float]] = {}
@@ -64,7 +66,8 @@ class GearPast:
             return
         try:
             counts = read_halves(GearCounts.from_plain, row.plain).counted
-        except (ValueError, TypeError, LookupError, AttributeError):  # of another version: left out
+        except ValueError as error:
+            self._boundary.unread(GEAR, row.entity, error)
             return
         levels = counts.levels if counts is not None else {}
         at = row.start_utc // FIVE_MINUTES * FIVE_MINUTES

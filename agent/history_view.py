@@ -9,7 +9,6 @@ import logging
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import reduce
@@ -142,14 +141,22 @@ def step_of(hours: float) -> int:
 
 
 async def device_history(
-    store: Past, device: str, hours: float, now_utc: float, maintenance: Sequence[tuple[float, float]]
+    store: Past,
+    device: str,
+    hours: float,
+    now_utc: float,
+    maintenance: Sequence[tuple[float, float]],
+    *,
+    boundary: Boundary | None = None,
 ) -> HistoryNow:
-    """One device's last ``hours``. What is not folded yet comes from finer windows."""
+    """One device's last ``hours``. What is not folded yet comes from finer windows; ``boundary`` counts what cannot be
+    read."""
     step = step_of(hours)
     start = int(now_utc - hours * 3600) // step * step
     rows = await _covering(store, device, step, start, int(now_utc) + 1)
     changes = await store.state_changes(device, start, now_utc + 1)
-    return await asyncio.to_thread(_history, device, (hours, start, step, now_utc), rows, changes, maintenance)
+    counts = await asyncio.to_thread(_by_start, rows, step, boundary or Boundary())
+    return await asyncio.to_thread(_history, device, (hours, start, step, now_utc), counts, changes, maintenance)
 
 
 async def _covering(store: Past, entity: str | None, step: int, start: int, end: int) -> list[WindowRow]:
@@ -164,14 +171,13 @@ async def _covering(store: Past, entity: str | None, step: int, start: int, end:
 def _history(
     device: str,
     span: tuple[float, int, int, float],
-    rows: Sequence[WindowRow],
+    counts: Mapping[int, EchoCounts],
     changes: Sequence[StateRow],
     maintenance: Sequence[tuple[float, float]],
 ) -> HistoryNow:
     hours, start, step, now = span
     turns = _turns(changes).get(device, [])
     reasons = {round(row.utc_at, 3): row.reason for row in changes if row.utc_at is not None}
-    counts = _by_start(rows, step)
     points = []
     for at in sorted(counts):
         known = state_seconds(turns, at, min(at + step, now), maintenance=maintenance)
@@ -262,7 +268,7 @@ class OverviewKeeper:
         self._today: tuple[int, dict[str, tuple[int, int]]] = (0, {})
         self._read_to = 0
         self._roles: dict[str, Role] = {}
-        self._gear = GearPast(store)
+        self._gear = GearPast(store, boundary)
         self._states = StatesPast(store)
         self.latest = Overview()
 
@@ -327,9 +333,7 @@ class OverviewKeeper:
             part = self._line_of(row.entity)
             if row.start_utc is None or row.entity not in self._roles:
                 continue
-            counts: EchoCounts | None = None
-            with self._boundary.around(PAST, row.entity):
-                counts = _counted(row)
+            counts = _counted(row, self._boundary)
             if counts is None:
                 continue
             if part is not None:
@@ -460,23 +464,25 @@ def _spans(
     return spans
 
 
-def _by_start(rows: Iterable[WindowRow], step: int) -> dict[int, EchoCounts]:
+def _by_start(rows: Iterable[WindowRow], step: int, boundary: Boundary) -> dict[int, EchoCounts]:
     """Rows of any length up to ``step``, merged to its windows; pieces of one start as well."""
     found: dict[int, EchoCounts] = {}
     for row in rows:
         if row.start_utc is not None:
             at = row.start_utc // step * step
-            counts = None
-            with suppress(ValueError, TypeError, LookupError, AttributeError):  # of another version: left out
-                counts = _counted(row)
+            counts = _counted(row, boundary)
             if counts is not None:
                 found[at] = merge_echo(found[at], counts) if at in found else counts
     return found
 
 
-def _counted(row: WindowRow) -> EchoCounts | None:
-    """What the figures are made of; None in planned work."""
-    return read_halves(EchoCounts.from_plain, row.plain).counted
+def _counted(row: WindowRow, boundary: Boundary) -> EchoCounts | None:
+    """What the figures are made of; None in planned work, and where it cannot be read."""
+    try:
+        return read_halves(EchoCounts.from_plain, row.plain).counted
+    except ValueError as error:
+        boundary.unread(ECHO, row.entity, error)
+        return None
 
 
 def _point(start: int, counts: EchoCounts) -> Point:

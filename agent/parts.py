@@ -8,6 +8,7 @@ import logging
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
+from typing import Any
 
 from agent.about import About, agent_version
 from agent.api.app import create_app
@@ -48,6 +49,7 @@ from collectors.radio.radio import RadioCollector
 from collectors.snmp.client import SnmpClient
 from collectors.snmp.collector import SnmpCollector
 from kpi.entities import AGENT, NAMES, TOPOLOGY
+from kpi.stored import table
 
 log = logging.getLogger("sonda")
 
@@ -160,17 +162,23 @@ class Parts:
     async def resume(self) -> None:
         """Plan the site, and go on where the run before has stopped."""
         self._say_opened()
-        with self.boundary.around("resume", TOPOLOGY):
-            if TOPOLOGY in self._counters:
-                self.core.topology.resume(self._counters[TOPOLOGY].plain)
-        with self.boundary.around("resume", NAMES):
-            if NAMES in self._counters:
-                self.planning.resolver.resume(self._counters[NAMES].plain["addresses"])
+        self._take_over(TOPOLOGY, self.core.topology.resume)
+        self._take_over(NAMES, lambda plain: self.planning.resolver.resume(table(plain).get("addresses")))
         await self.planning.take(self.planning.settings)
         if self.planning.has_routes:
             self.core.forget_strangers()
         since, until = self.timeline.remembered(HISTORY_S)
         await self.core.resume(await self.store.state_changes(None, since, until), await self.store.all_counters())
+
+    def _take_over(self, entity: str, resume: Callable[[Any], None]) -> None:
+        """What the run before has kept of it, where it can be read."""
+        if entity not in self._counters:
+            return
+        with self.boundary.around("resume", entity):
+            try:
+                resume(self._counters[entity].plain)
+            except ValueError as error:
+                self.boundary.unread("last counters", entity, error)
 
     async def follow_topology(self) -> None:
         """The links between devices, once a poll; other parents make another plan."""
@@ -215,15 +223,20 @@ class Parts:
     async def _begin_timeline(self) -> Timeline:
         self._counters = counters = {row.entity: row for row in await self.store.all_counters()}
         agent = counters.get(AGENT)
-        counted = counted_of(agent.plain, agent.utc_at) if agent is not None else []
         self.alive_utc = alive = agent.utc_at if agent is not None else None
+        plain = agent.plain if agent is not None else {}
+        try:
+            counted, taken_before = counted_of(plain, alive), taken_of(plain)
+        except ValueError as error:
+            self.boundary.unread("counted time", AGENT, error)
+            counted, taken_before = counted_of({}, alive), []
         not_before = max(NOT_BEFORE_UTC, alive or 0.0)
         timeline = Timeline(
             self.clock,
             not_before_utc=not_before,
             trust=clock_trust,
             counted=counted,
-            taken_before=taken_of(agent.plain) if agent is not None else (),
+            taken_before=taken_before,
         )
         self._dated = timeline.dated
         return timeline

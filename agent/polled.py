@@ -13,7 +13,7 @@ from agent.latest import Latest
 from agent.settings.models import PortsSettings
 from agent.site import matches
 from kpi.duplex import Verdict
-from kpi.fabric import FabricAccumulator
+from kpi.fabric import FabricAccumulator, FabricMemory
 from kpi.fabric_counts import FabricCounts
 from kpi.gear import Duplex, Facts, Inventory, Readings
 from kpi.gear_accumulator import GearAccumulator, GearMemory
@@ -153,7 +153,7 @@ class Polled:
         self,
         readings: Mapping[str, LastReading],
         system: tuple[float, SystemReading, bool] | None,
-        fabric: Mapping[str, Any] | None = None,
+        fabric: FabricMemory | None = None,
         at: float = 0.0,
         gear: GearMemory | None = None,
     ) -> None:

@@ -16,11 +16,13 @@ import random
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
 
 from agent.boundary import Boundary
 from agent.threads import ThreadFailed, start_thread
 from collectors.clock import Clock
+from kpi.stored import table, text
 
 log = logging.getLogger("sonda.resolve")
 
@@ -128,10 +130,13 @@ class Resolver:
         """Why this name has no address: the reason of its AGENT_FAULT."""
         return UNRESOLVED if name in self._failed or name in self._known else NOT_ASKED
 
-    def resume(self, addresses: Mapping[str, str]) -> None:
-        """What the run before has kept."""
-        self._known = dict(addresses)
-        self._old = set(addresses)
+    def resume(self, plain: Any) -> None:
+        """What the run before has kept. ValueError for what cannot be read."""
+        known = {name: text(address) for name, address in table(plain).items()}
+        for address in known.values():
+            ip_address(address)
+        self._known = known
+        self._old = set(known)
 
     async def want(self, names: frozenset[str]) -> None:
         """Resolve these from now on; returns after the first try of each, or LIMIT_S; at once where an address of each

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from agent.boundary import Boundary
 from agent.core import DEVICE
-from agent.folds import Folds
+from agent.folds import Folds, read_window
 from agent.recorder import Recorder
 from agent.site import SitePlan, uplink_changes
 from agent.store.model import FIVE_MINUTES, HOUR, MINUTE, Batch, CountersRow, StateRow, WindowRow
@@ -41,6 +41,7 @@ from kpi.planned import (
 )
 from kpi.reboots import RestartCounts, all_restarts, split_restarts
 from kpi.states import Change, StateSeconds, Turn, merge_states, state_seconds
+from kpi.stored import number, sequence, table, text, whole
 
 log = logging.getLogger("sonda.windows")
 
@@ -51,6 +52,8 @@ OUTAGE_S = 86_400.0
 SILENCE_S = 86_400
 """How long after planned work the first answer is looked for whose differences reach back into it."""
 
+_STATES = frozenset(State)
+"""A row that says anything else is of another version."""
 WAITING = 8
 """Writes that may wait for the disk: the recorder, where more than a hundred do, gives up the oldest."""
 SAME_MS = 1000
@@ -109,7 +112,11 @@ class Restating:
             if self._closing is not None:
                 await self._closing()
             row = await self._store.last_counters(PLANNED)
-            before, self._revision = await asyncio.to_thread(_read, row)
+            before = None
+            try:
+                before, self._revision = await asyncio.to_thread(_read, row)
+            except ValueError as error:
+                self._boundary.unread("planned work", PLANNED, error)
             if not anew and before is not None and not await asyncio.to_thread(_changed, before, plan.maintenance):
                 return
             await self.planned([] if anew else before or [], plan, now_utc)
@@ -130,7 +137,7 @@ class Restating:
         for entity, spans in sorted(entities.items()):
             with self._boundary.around("recomputation", entity):
                 for labels in _by_hour(await self._touched(entity, spans, now_utc)):
-                    work = _Hour(self._store, entity, labels, was, plan)
+                    work = _Hour(self._store, self._boundary, entity, labels, (was, plan))
                     await work.read()
                     clients |= work.clients
                     self._write(work.rows, revisions)
@@ -173,6 +180,8 @@ class Restating:
         first = int(utc) // FIVE_MINUTES * FIVE_MINUTES
         for start in range(first, int(min(now_utc, first + SILENCE_S)), HOUR):
             for row in await self._store.windows(device, RESTARTS, FIVE_MINUTES, start, start + HOUR):
+                if not _is_readable(row, self._boundary):
+                    continue
                 if row.start_utc is not None and all_restarts(_restarts(row)).readings:
                     return float(row.start_utc + FIVE_MINUTES)
         return utc
@@ -196,7 +205,7 @@ class Restating:
             piece = row.boot, row.mono_start
             if row.entity == SITE:
                 stored[piece] = row
-            elif row.entity in known:
+            elif row.entity in known and _is_readable(row, self._boundary):
                 gear = read_halves(GearCounts.from_plain, row.plain).counted
                 pieces[piece].append(DeviceWindow(row.entity, known[row.entity].device.role, gear=gear))
         found = []
@@ -231,20 +240,35 @@ def _written(planned: Iterable[Planned]) -> list[tuple[list[str], float, float]]
 
 
 def _read(row: CountersRow | None) -> tuple[list[Planned] | None, int]:
-    """What the stored windows were computed by, and the highest revision; None where nothing tells."""
-    try:
-        plain = row.plain if row is not None else {}
-        planned = [(frozenset(map(str, ids)), float(start), float(end)) for ids, start, end in plain["planned"]]
-        return planned, int(plain.get("revision", 0))
-    except (TypeError, ValueError, KeyError, AttributeError):
+    """What the stored windows were computed by, and the highest revision; None where nothing tells. ValueError for what
+    cannot be read."""
+    if row is None:
         return None, 0
+    plain = table(row.plain)
+    spans = [sequence(span, 3, 3) for span in sequence(plain.get("planned"))]
+    planned = [(frozenset(map(text, sequence(ids))), number(start), number(end)) for ids, start, end in spans]
+    return planned, whole(plain.get("revision", 0))
+
+
+def _is_readable(row: WindowRow, boundary: Boundary) -> bool:
+    """Whether a window can be computed again; one that cannot is counted and stays as it is."""
+    try:
+        read_window(row.kind, row.plain)
+    except ValueError as error:
+        boundary.unread(row.kind, row.entity, error)
+        return False
+    return True
 
 
 class _Hour:
     """What becomes of one entity's windows of one hour."""
 
-    def __init__(self, store: Reads, entity: str, labels: set[int], was: SitePlan, plan: SitePlan) -> None:
-        self._store, self._entity, self._labels, self._plan = store, entity, labels, plan
+    def __init__(
+        self, store: Reads, boundary: Boundary, entity: str, labels: set[int], plans: tuple[SitePlan, SitePlan]
+    ) -> None:
+        """``plans``: what was planned until now, and what is from now on."""
+        was, plan = plans
+        self._store, self._boundary, self._entity, self._labels, self._plan = store, boundary, entity, labels, plan
         self._hour = min(labels) // HOUR * HOUR
         self._was, self._will = was.maintenance_of(entity), plan.maintenance_of(entity)
         self.rows: list[WindowRow] = []
@@ -266,7 +290,7 @@ class _Hour:
         found: dict[int, list[WindowRow]] = defaultdict(list)
         for row in await self._store.windows(self._entity, kind, length_s, self._hour, self._hour + HOUR):
             label = (row.start_utc or 0) // FIVE_MINUTES * FIVE_MINUTES
-            if label in self._labels:
+            if label in self._labels and _is_readable(row, self._boundary):
                 found[label].append(row)
         return found
 
@@ -294,7 +318,7 @@ class _Hour:
         turns: dict[str, list[Turn]] = defaultdict(list)
         for name in names - {""}:
             for row in await self._store.state_changes(name, self._hour - OUTAGE_S, self._hour + HOUR):
-                if row.utc_at is not None and row.aspect == DEVICE:
+                if row.utc_at is not None and row.aspect == DEVICE and row.state in _STATES:
                     turns[name].append(Turn(row.utc_at, State(row.state)))
         if self._entity != UPLINK:
             return turns[self._entity]

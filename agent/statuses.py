@@ -16,6 +16,17 @@ from kpi.catalogue import entry_of
 from kpi.entry import DAY_S, FIVE_MINUTES_S, HOUR_S, Kpi, Rule
 from kpi.model import Figure, Status, Window
 from kpi.status import NO_STATUS_BELOW, Happened, Reading, fewest, read_on, remembered, status_of_day
+from kpi.stored import (
+    flag,
+    number,
+    optional_number,
+    sequence,
+    signed,
+    table,
+    text,
+    versioned,
+    whole,
+)
 from kpi.summary import COVERAGE, History, happened_in, reading_of
 
 BEFORE = 2
@@ -219,23 +230,21 @@ class Statuses:
             groups.append([ports, stand, past, day])
         return {"v": PLAIN_VERSION, "alike": groups}
 
-    def resume(self, device: str, plain: Mapping[str, Any]) -> None:
+    def resume(self, device: str, plain: Any) -> None:
         """As ``resuming``, at once."""
         for _ in self.resuming(device, plain):
             pass
 
-    def resuming(self, device: str, plain: Mapping[str, Any]) -> Iterator[None]:
-        """The reverse of ``changed``, port by port: go on from what the run before has stored. ValueError for a version
-        that this code does not know, or for what it cannot read; then nothing is taken over."""
-        if plain.get("v") != PLAIN_VERSION:
-            raise ValueError(f"statuses of version {plain.get('v')}; this version of the agent reads {PLAIN_VERSION}")
+    def resuming(self, device: str, plain: Any) -> Iterator[None]:
+        """The reverse of ``changed``, port by port: go on from what the run before has stored. ValueError for what
+        cannot be read (kpi/stored.py); then nothing is taken over."""
         groups = []
         try:
-            for group in plain["alike"]:
-                groups.append(_Group.from_plain(*group))
+            for group in sequence(table(versioned(plain, PLAIN_VERSION, "statuses")).get("alike")):
+                groups.append(_Group.from_plain(group))
                 yield
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
-            raise ValueError(f"statuses that cannot be read: {error!r}") from error
+        except ValueError as error:
+            raise ValueError(f"statuses that cannot be read: {error}") from error
         for group in groups:
             for port in group.ports:
                 if group.standing:
@@ -372,15 +381,15 @@ class _Group:
     days: _Days
 
     @staticmethod
-    def from_plain(
-        ports: Sequence[str], standing: Mapping[str, Any], before: Mapping[str, Any], days: Mapping[str, Any]
-    ) -> "_Group":
-        """Of figures that the catalogue has no more, nothing is taken over."""
+    def from_plain(plain: Any) -> "_Group":
+        """Of figures that the catalogue has no more, nothing is taken over. ValueError for what cannot be read."""
+        ports, standing, before, days = sequence(plain, 4, 4)
+        lengths = {length_s: int(length_s) for length_s in table(before) if length_s.isdecimal()}
         return _Group(
-            [str(port) for port in ports],
-            {kpi: Standing(Status(s), int(since), Status(said)) for kpi, (s, since, said) in _known(standing)},
-            {int(length_s): _past_from_plain(past) for length_s, past in before.items()},
-            {kpi: tuple(_happened_from_plain(*one) for one in some) for kpi, some in _known(days)},
+            [text(port) for port in sequence(ports)],
+            {kpi: _standing_from_plain(one) for kpi, one in _known(standing)},
+            {lengths[length_s]: _past_from_plain(past) for length_s, past in before.items() if length_s in lengths},
+            {kpi: tuple(_happened_from_plain(one) for one in sequence(some)) for kpi, some in _known(days)},
         )
 
 
@@ -389,8 +398,8 @@ def _without_last(readings: Sequence[Reading], standing: Standing | None) -> Seq
     return readings[:-1] if standing is not None and standing.status is not Status.NONE else readings
 
 
-def _known(of: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for kpi, value in of.items():
+def _known(of: Any) -> Iterator[tuple[str, Any]]:
+    for kpi, value in table(of).items():
         try:
             entry_of(kpi)
         except KeyError:
@@ -403,15 +412,20 @@ def _past_to_plain(past: _Past) -> list[Any]:
     return [past.start_utc, readings]
 
 
-def _past_from_plain(plain: Sequence[Any]) -> _Past:
-    start_utc, readings = plain
-    return _Past(
-        int(start_utc),
-        {
-            kpi: tuple(Reading(_number(value), int(n), Status(status), bool(alarm)) for value, n, status, alarm in some)
-            for kpi, some in _known(readings)
-        },
-    )
+def _standing_from_plain(plain: Any) -> Standing:
+    status, since_utc, said = sequence(plain, 3, 3)
+    return Standing(Status(text(status)), signed(since_utc), Status(text(said)))
+
+
+def _past_from_plain(plain: Any) -> _Past:
+    start_utc, readings = sequence(plain, 2, 2)
+    past = {kpi: tuple(_reading_from_plain(one) for one in sequence(some)) for kpi, some in _known(readings)}
+    return _Past(signed(start_utc), past)
+
+
+def _reading_from_plain(plain: Any) -> Reading:
+    value, n, status, alarmed = sequence(plain, 4, 4)
+    return Reading(optional_number(value), whole(n), Status(text(status)), flag(alarmed))
 
 
 def _happened_to_plain(one: Happened) -> list[Any]:
@@ -419,14 +433,12 @@ def _happened_to_plain(one: Happened) -> list[Any]:
     return [one.start_utc, one.length_s, one.weight, one.least, coverage]
 
 
-def _happened_from_plain(
-    start_utc: int, length_s: int, weight: float, least: float, coverage: float | None
-) -> Happened:
-    return Happened(int(start_utc), int(length_s), float(weight), float(least), _number(coverage))
-
-
-def _number(value: float | None) -> float | None:
-    return float(value) if value is not None else None
+def _happened_from_plain(plain: Any) -> Happened:
+    start_utc, length_s, weight, least, coverage = sequence(plain, 5, 5)
+    known = optional_number(coverage)
+    if known is not None and not 0 <= known <= 1:
+        raise ValueError("a coverage is a share of 1")
+    return Happened(signed(start_utc), whole(length_s), number(weight), number(least), known)
 
 
 def _start(one: Happened) -> int:

@@ -19,6 +19,7 @@ from typing import Any
 
 from collectors.clock import Clock, ClockTrust
 from kpi.states import whole_ms
+from kpi.stored import flag, sequence, signed, table
 
 JUMP_S = 2.0
 HOLD_S = 1800.0
@@ -388,17 +389,18 @@ def uncounted(counted: Iterable[Sequence[int]], start_ms: int, end_ms: int) -> l
 
 def counted_of(plain: Any, alive_utc: float | None) -> list[tuple[int, int, bool]]:
     """What the runs before have counted, out of the agent's own "last counters"; of an agent that did not keep it,
-    everything up to when it was alive. Where it was not kept whether the clock was trusted, it was not."""
-    if isinstance(plain, dict) and isinstance(plain.get("counted"), list):
-        return [(int(start), int(end), bool(trusted and trusted[0])) for start, end, *trusted in plain["counted"]]
+    everything up to when it was alive. Where it was not kept whether the clock was trusted, it was not. ValueError for
+    what cannot be read."""
+    if "counted" in table(plain):
+        spans = [sequence(span, 2, 3) for span in sequence(plain["counted"])]
+        return [(signed(start), signed(end), bool(trusted) and flag(trusted[0])) for start, end, *trusted in spans]
     return [(0, _ms(alive_utc), False)] if alive_utc is not None else []
 
 
 def taken_of(plain: Any) -> list[tuple[int, int]]:
-    """What the runs before have taken over, out of the same."""
-    if isinstance(plain, dict) and isinstance(plain.get("taken_over"), list):
-        return [(int(start), int(end)) for start, end in plain["taken_over"]]
-    return []
+    """What the runs before have taken over, out of the same. ValueError for what cannot be read."""
+    spans = [sequence(span, 2, 2) for span in sequence(table(plain).get("taken_over", ()))]
+    return [(signed(start), signed(end)) for start, end in spans]
 
 
 def _ms(seconds: float) -> int:

@@ -21,6 +21,7 @@ from kpi.forwarding import ForwardingTable, number
 from kpi.gear import Neighbor
 from kpi.model import Outcome, Role, State
 from kpi.parents import parents_of
+from kpi.stored import flag, sequence, table, text, versioned
 from kpi.topology import FORWARDING, PROBE, End, Link, Node, Uplink, links, uplinks
 
 log = logging.getLogger("sonda.topology")
@@ -223,16 +224,19 @@ class Topology:
         ways = [[way.end.device, way.end.port] for way in self._uplinks.values()]
         return {"v": PLAIN_VERSION, "links": rows, "uplinks": ways, "parents": dict(self.parents)}
 
-    def resume(self, plain: Mapping[str, Any]) -> None:
-        """What the run before has kept. What another version wrote is left: it is found anew within minutes."""
-        if plain.get("v") != PLAIN_VERSION:
-            return
-        self.links = tuple(
-            Link(End(a, port_a), End(b, port_b), by, bool(confirmed))
-            for a, port_a, b, port_b, by, confirmed in plain["links"]
-        )
-        self._uplinks = {device: Uplink(End(device, port)) for device, port in plain.get("uplinks", ())}
-        self.parents = dict(plain["parents"])
+    def resume(self, plain: Any) -> None:
+        """What the run before has kept. ValueError for what cannot be read, as what another version wrote: it is found
+        anew within minutes."""
+        row = table(versioned(plain, PLAIN_VERSION, "a topology"))
+        found = []
+        for kept in sequence(row.get("links")):
+            a, port_a, b, port_b, by, confirmed = sequence(kept, 6, 6)
+            ends = End(text(a), text(port_a)), End(text(b), text(port_b))
+            found.append(Link(*ends, text(by), flag(confirmed)))
+        ways = [sequence(way, 2, 2) for way in sequence(row.get("uplinks", ()))]
+        uplinks = {text(device): Uplink(End(device, text(port))) for device, port in ways}
+        parents = {device: text(parent) for device, parent in table(row.get("parents")).items()}
+        self.links, self._uplinks, self.parents = tuple(found), uplinks, parents
         self._told_at = dict.fromkeys([(link.a, link.b) for link in self.links], self._clock.monotonic())
 
 

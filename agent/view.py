@@ -248,7 +248,9 @@ class View:
             return None
         planned = [(a, b) for devices, a, b in self._plan().maintenance if device_id in devices]
         with self._boundary.around(PLACE, device_id):
-            return await device_history(self._history, device_id, hours, self._clock.utc(), planned)
+            return await device_history(
+                self._history, device_id, hours, self._clock.utc(), planned, boundary=self._boundary
+            )
         return no_history(device_id, hours, self._clock.utc())
 
     async def overview(self) -> Overview:

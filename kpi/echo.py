@@ -15,6 +15,7 @@ from typing import Any
 from kpi.model import Metric, Outcome, Sample
 from kpi.planned import Halves
 from kpi.sketch import BUCKETS_PER_E, EMPTY, LARGEST, ZERO_UP_TO, Sketch
+from kpi.stored import optional, sequence, signed, text, versioned, whole
 
 PLAIN_VERSION = 1
 J_RESET_AFTER_MISSING = 10
@@ -86,37 +87,44 @@ class EchoCounts:
         return plain
 
     @staticmethod
-    def from_plain(plain: Sequence[Any]) -> "EchoCounts":
-        """The reverse of to_plain. ValueError for a version that this code does not know."""
-        if plain[0] != PLAIN_VERSION:
-            raise ValueError(f"an echo window of version {plain[0]}; this version of the agent reads {PLAIN_VERSION}")
-        p = [*plain, *([0] * (_FIELDS - len(plain)))]
-        answered = len(plain) > _FIRST_RTT and plain[_FIRST_RTT] is not None
-        zero = p[21]
+    def from_plain(plain: Any) -> "EchoCounts":
+        """The reverse of to_plain. ValueError for everything else (kpi/stored.py)."""
+        row = sequence(versioned(plain, PLAIN_VERSION, "an echo window"), 1, _FIELDS)
+        p = [*row, *([0] * (_FIELDS - len(row)))]
+        least_ns, most_ns = (optional(row[i], 0) if len(row) > i else None for i in (_MIN, _MIN + 1))
+        has_ends = len(row) > _FIRST_RTT and row[_FIRST_RTT] is not None
+        zero = whole(p[21])
+        sketch = Sketch.from_plain(p[2], zero) if p[2] != 0 else Sketch(zero)
+        is_known = sketch.count > 0
+        if (least_ns is not None, most_ns is not None) != (is_known, is_known) or (has_ends and not is_known):
+            raise ValueError("an echo window has its fastest and slowest answer exactly where it has answers")
+        if least_ns is not None and most_ns is not None and least_ns > most_ns:
+            raise ValueError("the fastest answer of an echo window is slower than the slowest")
+        first = (whole(p[9]), whole(p[10])) if has_ends else None
         return EchoCounts(
-            sent=p[1],
-            sketch=Sketch.from_plain(p[2], zero) if p[2] else Sketch(zero),
-            min_ns=p[3] if answered else None,
-            max_ns=p[4] if answered else None,
-            sum_ns=p[5],
-            abs_d_ns=p[6],
-            n_d=p[7],
-            j_ns=p[8] if answered and len(plain) > _J else None,
-            first_answered=(p[9], p[10]) if answered else None,
-            last_answered=(p[9] + p[11], p[12]) if answered else None,
-            lost=p[13],
-            longest_run=p[14],
-            leading_run=p[15],
-            trailing_run=p[16],
+            sent=whole(p[1]),
+            sketch=sketch,
+            min_ns=least_ns,
+            max_ns=most_ns,
+            sum_ns=whole(p[5]),
+            abs_d_ns=whole(p[6]),
+            n_d=whole(p[7]),
+            j_ns=optional(p[8], 0) if has_ends else None,
+            first_answered=first,
+            last_answered=(first[0] + signed(p[11]), whole(p[12])) if first is not None else None,
+            lost=whole(p[13]),
+            longest_run=whole(p[14]),
+            leading_run=whole(p[15]),
+            trailing_run=whole(p[16]),
             lost_by=_pairs(p[17]),
-            skipped=p[18],
+            skipped=whole(p[18]),
             faults_by=_pairs(p[19]),
-            clock_flagged=p[20],
+            clock_flagged=whole(p[20]),
         )
 
 
 _FIELDS = 22
-_J = 8
+_MIN = 3
 _FIRST_RTT = 10
 
 
@@ -379,7 +387,10 @@ def _flat(reasons: Reasons) -> list[str | int] | int:
     return [part for pair in reasons for part in pair] or 0
 
 
-def _pairs(flat: Sequence[Any] | int) -> Reasons:
-    if isinstance(flat, int):
+def _pairs(flat: Any) -> Reasons:
+    if flat == 0:
         return ()
-    return tuple(zip(flat[::2], flat[1::2], strict=True))
+    row = sequence(flat, 2)
+    if len(row) % 2:
+        raise ValueError("reasons come with their counts")
+    return tuple((text(name), whole(n)) for name, n in zip(row[::2], row[1::2], strict=True))

@@ -8,7 +8,7 @@ comes after its window was closed counts in the one that is open.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kpi.counters import TOLERANCE_CS, UptimeTracker, delta, span
@@ -17,7 +17,8 @@ from kpi.fabric_counts import DuplexCounts, FabricCounts, NeighbourCounts, StpCo
 from kpi.forwarding import ForwardingTable
 from kpi.gear import Bridge, Facts, Neighbor
 from kpi.levels import HeldLevels, Segments, levels_of
-from kpi.sessions import Bgp, Change, Ospf, Sessions
+from kpi.sessions import Bgp, Change, Ospf, Seen, Sessions
+from kpi.stored import number, optional, sequence, table, text, versioned
 
 PLAIN_VERSION = 1
 MOST_CHANGES_A_S = 100.0
@@ -247,19 +248,42 @@ class FabricAccumulator:
                 plain[name] = rows
         return {"v": PLAIN_VERSION, **plain} if plain else None
 
-    def resume(self, plain: Mapping[str, Any], at: float) -> None:
-        """The reverse of to_plain, ``at`` on the present clock. ValueError for a version that this code does not
-        know."""
-        if plain["v"] != PLAIN_VERSION:
-            raise ValueError(f"facts of version {plain['v']}; this version of the agent reads {PLAIN_VERSION}")
-        if "stp" in plain:
-            seen_at, uptime_cs, root, changes, since = plain["stp"]
-            self._bridge = _BridgeSeen(at + seen_at, uptime_cs, Bridge(root, changes, since))
-        if "neighbours" in plain:
-            rows = [Neighbor(*row) for row in plain["neighbours"]]
-            self._neighbours = {key_of(row): row for row in rows}
-        self._bgp.resume(plain.get("bgp", {}), at)
-        self._ospf.resume(plain.get("ospf", {}), at)
+    def resume(self, memory: "FabricMemory", at: float) -> None:
+        """Go on from what was kept, ``at`` on the present clock."""
+        if memory.bridge is not None:
+            self._bridge = replace(memory.bridge, at=at + memory.bridge.at)
+        if memory.neighbours is not None:
+            self._neighbours = {key_of(row): row for row in memory.neighbours}
+        self._bgp.resume(memory.bgp, at)
+        self._ospf.resume(memory.ospf, at)
+
+
+@dataclass(frozen=True, slots=True)
+class FabricMemory:
+    """What FabricAccumulator.to_plain keeps, with times before those of its keeping."""
+
+    bridge: _BridgeSeen | None = None
+    neighbours: tuple[Neighbor, ...] | None = None
+    bgp: Mapping[str, Seen] = field(default_factory=dict)
+    ospf: Mapping[str, Seen] = field(default_factory=dict)
+
+    @staticmethod
+    def from_plain(plain: Any) -> "FabricMemory":
+        """Of FabricAccumulator.to_plain. ValueError for everything else (kpi/stored.py)."""
+        row = table(versioned(plain, PLAIN_VERSION, "facts"))
+        bridge = None
+        if "stp" in row:
+            seen_at, uptime_cs, root, changes, since = sequence(row["stp"], 5, 5)
+            found = Bridge(text(root), optional(changes), optional(since))
+            bridge = _BridgeSeen(number(seen_at), optional(uptime_cs), found)
+        neighbours = None
+        if "neighbours" in row:
+            rows = [sequence(one, 2, len(Neighbor.__slots__)) for one in sequence(row["neighbours"])]
+            neighbours = tuple(Neighbor(*map(text, one)) for one in rows)
+        sessions = [
+            {key: Seen.from_plain(one) for key, one in table(row.get(name, {})).items()} for name in ("bgp", "ospf")
+        ]
+        return FabricMemory(bridge, neighbours, *sessions)
 
 
 def key_of(neighbour: Neighbor) -> Key:

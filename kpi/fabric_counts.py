@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from kpi.stored import sequence, table, versioned, whole, wholes
+
 PLAIN_VERSION = 1
 Part = TypeVar("Part")
 
@@ -120,20 +122,17 @@ class FabricCounts:
         return plain
 
     @staticmethod
-    def from_plain(plain: Mapping[str, Any]) -> "FabricCounts":
-        """The reverse of to_plain. ValueError for a version that this code does not know."""
-        if plain["v"] != PLAIN_VERSION:
-            raise ValueError(
-                f"a fabric window of version {plain['v']}; this version of the agent reads {PLAIN_VERSION}"
-            )
+    def from_plain(plain: Any) -> "FabricCounts":
+        """The reverse of to_plain. ValueError for everything else (kpi/stored.py)."""
+        row = table(versioned(plain, PLAIN_VERSION, "a fabric window"))
         return FabricCounts(
-            stp=StpCounts(*plain["stp"]) if "stp" in plain else None,
-            neighbours=NeighbourCounts(*plain["neighbours"]) if "neighbours" in plain else None,
-            duplex=DuplexCounts(*plain["duplex"]) if "duplex" in plain else None,
-            ospf={key: SessionCounts(*row) for key, row in plain.get("ospf", {}).items()},
-            bgp={key: SessionCounts(*row) for key, row in plain.get("bgp", {}).items()},
-            known_ms=dict(plain.get("known", {})),
-            odd_clock=plain.get("odd", 0),
+            stp=_counts(StpCounts, row["stp"]) if "stp" in row else None,
+            neighbours=_counts(NeighbourCounts, row["neighbours"]) if "neighbours" in row else None,
+            duplex=_duplex_from_plain(row["duplex"]) if "duplex" in row else None,
+            ospf={key: _counts(SessionCounts, session) for key, session in table(row.get("ospf", {})).items()},
+            bgp={key: _counts(SessionCounts, session) for key, session in table(row.get("bgp", {})).items()},
+            known_ms={part: whole(ms) for part, ms in table(row.get("known", {})).items()},
+            odd_clock=whole(row.get("odd", 0)),
         )
 
 
@@ -185,6 +184,16 @@ def added(a: Part, b: Part) -> Part:
 def _values(counts: object) -> list[int]:
     names: Sequence[str] = type(counts).__slots__  # type: ignore[attr-defined]  # they are dataclasses with slots
     return [getattr(counts, name) for name in names]
+
+
+def _counts(of: type[Part], plain: Any) -> Part:
+    names: Sequence[str] = of.__slots__  # type: ignore[attr-defined]  # as above
+    return of(*wholes(sequence(plain, 0, len(names))))
+
+
+def _duplex_from_plain(plain: Any) -> DuplexCounts:
+    judged, seen, verdicts = sequence(plain, 3, 3)
+    return DuplexCounts(whole(judged), whole(seen), {port: whole(v, 1, 2) for port, v in table(verdicts).items()})
 
 
 def _row(counts: object) -> list[int]:

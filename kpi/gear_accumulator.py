@@ -16,6 +16,7 @@ from kpi.gear import Kind, Reading, Readings
 from kpi.gear_counts import GearCounts, Mark, Topic, merge_gear
 from kpi.levels import HeldLevels, Segments, levels_of
 from kpi.links import Links
+from kpi.stored import number, sequence, signed, table, versioned, whole
 from kpi.value_counts import ValueCounts, step_of
 
 PLAIN_VERSION = 1
@@ -88,13 +89,17 @@ class GearMemory:
         return plain
 
     @staticmethod
-    def from_plain(plain: Mapping[str, Any]) -> "GearMemory":
-        """The reverse of to_plain. ValueError for a version that this code does not know."""
-        if plain["v"] != PLAIN_VERSION:
-            raise ValueError(f"gear memory of version {plain['v']}; this version of the agent reads {PLAIN_VERSION}")
-        supply = power.Supply.from_plain(plain["supply"]) if "supply" in plain else power.Supply()
-        pending = tuple((at, failures, starts, ms) for at, failures, starts, ms in plain.get("pending", ()))
-        return GearMemory(dict(plain["topics"]), supply, Links.from_plain(plain.get("links", {})), pending)
+    def from_plain(plain: Any) -> "GearMemory":
+        """The reverse of to_plain. ValueError for everything else (kpi/stored.py)."""
+        row = table(versioned(plain, PLAIN_VERSION, "gear memory"))
+        supply = power.Supply.from_plain(row["supply"]) if "supply" in row else power.Supply()
+        told = [sequence(topic, 2, 2) for topic in sequence(row.get("topics"))]
+        topics = {whole(topic): number(at) for topic, at in told}
+        pending = []
+        for one in sequence(row.get("pending", ())):
+            at, failures, starts, ms = sequence(one, 4, 4)
+            pending.append((number(at), signed(failures), whole(starts), signed(ms)))
+        return GearMemory(topics, supply, Links.from_plain(row.get("links", {})), tuple(pending))
 
 
 @dataclass(slots=True)

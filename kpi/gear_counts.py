@@ -4,12 +4,13 @@ A level (clients, percent, watts, degrees) holds from the poll that read it to t
 integral, exact in whole hundredths of its unit and milliseconds, so that merging in any grouping gives the same.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import IntFlag
 from typing import Any
 
 from kpi.echo import Reasons
+from kpi.stored import sequence, signed, table, versioned, whole
 from kpi.value_counts import NOTHING, ValueCounts
 
 PLAIN_VERSION = 1
@@ -139,18 +140,17 @@ class GearCounts:
         return plain
 
     @staticmethod
-    def from_plain(plain: Mapping[str, Any]) -> "GearCounts":
-        """The reverse of to_plain. ValueError for a version that this code does not know."""
-        if plain["v"] != PLAIN_VERSION:
-            raise ValueError(f"a gear window of version {plain['v']}; this version of the agent reads {PLAIN_VERSION}")
-        numbers: dict[str, Any] = {name: plain[name] for name in _NUMBERS if name in plain}
+    def from_plain(plain: Any) -> "GearCounts":
+        """The reverse of to_plain. ValueError for everything else (kpi/stored.py)."""
+        row = table(versioned(plain, PLAIN_VERSION, "a gear window"))
+        numbers: dict[str, Any] = {name: whole(row[name]) for name in _NUMBERS if name in row}
         return GearCounts(
             **numbers,
-            levels={name: _level_from_plain(level) for name, level in plain.get("levels", {}).items()},
-            signal=ValueCounts.from_plain(plain.get("signal_values", ())),
-            snr=ValueCounts.from_plain(plain.get("snr_values", ())),
-            links={name: (link[0], link[1]) for name, link in plain.get("links", {}).items()},
-            refused=tuple(sorted(plain.get("refused", {}).items())),
+            levels={name: _level_from_plain(level) for name, level in table(row.get("levels", {})).items()},
+            signal=ValueCounts.from_plain(row.get("signal_values", ())),
+            snr=ValueCounts.from_plain(row.get("snr_values", ())),
+            links={name: _link_from_plain(link) for name, link in table(row.get("links", {})).items()},
+            refused=tuple(sorted((name, whole(n)) for name, n in table(row.get("refused", {})).items())),
         )
 
 
@@ -212,6 +212,11 @@ def _level_to_plain(level: Level) -> list[int]:
     return plain
 
 
-def _level_from_plain(plain: Sequence[int]) -> Level:
-    n, ms, low, spread, above = [*plain, 0, 0][:5]
-    return Level(n, ms, low, low + spread, low * ms + above)
+def _level_from_plain(plain: Any) -> Level:
+    n, ms, low, spread, above = [*sequence(plain, 3, 5), 0, 0][:5]
+    return Level(whole(n), whole(ms), signed(low), low + whole(spread), low * ms + signed(above))
+
+
+def _link_from_plain(plain: Any) -> tuple[int, int]:
+    n, fall = sequence(plain, 2, 2)
+    return whole(n), signed(fall)

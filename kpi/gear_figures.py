@@ -126,11 +126,11 @@ def wifi_link_drop_db(counts: GearCounts) -> Figure:
 def wifi_interference_pct(counts: GearCounts) -> Figure:
     """Channel use that is not the access point's own, in percent of the time."""
     total, other = counts.levels.get("channel"), counts.levels.get("other")
-    parts: Parts = {"total_pct": total.mean} if total is not None else {}
+    parts: Parts = {"total_pct": _share(total.mean)} if total is not None else {}
     if "channel_top" in counts.levels:
-        parts["busiest_pct"] = counts.levels["channel_top"].mean
+        parts["busiest_pct"] = _share(counts.levels["channel_top"].mean)
     if other is not None:
-        return Figure("wifi_interference_pct", other.mean, n=other.n, parts=parts)
+        return Figure("wifi_interference_pct", _share(other.mean), n=other.n, parts=parts)
     unsupported = total is not None or counts.silent_channel
     return _null("wifi_interference_pct", NullReason.UNSUPPORTED if unsupported else NullReason.NO_DATA, parts)
 
@@ -204,9 +204,9 @@ def ups_runtime_min(counts: GearCounts) -> Figure:
     """The least that was left of the battery at the load of the time, in minutes."""
     parts: Parts = {}
     if "charge" in counts.levels:
-        parts["charge_pct"] = counts.levels["charge"].least
+        parts["charge_pct"] = _share(counts.levels["charge"].least)
     if "load" in counts.levels:
-        parts["load_pct"] = counts.levels["load"].most
+        parts["load_pct"] = max(counts.levels["load"].most, 0.0)  # a supply may be overloaded
     flags = _flags(counts, Mark.BATTERY_LOW | Mark.SELF_TEST | Mark.UNIT)
     level = counts.levels.get("runtime")
     if level is None:
@@ -245,10 +245,10 @@ def resource_used_pct(counts: GearCounts) -> Figure:
     }
     if not levels:
         return _null("resource_used_pct", NullReason.NO_DATA)
-    parts: Parts = {f"{name}_pct": level.mean for name, level in levels.items()}
-    parts["max_pct"] = max(level.most for level in levels.values())
+    parts: Parts = {f"{name}_pct": _share(level.mean) for name, level in levels.items()}
+    parts["max_pct"] = _share(max(level.most for level in levels.values()))
     n = max(level.n for level in levels.values())
-    return Figure("resource_used_pct", max(level.mean for level in levels.values()), n=n, parts=parts)
+    return Figure("resource_used_pct", _share(max(level.mean for level in levels.values())), n=n, parts=parts)
 
 
 def port_used_pct(ports: Iterable[PortCounts], unanswered: NullReason = NullReason.NO_DATA) -> Figure | None:
@@ -277,7 +277,7 @@ _ROWS = (
     _Row("wifi_signal_dbm", Topic.SIGNAL, wifi_signal_dbm, ("told_signal",)),
     _Row("wifi_snr_db", Topic.SNR, wifi_snr_db, ("told_snr",)),
     _Row("wifi_link_drop_db", Topic.LINK, wifi_link_drop_db, ("link",)),
-    _Row("wifi_interference_pct", Topic.CHANNEL, wifi_interference_pct, ("channel",)),
+    _Row("wifi_interference_pct", Topic.CHANNEL, wifi_interference_pct, ("other",)),
     _Row("wifi_noise_dbm", Topic.NOISE, wifi_noise_dbm, ("noise",)),
     _Row("wifi_retry_pct", Topic.RETRY, wifi_retry_pct, ("told_retry",)),
     _Row("wifi_ap_up_pct", Topic.APS, wifi_ap_up_pct, ("aps",)),
@@ -300,6 +300,11 @@ _FLAG_NAMES = (
 
 def _flags(counts: GearCounts, marks: Mark) -> tuple[str, ...]:
     return tuple(name for mark, name in _FLAG_NAMES if counts.marks & marks & mark)
+
+
+def _share(percent: float) -> float:
+    """What a device tells in percent of a whole, at most all of it."""
+    return min(max(percent, 0.0), 100.0)
 
 
 def _without(figure: Figure, part: str) -> Figure:

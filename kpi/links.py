@@ -8,12 +8,14 @@ from typing import Any
 
 from kpi.gear import Kind
 from kpi.gear_counts import HUNDREDTHS
+from kpi.stored import number, sequence, signed, table, whole
 from kpi.wireless import ByKind, is_signal
 
 DAY_S = 86_400.0
 DAYS = 14
 FEWEST_DAYS = 3
 """Days that must be known before anything is called usual."""
+READINGS_A_DAY = 86_400
 LINKS_MOST = 64
 """Links of one device that are followed; what has more is an access point in all but name."""
 
@@ -79,12 +81,16 @@ class Links:
                 for name, link in self._links.items()}  # fmt: skip
 
     @staticmethod
-    def from_plain(plain: Mapping[str, Any]) -> "Links":
-        """The reverse of to_plain."""
+    def from_plain(plain: Any) -> "Links":
+        """The reverse of to_plain. ValueError for everything else (kpi/stored.py)."""
         links = Links()
-        for name, (since, today, days) in plain.items():
-            heard = {today[0] + i: n for i, n in enumerate(today[1:]) if n} if today else {}
-            links._links[name] = _Link(since, heard, deque(((at, dbm) for at, dbm in days), maxlen=DAYS))
+        for name, link in table(plain).items():
+            since, today, days = sequence(link, 3, 3)
+            counts = [whole(n, 0, READINGS_A_DAY) for n in sequence(today)[1:]]
+            heard = {signed(today[0]) + i: n for i, n in enumerate(counts) if n} if today else {}
+            ended = [sequence(day, 2, 2) for day in sequence(days, 0, DAYS)]
+            medians = deque(((number(at), number(dbm)) for at, dbm in ended), maxlen=DAYS)
+            links._links[name] = _Link(number(since), heard, medians)
         return links
 
 

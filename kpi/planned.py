@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from kpi.model import Figure, NullReason
+from kpi.stored import MOST
 
 Counts = TypeVar("Counts")
 Spans = Sequence[tuple[float, float]]
@@ -116,14 +117,18 @@ def halves_from_plain(plain: Any) -> Halves[Any]:
 
 
 def read_halves(read: Callable[[Any], Counts], plain: Any) -> Halves[Counts]:
-    """A stored window: ``read`` makes counts of JSON types."""
-    return halves_from_plain(plain).each(read)
+    """A stored window: ``read`` makes counts of JSON types, or raises ValueError, as this does where neither half is
+    there."""
+    halves = halves_from_plain(plain)
+    if halves.counted is None and halves.planned is None:
+        raise ValueError("a stored window holds nothing")
+    return halves.each(read)
 
 
 def reach_of(plain: Any) -> int:
     """The ``reach_s`` of a stored window."""
     reach = plain.get("reach_s", 0) if isinstance(plain, Mapping) else 0
-    return reach if isinstance(reach, int) else 0
+    return reach if type(reach) is int and 0 <= reach <= MOST else 0
 
 
 _IS_HALVES = frozenset({"counted", "planned"})

@@ -10,6 +10,7 @@ from enum import IntFlag
 from typing import Any
 
 from kpi.echo import Reasons
+from kpi.stored import MOST, flag, optional, sequence, table, text, versioned, whole, wholes
 
 PLAIN_VERSION = 1
 BIN_S = 300
@@ -143,6 +144,7 @@ _DERIVED = {
     "in_capacity_bits", "in_capacity_octets", "out_capacity_bits", "out_capacity_octets", "in_max_bps", "out_max_bps",
     "in_packet_ms", "out_packet_ms",
 }  # fmt: skip
+_WHOLE = frozenset(name for name, default in _DEFAULTS.items() if type(default) is int)
 _OWN_BIN = 1
 """In the column of bins: the one that octets, time and speed give."""
 
@@ -164,40 +166,47 @@ def ports_window_to_plain(ports: Mapping[str, PortCounts]) -> dict[str, Any]:
     return plain
 
 
-def ports_window_from_plain(plain: Mapping[str, Any]) -> dict[str, PortCounts]:
-    """The reverse of ports_window_to_plain. ValueError for a version that this code does not know."""
-    if plain["v"] != PLAIN_VERSION:
-        raise ValueError(f"a port window of version {plain['v']}; this version of the agent reads {PLAIN_VERSION}")
-    keys = plain["port"]
-    columns = {name: plain[name] if len(plain[name]) == len(keys) else plain[name] * len(keys)
-               for name in _DEFAULTS if name in plain}  # fmt: skip
+def ports_window_from_plain(plain: Any) -> dict[str, PortCounts]:
+    """The reverse of ports_window_to_plain. ValueError for everything else (kpi/stored.py)."""
+    keys, columns = _columns(plain)
     return {key: _row({name: column[i] for name, column in columns.items()}) for i, key in enumerate(keys)}
 
 
-def plain_without_bins(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """For windows that are kept for ever; p95 of such a window is then no longer to be had, but for billed ports."""
-    return {name: column for name, column in plain.items() if name != "bins"}
+def plain_without_bins(plain: Any) -> dict[str, Any]:
+    """For windows that are kept for ever; p95 of such a window is then no longer to be had, but for billed ports.
+    ValueError as above."""
+    return {name: column for name, column in table(plain).items() if name != "bins"}
 
 
-def billed_ports(plain: Mapping[str, Any]) -> tuple[str, ...]:
-    """The keys of the ports of a packed window that are billed."""
-    keys, flags = plain["port"], plain.get("flags", ())
-    if not any(BILLED in some for some in flags):
-        return ()
-    every = flags if len(flags) == len(keys) else list(flags) * len(keys)
-    return tuple(key for key, some in zip(keys, every, strict=True) if BILLED in some)
+def billed_ports(plain: Any) -> tuple[str, ...]:
+    """The keys of the ports of a packed window that are billed. ValueError as above."""
+    keys, columns = _columns(plain)
+    return tuple(key for key, flags in zip(keys, columns.get("flags", ()), strict=False) if BILLED in sequence(flags))
 
 
-def bins_of(plain: Mapping[str, Any], wanted: Collection[str]) -> dict[str, tuple[Bin, ...]]:
-    """The bins of some ports of a packed window; the others are not unpacked."""
-    keys = plain["port"]
-    columns = {name: column for name, column in plain.items() if name in _DEFAULTS}
-    found = {}
-    for place, key in enumerate(keys):
-        if key in wanted:
-            row = {name: column[place if len(column) == len(keys) else 0] for name, column in columns.items()}
-            found[key] = _row(row).bins
-    return found
+def bins_of(plain: Any, wanted: Collection[str]) -> dict[str, tuple[Bin, ...]]:
+    """The bins of some ports of a packed window; the others are not unpacked. ValueError as above."""
+    keys, columns = _columns(plain)
+    places = [(place, key) for place, key in enumerate(keys) if key in wanted]
+    return {key: _row({name: column[i] for name, column in columns.items()}).bins for i, key in places}
+
+
+def _columns(plain: Any) -> tuple[Sequence[str], dict[str, Sequence[Any]]]:
+    """The keys, and the columns that are there, each with a value for every port. What is whole numbers is looked at
+    here, the rest in its row."""
+    packed = table(versioned(plain, PLAIN_VERSION, "a port window"))
+    keys = [text(key) for key in sequence(packed.get("port"))]
+    if len(set(keys)) < len(keys):
+        raise ValueError("a port window has each port once")
+    columns = {}
+    for name in _DEFAULTS.keys() & packed.keys():
+        column = sequence(packed[name], 1)
+        if len(column) not in {1, len(keys)}:
+            raise ValueError(f"a port window of {len(keys)} ports has {len(column)} times {name}")
+        if name in _WHOLE:
+            wholes(column, -MOST if name in _DERIVED else 0)
+        columns[name] = column if len(column) == len(keys) else list(column) * len(keys)
+    return keys, columns
 
 
 def with_bins(plain: Mapping[str, Any], bins: Mapping[str, Sequence[Bin]]) -> dict[str, Any]:
@@ -220,15 +229,26 @@ def _plain(value: Any) -> Any:
 
 def _row(values: dict[str, Any]) -> PortCounts:
     bins = values.pop("bins", ())
-    values["refused"] = tuple(tuple(part) for part in values.get("refused", ()))
-    values["bins"] = () if bins == _OWN_BIN else tuple(tuple(part) for part in bins)
-    values["flags"] = tuple(values.get("flags", ()))
+    values["refused"] = tuple(_reason(part) for part in sequence(values.get("refused", ())))
+    values["bins"] = () if bins == _OWN_BIN else tuple(_bin(part) for part in sequence(bins))
+    values["flags"] = tuple(text(part) for part in sequence(values.get("flags", ())))
+    values["speed_bps"] = optional(values.get("speed_bps"), 0)
     for name in ("flapping", "flapped", "physical"):
-        values[name] = bool(values.get(name, 0))
+        values[name] = flag(values.get(name, 0))
     row = PortCounts(**values)
-    derived: dict[str, Any] = {name: getattr(row, name) + _expected(row, name) for name in _DERIVED}
+    derived: dict[str, Any] = {name: max(getattr(row, name) + _expected(row, name), 0) for name in _DERIVED}
     row = replace(row, **derived)
     return replace(row, bins=own_bins(row)) if bins == _OWN_BIN else row
+
+
+def _reason(plain: Any) -> tuple[str, int]:
+    name, n = sequence(plain, 2, 2)
+    return text(name), whole(n)
+
+
+def _bin(plain: Any) -> Bin:
+    into, out, speed = sequence(plain, 3, 3)
+    return whole(into, -1), whole(out, -1), whole(speed)
 
 
 def _expected(row: PortCounts, name: str) -> int:

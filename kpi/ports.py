@@ -12,7 +12,6 @@ closed counts in the one that is open.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,6 +32,7 @@ from kpi.port_counts import (
 )
 from kpi.port_deltas import ERROR_BITS, absent_objects, bps, octets_between, packets_between
 from kpi.states import VALID_PERIODS
+from kpi.stored import flag, number, optional, sequence, signed, versioned
 
 PLAIN_VERSION = 1
 RENUMBERED = "renumbered"
@@ -64,11 +64,21 @@ class LastReading:
         return [*head, *values]
 
     @staticmethod
-    def from_plain(plain: Sequence[Any]) -> "LastReading":
-        """The reverse of to_plain. ValueError for a version that this code does not know."""
-        if plain[0] != PLAIN_VERSION:
-            raise ValueError(f"a port reading of version {plain[0]}; this version of the agent reads {PLAIN_VERSION}")
-        return LastReading(plain[1], plain[2], PortCounters(*plain[6:]), plain[3], plain[4], bool(plain[5]))
+    def from_plain(plain: Any) -> "LastReading":
+        """The reverse of to_plain. ValueError for everything else (kpi/stored.py)."""
+        length = _COUNTERS_FROM + len(PortCounters.__slots__)
+        row = sequence(versioned(plain, PLAIN_VERSION, "a port reading"), length, length)
+        counters: dict[str, Any] = {
+            name: optional(value) for name, value in zip(PortCounters.__slots__, row[_COUNTERS_FROM:], strict=True)
+        }
+        if not {counters["octet_bits"], counters["packet_bits"]} <= {32, 64}:
+            raise ValueError("a port's counters have 32 or 64 bits")
+        index, at, speed_bps, merit, flapping = row[1:_COUNTERS_FROM]
+        port = signed(index), number(at), PortCounters(**counters), optional(speed_bps)
+        return LastReading(*port, number(merit), flag(flapping))
+
+
+_COUNTERS_FROM = 6
 
 
 class PortAccumulator:
@@ -240,7 +250,7 @@ class PortAccumulator:
     def _take_octets(self, first: PortCounters, second: PortCounters, over: Span, *, steady: bool) -> None:
         ms = round(over.seconds * 1000)
         into, out = octets_between(first, second, over, self._rate)
-        speed = self.identity.speed_bps if steady else None
+        speed = max(self.identity.speed_bps or 0, 0) if steady else None
         if ms <= 0:
             return
         self.latest_bps = _IDLE if into == out == 0 else (bps(into, ms), bps(out, ms))
@@ -304,7 +314,7 @@ class PortAccumulator:
             merit=round(self._merit.value),
             flapping=self._merit.flapping,
             flapped=self._flapped,
-            speed_bps=self.identity.speed_bps or 0,
+            speed_bps=max(self.identity.speed_bps or 0, 0),
             absent=self._absent,
             refused=tuple(sorted(self._refused.items())) if self._refused else (),
             flags=tuple(sorted(self._flags | self._told())),

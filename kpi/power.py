@@ -11,6 +11,7 @@ from typing import Any
 from kpi.counters import Refusal, UptimeTracker, delta, span
 from kpi.gear import Kind, Reading
 from kpi.gear_counts import Mark
+from kpi.stored import flag, number, optional, optional_number, sequence, signed
 from kpi.wireless import ByKind, row_of
 
 RUNTIME_UNKNOWN_MIN = 65535
@@ -124,15 +125,17 @@ class Supply:
         return [failures, seconds, self.on_battery_since, int(self.seen), round(self.owed_s, 3)]
 
     @staticmethod
-    def from_plain(plain: Sequence[Any]) -> "Supply":
-        """The reverse of to_plain."""
-        failures, seconds, since, seen, *owed = plain
+    def from_plain(plain: Any) -> "Supply":
+        """The reverse of to_plain. ValueError for everything else (kpi/stored.py)."""
+        failures, seconds, since, seen, *owed = sequence(plain, 4, 5)
+        counted = sequence(failures, 3, 3) if failures is not None else None
+        spent = sequence(seconds, 2, 2) if seconds is not None else None
         return Supply(
-            tuple(failures) if failures else None,
-            tuple(seconds) if seconds else None,
-            since,
-            bool(seen),
-            float(owed[0]) if owed else 0.0,
+            (number(counted[0]), optional(counted[1]), signed(counted[2])) if counted is not None else None,
+            (number(spent[0]), signed(spent[1])) if spent is not None else None,
+            optional_number(since),
+            flag(seen),
+            number(owed[0]) if owed else 0.0,
         )
 
 

@@ -4,7 +4,7 @@ sysUpTime counts since the agent began, hrSystemUptime (HOST-RESOURCES-MIB) sinc
 3414) goes up with each restart of the engine. All TimeTicks wrap after 497.1 d, which is no restart.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from kpi.counters import CS_PER_S, UptimeTracker, runs_on
 from kpi.model import SystemReading
 from kpi.planned import Halves, Spans, touches, within
+from kpi.stored import number, sequence, versioned, whole
 
 PLAIN_VERSION = 1
 
@@ -113,13 +114,14 @@ class RestartCounts:
         return [PLAIN_VERSION, self.device, self.agent, 0, self.readings, self.known_ms, *dates]
 
     @staticmethod
-    def from_plain(plain: Sequence[Any]) -> "RestartCounts":
-        """The reverse of to_plain. ValueError for a version that this code does not know."""
-        if plain[0] != PLAIN_VERSION:
-            raise ValueError(f"a restart window of version {plain[0]}; this version of the agent reads {PLAIN_VERSION}")
-        known_ms = plain[5] if len(plain) > 5 else 0
-        dates = tuple((at, _KINDS[code]) for at, code in zip(plain[6::2], plain[7::2], strict=True))
-        return RestartCounts(plain[1], plain[2], plain[4], known_ms, dates)
+    def from_plain(plain: Any) -> "RestartCounts":
+        """The reverse of to_plain. ValueError for everything else (kpi/stored.py)."""
+        row = sequence(versioned(plain, PLAIN_VERSION, "a restart window"), 5)
+        if len(row) > 5 and len(row) % 2:
+            raise ValueError("a restart window has a kind beside each date")
+        known_ms = whole(row[5]) if len(row) > 5 else 0
+        dates = tuple((number(at), _KINDS[whole(code, 0, 1)]) for at, code in zip(row[6::2], row[7::2], strict=True))
+        return RestartCounts(whole(row[1]), whole(row[2]), whole(row[4]), known_ms, dates)
 
 
 _CODES = {Restart.DEVICE: 0, Restart.AGENT: 1}

@@ -17,6 +17,7 @@ from kpi.fabric_counts import SessionCounts, added
 from kpi.gear import BgpPeer, Facts, OspfInterface, OspfNeighbor
 from kpi.levels import ms_of
 from kpi.states import VALID_PERIODS
+from kpi.stored import flag, number, optional, optional_number, sequence, text
 
 TWO_WAY = "twoWay"
 DROTHER = "otherDesignatedRouter"
@@ -74,6 +75,21 @@ class Seen:
         while values[-1] is None:
             values.pop()
         return [round(value, 3) if isinstance(value, float) else value for value in values]
+
+    @staticmethod
+    def from_plain(plain: Any) -> "Seen":
+        """The reverse of to_plain. ValueError for everything else (kpi/stored.py)."""
+        row = [*sequence(plain, 3, len(Seen.__slots__)), *[None] * len(Seen.__slots__)]
+        return Seen(
+            at=number(row[0]),
+            uptime_cs=optional(row[1]),
+            state=text(row[2]),
+            stable=flag(row[3]) if row[3] is not None else None,
+            count=optional(row[4]),
+            stable_s=optional(row[5]),
+            remote_as=optional(row[6]),
+            gone_at=optional_number(row[7]),
+        )
 
 
 class Rules(Protocol):
@@ -280,11 +296,11 @@ class Sessions:
         """What is to be persisted, with times before ``at``."""
         return {key: seen.moved(-at).to_plain() for key, seen in self._seen.items()}
 
-    def resume(self, plain: Mapping[str, Any], at: float) -> None:
+    def resume(self, kept: Mapping[str, Seen], at: float) -> None:
         """The reverse of to_plain, ``at`` on the present clock. What was read then says nothing of the time since: it
         is not known (kpi/README.md R8)."""
         self._fresh_from = at
-        self._seen = {key: Seen(*row).moved(at) for key, row in plain.items()}
+        self._seen = {key: seen.moved(at) for key, seen in kept.items()}
 
 
 _FARTHEST = 17

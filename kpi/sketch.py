@@ -9,6 +9,9 @@ buckets.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log
+from typing import Any
+
+from kpi.stored import sequence, signed, wholes
 
 ALPHA = 0.01
 GAMMA = (1 + ALPHA) / (1 - ALPHA)
@@ -111,12 +114,17 @@ class Sketch:
         return plain
 
     @staticmethod
-    def from_plain(plain: Sequence[int], zero: int = 0) -> "Sketch":
-        """The reverse of to_plain."""
-        at, counts = plain[0], []
-        for n in plain[1:]:
+    def from_plain(plain: Any, zero: int = 0) -> "Sketch":
+        """The reverse of to_plain. ValueError for everything else (kpi/stored.py)."""
+        row = sequence(plain, 1)
+        first, counts = signed(row[0], WIDEST), list[int]()
+        for n in wholes(row[1:], -WIDEST):
             counts += [n] if n > 0 else [0] * -n
-        return Sketch(zero, at, tuple(counts))
+            if not n or len(counts) > WIDEST:
+                raise ValueError(f"a sketch has at most {WIDEST} buckets, and none that is 0")
+        if counts and (row[1] < 0 or row[-1] < 0):
+            raise ValueError("a sketch begins and ends with a bucket that holds something")
+        return Sketch(zero, first if counts else 0, tuple(counts))
 
 
 EMPTY = Sketch()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from kpi.model import State
+from kpi.stored import sequence, versioned, wholes
 
 PLAIN_VERSION = 1
 VALID_PERIODS = 2
@@ -103,11 +104,10 @@ class StateSeconds:
         return plain
 
     @staticmethod
-    def from_plain(plain: Sequence[Any]) -> "StateSeconds":
-        """The reverse of to_plain. ValueError for a version that this code does not know."""
-        if plain[0] != PLAIN_VERSION:
-            raise ValueError(f"a state window of version {plain[0]}; this version of the agent reads {PLAIN_VERSION}")
-        return StateSeconds(*plain[1:])
+    def from_plain(plain: Any) -> "StateSeconds":
+        """The reverse of to_plain. ValueError for everything else (kpi/stored.py)."""
+        row = sequence(versioned(plain, PLAIN_VERSION, "a state window"), 1, 1 + len(StateSeconds.__slots__))
+        return StateSeconds(*wholes(row[1:]))
 
 
 def merge_states(a: StateSeconds, b: StateSeconds) -> StateSeconds:

@@ -4,12 +4,14 @@ A sketch of 1 % would move -67 dBm to -67.36, across a threshold (rule R9). Some
 are counted in tenths.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from math import floor
+from typing import Any
 
 from kpi.sketch import RANK_SLACK
+from kpi.stored import sequence, signed, whole
 
 STEPS = 10
 """In one unit."""
@@ -74,17 +76,18 @@ class ValueCounts:
         return plain
 
     @staticmethod
-    def from_plain(plain: Sequence[int]) -> "ValueCounts":
-        """The reverse of to_plain. ValueError where it cannot be one."""
-        if len(plain) % 2 or not all(type(number) is int for number in plain):
-            raise ValueError("values come with their counts, as whole numbers")
+    def from_plain(plain: Any) -> "ValueCounts":
+        """The reverse of to_plain. ValueError for everything else (kpi/stored.py)."""
+        row = sequence(plain)
+        if len(row) % 2:
+            raise ValueError("values come with their counts")
         counts: dict[int, int] = {}
         step = 0
-        for by, n in zip(plain[::2], plain[1::2], strict=True):
-            step += by
-            if n <= 0 or step in counts:
-                raise ValueError("each value comes once, with a count above 0")
-            counts[step] = n
+        for by, n in zip(row[::2], row[1::2], strict=True):
+            step += signed(by)
+            if step in counts:
+                raise ValueError("each value comes once")
+            counts[step] = whole(n, 1)
         return ValueCounts.from_steps(counts)
 
 

@@ -26,7 +26,13 @@ def test_a_streak_is_logged_once_with_its_traceback_and_ends_with_a_word(caplog:
     first, last = caplog.records
     assert first.getMessage().startswith("fold of sw1 failed unexpectedly") and first.exc_info is not None
     assert last.getMessage() == "fold of sw1 works again after 3 failures in a row"
-    assert boundary.document() == {"total": 3, "by_place": {"fold": 3}, "failing": 0, "now": []}
+    assert boundary.document() == {
+        "total": 3,
+        "by_place": {"fold": 3},
+        "unread_rows": {},
+        "failing": 0,
+        "now": [],
+    }
 
 
 def test_a_streak_is_that_of_one_entity_in_one_place(caplog: pytest.LogCaptureFixture) -> None:

@@ -87,6 +87,25 @@ async def test_an_hour_is_the_fold_of_its_five_minutes_and_again_the_same(tmp_pa
     assert Window(START, HOUR) in said.windows
 
 
+@pytest.mark.parametrize("odd", [["odd"], None, {"v": 1}, [1, 0.5], [1, -5], {"counted": 7}])
+async def test_a_stored_window_that_cannot_be_read_is_left_out_and_counted(tmp_path: Path, odd: Any) -> None:
+    rows = [five(START + 300 * i) for i in range(12)]
+    rows[3] = replace(rows[3], plain=odd)
+    ports = ports_window_to_plain({"ge0": PortCounts(speed_bps=1, in_octets=5)})
+    for i, plain in enumerate([ports, odd, ports]):
+        rows.append(replace(five(START + 300 * i), kind=PORTS, plain=plain))
+    async with folding(tmp_path / "s.db", Said(), rows) as (folds, store, recorder):
+        await folds._fold(FIVE_MINUTES, HOUR, START, START + HOUR)
+        await recorder.settled()
+        (hour,) = await store.windows("a", STATE, HOUR, START, START + HOUR)
+        states = StateSeconds.from_plain(hour.plain)
+        assert (states.up_ms, states.unknown_ms) == (11 * 300_000, 300_000)
+        (hour,) = await store.windows("a", PORTS, HOUR, START, START + HOUR)
+        assert ports_window_from_plain(hour.plain)["ge0"].in_octets == 10
+        assert folds._boundary.unread_rows == {STATE: 1, PORTS: 1}
+        assert not folds._boundary.faults, "it is no fault of the code"
+
+
 async def test_a_month_ends_by_the_sites_own_calendar(tmp_path: Path) -> None:
     first, end = month_bounds(START, ROME)
     last_hour = end - HOUR

@@ -233,7 +233,7 @@ async def test_a_row_that_cannot_be_read_costs_itself_alone() -> None:
     assert past.devices["router"].known_s == 3000.0
     assert past.devices["switch"].known_s == 3000.0
     assert next(p.start_utc for p in past.lines[Part.NETWORK]) == T
-    assert boundary.faults["history"] == 1
+    assert (boundary.unread_rows, boundary.faults) == ({"echo": 1}, {})
 
 
 async def test_a_device_whose_past_cannot_be_told_costs_no_other_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

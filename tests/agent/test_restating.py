@@ -5,6 +5,7 @@ import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -114,6 +115,17 @@ async def test_an_outage_in_late_planned_work_leaves_the_figures_with_a_higher_r
         assert sorted(said) == [START + 600, START + 900, START + 1200]
         assert {body["revision"] for body in said.values()} == {1}
         assert said[START + 900]["figures"]["availability_pct"]["incl_maint"] == 0
+
+
+async def test_a_window_that_cannot_be_read_is_not_computed_again_and_costs_no_other(tmp_path: Path) -> None:
+    async with scene(tmp_path / "s.db", plan(), plan(WORK)) as made:
+        (row,) = await made.store.windows("a", STATE, FIVE_MINUTES, START + 600, START + 601)
+        made.recorder.put(Batch(windows=[replace(row, plain=[1, -7], revision=1)]))
+        assert await made.restating.planned((), plan(WORK), START + HOUR + 60.0) == 2
+        assert made.restating._boundary.unread_rows == {STATE: 1}
+        assert not made.restating._boundary.faults
+        hour = await made.hour()
+        assert (hour.maintenance_ms, hour.unknown_ms) == (600_000, 300_000)
 
 
 async def test_planned_work_that_is_taken_back_counts_again(tmp_path: Path) -> None:

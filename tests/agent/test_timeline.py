@@ -1,8 +1,10 @@
 """kpi/README.md R5: wall time only labels; a jump cuts the window; an unset clock gives no dates until it is set."""
 
+import math
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -104,6 +106,13 @@ async def test_what_the_runs_before_have_counted_is_not_counted_again() -> None:
     assert counted_of({"counted": [[1, 2]]}, None) == [(1, 2, False)], "nobody wrote down whether it was trusted"
     assert counted_of({}, 5.0) == [(0, 5000, False)]
     assert counted_of({}, None) == []
+    odd: Any
+    for odd in (None, [], {"counted": 1}, {"counted": [[1]]}, {"counted": [[1, math.inf]]}, {"counted": [[1, "2"]]}):
+        with pytest.raises(ValueError, match=r"\w"):
+            counted_of(odd, 5.0)
+    for odd in (None, [], {"taken_over": 1}, {"taken_over": [[1]]}, {"taken_over": [[math.nan, 2]]}):
+        with pytest.raises(ValueError, match=r"\w"):
+            taken_of(odd)
 
 
 async def test_a_trusted_pass_takes_over_what_another_has_counted() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kpi.counters import UptimeTracker
 from kpi.duplex import Verdict
-from kpi.fabric import FabricAccumulator, is_end_station
+from kpi.fabric import FabricAccumulator, FabricMemory, is_end_station
 from kpi.fabric_counts import (
     DuplexCounts,
     FabricCounts,
@@ -265,7 +265,7 @@ def test_what_changed_over_a_restart_of_the_probe_is_seen() -> None:
     plain = before.fabric.to_plain(300.0)
     assert plain is not None
     after = Switch(began=10_000.0, started=-100_000.0 + 9_800.0)
-    after.fabric.resume(plain, 10_100.0)  # 300.0 on the new clock
+    after.fabric.resume(FabricMemory.from_plain(plain), 10_100.0)  # 300.0 on the new clock
     assert after.fabric.neighbours == before.fabric.neighbours
     assert after.bridge(10_200.0, 4, 20.0, OTHER_ROOT) == ["stp.root_changed"]
     assert after.take(10_200.0, "neighbors", neighbour("Gi0/1")) == ["neighbour.lost"]
@@ -274,7 +274,7 @@ def test_what_changed_over_a_restart_of_the_probe_is_seen() -> None:
     assert counts.stp == StpCounts(readings=1, counted=1, intervals=1, changes=1, roots=1)
     assert counts.bgp["192.0.2.1"].resets == 1
     with pytest.raises(ValueError, match="version 99"):
-        after.fabric.resume({"v": 99}, 0.0)
+        FabricMemory.from_plain({"v": 99})
 
 
 small = st.integers(0, 1000)
