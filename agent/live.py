@@ -4,7 +4,7 @@ FastAPI makes the OpenAPI page from these classes. Times are RFC 3339 in UTC, un
 says why. ``Live`` is what the API needs of the running agent; nothing here can change anything.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -342,6 +342,9 @@ class Live(Protocol):
 
     def site(self) -> SiteNow:
         """The site at a glance."""
+
+    def each_device(self) -> Iterator[DeviceNow]:
+        """What ``devices`` gives, one at a time: 1,000 take 20 ms."""
 
     def devices(self) -> Sequence[DeviceNow]:
         """All devices, in the order of the settings."""

@@ -5,7 +5,7 @@ of the loop have its turn once SLICE_S has gone by. A pure function that cannot 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from collectors.clock import Clock
@@ -40,6 +40,14 @@ class Pace:
             return call()
         found = await asyncio.to_thread(call)
         self._since = self._clock.monotonic()
+        return found
+
+    async def all_of(self, items: Iterable[T]) -> list[T]:
+        """What these make, one after the other."""
+        found = []
+        for item in items:
+            found.append(item)
+            await self.breathe()
         return found
 
 

@@ -1,6 +1,6 @@
 """What is known now, put into the documents of agent/live.py. Reads the monitor and the last summaries in memory."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -31,6 +31,7 @@ from agent.live import (
     WindowNow,
 )
 from agent.monitor import Monitor, Track
+from agent.pace import Pace
 from agent.polled import Polled
 from agent.privacy import Privacy
 from agent.settings.models import Settings
@@ -151,12 +152,13 @@ class View:
             trouble=self._trouble(),
         )
 
-    def devices(self) -> Sequence[DeviceNow]:
+    def each_device(self) -> Iterator[DeviceNow]:
         """What fails of one device costs that device its document, and nobody else."""
-        return [
-            self._boundary.value(PLACE, track.id, partial(self._device, track), partial(_unshown, track))
-            for track in self._monitor
-        ]
+        for track in self._monitor:
+            yield self._boundary.value(PLACE, track.id, partial(self._device, track), partial(_unshown, track))
+
+    def devices(self) -> Sequence[DeviceNow]:
+        return list(self.each_device())
 
     def device(self, device_id: str) -> DeviceDetail | None:
         track = self._monitor.tracks.get(device_id)
@@ -211,8 +213,9 @@ class View:
         )
 
     def kpis(self) -> Sequence[KpiNow]:
+        """May be called in a thread: 1,000 devices have 15,000 figures."""
         values: dict[str, dict[str, FigureNow]] = {name: {} for name in CATALOGUE}
-        for entity, summary in self._figures.latest.items():
+        for entity, summary in dict(self._figures.latest).items():
             with self._boundary.around(PLACE, entity):
                 for figure in summary.figures:
                     name = entry_of(figure.kpi).id
@@ -241,7 +244,9 @@ class View:
             found = {i.id: i for i in await self._history.incidents(since_utc, self._clock.utc() + 1)}
         found |= {i.id: i for i in self._incidents.written if i.closed_utc is None or i.closed_utc >= since_utc}
         found |= {i.id: i for i in self._incidents}
-        return self._shown(sorted(found.values(), key=lambda i: i.opened_utc, reverse=True))
+        newest_first = sorted(found.values(), key=lambda i: i.opened_utc, reverse=True)
+        shown = await Pace(self._clock).all_of(self._each_shown(newest_first))
+        return [incident for incident in shown if incident is not None]
 
     async def history(self, device_id: str, hours: float) -> HistoryNow | None:
         if device_id not in self._monitor.tracks:
@@ -305,9 +310,11 @@ class View:
     def ready(self) -> str | None:
         return self._lacking()
 
-    def now(self) -> dict[str, Any]:
-        """What the page is told at every change."""
-        return {"site": asdict(self.site()), "devices": [asdict(d) for d in self.devices()]}
+    async def now(self) -> dict[str, Any]:
+        """What is told at every change to whoever asks for no page."""
+        site, pace = asdict(self.site()), Pace(self._clock)
+        await pace.breathe()
+        return {"site": site, "devices": await pace.all_of(asdict(device) for device in self.each_device())}
 
     def _state(self, track: Track) -> State:
         return State.MAINTENANCE if self._in_maintenance(track.id) else track.reach.state
@@ -360,8 +367,11 @@ class View:
 
     def _shown(self, incidents: Iterable[Incident]) -> list[IncidentNow]:
         """One that cannot be shown is left out."""
-        shown = [self._boundary.value(PLACE, i.entity, partial(self._incident, i), lambda: None) for i in incidents]
-        return [incident for incident in shown if incident is not None]
+        return [incident for incident in self._each_shown(incidents) if incident is not None]
+
+    def _each_shown(self, incidents: Iterable[Incident]) -> Iterator[IncidentNow | None]:
+        for incident in incidents:
+            yield self._boundary.value(PLACE, incident.entity, partial(self._incident, incident), lambda: None)
 
     def _incident(self, incident: Incident) -> IncidentNow:
         track = self._monitor.tracks.get(incident.entity)

@@ -103,9 +103,12 @@ class _Pages:
         await pace.breathe()
         site, flapping = live.site(), live.flapping()
         await pace.breathe()
-        seen = SiteSeen(site, live.devices(), flapping, troubled)
+        seen = SiteSeen(site, await pace.all_of(live.each_device()), flapping, troubled)
         size = VALUES_A_ROW * len(seen.devices)
         return seen, await pace.aside(size, lambda: page_now(seen, past, say, self.boundary))
+
+    def pace(self) -> Pace:
+        return Pace(self._clock)
 
     def part(self, entity: str, make: Callable[[], T], otherwise: Callable[[], T]) -> T:
         """A part of a page; what fails in it costs that part."""
@@ -151,7 +154,8 @@ def _first_screen(app: FastAPI, pages: _Pages) -> None:
         (seen, shown), part = await pages.now(say, overview), pages.part
         now = seconds(seen.site.time)
         names = {d.id: d.name for d in seen.devices}
-        over = ended(await pages.live.incidents(now - RIBBON_S), names, now, say, pages.boundary)
+        closed = [i for i in await pages.live.incidents(now - RIBBON_S) if i.closed is not None]
+        drawn = part("map", pages.live.topology, lambda: None)
         return await pages.render(
             request,
             "page.html",
@@ -159,10 +163,10 @@ def _first_screen(app: FastAPI, pages: _Pages) -> None:
             now=shown,
             lines=past.tile_lines(overview, say, pages.boundary),
             ribbons=past.ribbons(overview, say, pages.boundary),
-            ended=over[:MOST_ENDED],
-            ended_more=max(0, len(over) - MOST_ENDED),
+            ended=ended(closed[:MOST_ENDED], names, now, say, pages.boundary),
+            ended_more=max(0, len(closed) - MOST_ENDED),
             measured=part("measured", lambda: past.measured_says(overview, say), str),
-            map=part("map", lambda: site_map(pages.live.topology(), say), lambda: None),
+            map=await asyncio.to_thread(part, "map", lambda: drawn and site_map(drawn, say), lambda: None),
         )
 
 
@@ -179,7 +183,7 @@ def _deeper(app: FastAPI, pages: _Pages) -> None:
         history = await live.history(device_id, hours)
         if detail is None or history is None:
             return await pages.render(request, "missing.html", say, 404, text=say("not_found"))
-        names = {d.id: d.name for d in live.devices()}
+        names = {d.id: d.name for d in await pages.pace().all_of(live.each_device())}
         now = seconds(live.site().time)
         troubles = [i for i in await live.incidents(now - RIBBON_S) if device_id == i.entity or device_id in i.hides]
         part, boundary = partial(pages.part, device_id), pages.boundary

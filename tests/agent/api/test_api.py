@@ -4,7 +4,7 @@ import asyncio
 import base64
 import html
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -87,6 +87,9 @@ class Known:
 
     def site(self) -> SiteNow:
         return SITE
+
+    def each_device(self) -> Iterator[DeviceNow]:
+        return iter(self.devices())
 
     def devices(self) -> Sequence[DeviceNow]:
         return [DEVICE, replace(DEVICE, id="silent", state="down", rtt_ms=None, loss_pct=None, since=None)]

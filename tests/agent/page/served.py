@@ -6,7 +6,7 @@ with Served(Site()) as served:
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import TracebackType
@@ -120,6 +120,9 @@ class Site:
             incidents=tuple(self.troubles), window=None, figures=tuple(self.figures),
             notice=self.notice,
         )  # fmt: skip
+
+    def each_device(self) -> Iterator[DeviceNow]:
+        return iter(self.devices())
 
     def devices(self) -> Sequence[DeviceNow]:
         return list(self.known)

@@ -2,15 +2,21 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
+from pydantic import TypeAdapter
 
 import agent.api.pages
+from agent.api.app import ROWS_AT_ONCE, create_app
+from agent.api.events import Broadcaster
+from agent.api.guard import Access
 from agent.api.pages import VALUES_A_ROW, _Pages
 from agent.boundary import Boundary
+from agent.live import DeviceNow
 from agent.pace import LARGE, SLICE_S
 from agent.page.now import page_now
 from tests.agent.page.served import Site
@@ -61,3 +67,48 @@ async def test_an_event_of_many_devices_is_made_in_turns_and_aside(monkeypatch: 
     watching.cancel()
     assert aside == [count == MANY]
     assert turns["troubled"] < turns["site"] < turns["devices"]
+
+
+ROWS = 600
+
+
+class Counting(Site):
+    """A site of so many devices that says how many rows were made between two turns of the loop, at most."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known = [replace(self.known[0], id=f"d{number}") for number in range(ROWS)]
+        self.most, self._now = 0, 0
+
+    async def watch(self) -> None:
+        while True:
+            self._now = 0
+            await asyncio.sleep(0)
+
+    def each_device(self) -> Iterator[DeviceNow]:
+        for device in self.known:
+            self._now += 1
+            self.most = max(self.most, self._now)
+            yield device
+
+
+@pytest.mark.parametrize("path", ["/api/v1/devices", "/metrics", "/device/d7", "/", "/api/v1/now"])
+async def test_no_request_makes_all_devices_at_a_stretch(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    live, clock, written = Counting(), CostlyClock(), list[int]()
+    dump = TypeAdapter.dump_json
+
+    def counted(adapter: TypeAdapter[Any], found: Any, **named: Any) -> bytes:
+        written.append(len(found) if isinstance(found, list) else 1)
+        return dump(adapter, found, **named)
+
+    monkeypatch.setattr(TypeAdapter, "dump_json", counted)
+    app = create_app(live, Broadcaster(clock, dict, Boundary()), clock, "1", Access(), boundary=Boundary())
+    watching = asyncio.create_task(live.watch())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as http:
+        answer = await http.get(path)
+    watching.cancel()
+    assert answer.status_code == 200
+    assert 0 < live.most <= 2
+    assert max(written, default=0) <= ROWS_AT_ONCE
+    if path == "/api/v1/devices":
+        assert [row["id"] for row in answer.json()] == [device.id for device in live.known]
