@@ -134,8 +134,7 @@ class Core:
         yield from self.monitor.applying(plan)
         at = self._clock.monotonic()
         for device in sorted(gone):
-            self.history.forget(device)
-            self.calendar.forget(device)
+            self.history.add(device, at, State.UNKNOWN)
             self._note_state(device, at, State.UNKNOWN, REMOVED)
             self._forget(device, at)
             yield

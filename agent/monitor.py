@@ -61,6 +61,10 @@ class Track:
     last_rtt_ms: float | None = None
     last_echo_at: float | None = None
     polled: Polled | None = None
+    polled_before: Polled | None = None
+    """What SNMP told of the open five minutes before a reload ended its polls."""
+    removed_at: float | None = None
+    """When a reload took the device, or its SNMP, out of the settings; None while everything is measured."""
     checks: int = 0
     """Results in the open five minutes that said something of the state."""
 
@@ -95,6 +99,8 @@ class Monitor:
         self._room = Room()
         self._learnt = Learnt()
         self._tracks: dict[str, Track] = {}
+        self._removed: dict[str, Track] = {}
+        """Devices that a reload took out of the settings, until the five minutes are closed in which it did so."""
         self._by_target: dict[str, Track] = {}
         self._minute_end = float("inf")
         self._minute_start = float("-inf")
@@ -114,12 +120,13 @@ class Monitor:
         return self._tracks
 
     def applying(self, plan: SitePlan) -> Iterator[None]:
-        """Watch what the plan says from now on, a device at a time; devices that stay keep state and windows. Those
-        that are new come, and those that are gone go, together in the end."""
+        """Watch what the plan says from now on, a device at a time; devices that stay keep state and windows, and so
+        does one that comes back while the five minutes are open in which it was taken out. Those that are new come, and
+        those that are gone go, together in the end."""
         tracks = {}
         for watchable in plan.devices:
             device = watchable.device
-            old = self._tracks.get(device.id)
+            old = self._tracks.get(device.id) or self._removed.get(device.id)
             target = old.echo_target if old else EchoTarget(echo_id(device.id), watchable.address)
             target.address = watchable.address
             reach = self._watch.add(
@@ -130,15 +137,23 @@ class Monitor:
                 parents=device.parents,
             )
             track = old or Track(watchable, reach, target)
-            track.watchable = watchable
+            track.watchable, track.reach = watchable, reach
+            if device.id in self._removed:
+                track.removed_at = None
+                self._hold(track.polled)
             yield from self._poll(track)
             tracks[device.id] = track
             yield
         before, self._tracks = self._tracks, tracks
         gone = before.keys() - tracks.keys()
         self._by_target = {echo_id(t.id): t for t in tracks.values()} | {snmp_id(t.id): t for t in tracks.values()}
+        for device_id in tracks:
+            self._removed.pop(device_id, None)
         for device_id in gone:
-            self._give_back(before[device_id])
+            self._give_back(before[device_id].polled)
+            self._removed[device_id] = before[device_id]
+            self._removed[device_id].removed_at = self._clock.monotonic()
+        for device_id in gone:
             self._watch.remove(device_id)
             self._boundary.forget(device_id)
             yield
@@ -146,9 +161,15 @@ class Monitor:
     def _poll(self, track: Track) -> Iterator[None]:
         plan = track.watchable.snmp
         if plan is None:
-            self._give_back(track)
-            track.polled = None
-        elif track.polled is None:
+            if track.polled is not None:
+                self._give_back(track.polled)
+                track.removed_at = self._clock.monotonic()
+                track.polled_before, track.polled = track.polled, None
+            return
+        if track.polled is None:
+            track.polled, track.polled_before, track.removed_at = track.polled_before, None, None
+            self._hold(track.polled)
+        if track.polled is None:
             track.polled = Polled(
                 track.id,
                 *self._five,
@@ -160,9 +181,29 @@ class Monitor:
         else:
             yield from track.polled.configuring(plan.status_s, track.watchable.ports)
 
-    def _give_back(self, track: Track) -> None:
-        if track.polled is not None:
-            self._room.give_back(len(track.polled.ports))
+    def _give_back(self, polled: Polled | None) -> None:
+        if polled is not None:
+            self._room.give_back(len(polled.ports))
+
+    def _hold(self, polled: Polled | None) -> None:
+        """It is polled again: its ports need their room, which may be taken by others meanwhile."""
+        if polled is not None:
+            self._room.give_back(-len(polled.ports))
+
+    def to_close(self) -> list[Track]:
+        """Those of which something may be in the open five minutes, also where a reload has taken them out."""
+        return [*self._tracks.values(), *self._removed.values()]
+
+    def closed_five(self, end: float) -> list[str]:
+        """The five minutes up to ``end`` are written: what was taken out before is done with. Which devices that
+        were."""
+        for track in self._tracks.values():
+            if track.removed_at is not None and track.removed_at <= end:
+                track.polled_before = track.removed_at = None
+        over = [one for one in self._removed.values() if one.removed_at is not None and one.removed_at <= end]
+        for track in over:
+            del self._removed[track.id]
+        return [track.id for track in over]
 
     def open_five(self, start: float, end: float) -> None:
         """The open five-minute window, for ports that are seen for the first time."""
@@ -274,22 +315,22 @@ class Monitor:
         """The open minute is over: what is sent from now on belongs to the next. What is over is closed later, device
         by device."""
         over = {}
-        for track in self._tracks.values():
+        for track in self.to_close():
             track.echo_before, track.echo = track.echo, EchoAccumulator()
             over[track.id] = track.echo_before
         return over
 
     def close_echo(self, device: str, over: EchoAccumulator) -> EchoCounts | None:
         """A minute of this device that rotate_echo gave, for good; its late results are strays from now on. None of a
-        device that is watched no more, or gets no echoes."""
-        track = self._tracks.get(device)
+        device that is watched no more, or got no echoes."""
+        track = self._tracks.get(device) or self._removed.get(device)
         if track is None:
             return None
         if track.echo_before is over:
             track.echo_before = None
-        if track.watchable.echo_s is None:
-            return None
         counts = over.snapshot(track.minute)
+        if track.watchable.echo_s is None and not counts.sent:
+            return None
         track.minute = counts
         track.echo_target.patience_ms = patience_ms(counts.sketch)
         return counts

@@ -272,7 +272,7 @@ class Windows:
             verdicts = await self._duplex(end, pace)
         devices: dict[str, DeviceWindow] = {}
         rows: list[WindowRow] = []
-        for track in list(self._monitor):
+        for track in self._monitor.to_close():
             with self._boundary.around(PLACE, track.id):
                 found = verdicts.get(track.id, {})
                 closing = _Closing(block, end, next_end, plan.maintenance_of(track.id), found)
@@ -307,6 +307,10 @@ class Windows:
             self._calendar.forget_before(block.label - KEEP_S)
         rows += self._site_rows(five, span)
         batch = Batch(windows=rows, counters=await self._counters(pace))
+        for device in self._monitor.closed_five(end):
+            if device not in self._monitor.tracks:
+                self._history.forget(device)
+                self._calendar.forget(device)
         with self._boundary.around("summaries"):
             batch = await self._closed(five, batch, pace)
         self._recorder.put(batch)
@@ -320,7 +324,7 @@ class Windows:
 
     async def _device_five(self, track: Track, closing: "_Closing", pace: Pace) -> DeviceWindow:
         block, end, next_end, planned = closing.block, closing.end, closing.next_end, closing.planned
-        device, role, polled = track.id, track.watchable.device.role, track.polled
+        device, role, polled = track.id, track.watchable.device.role, track.polled or track.polled_before
         checks, track.checks = track.checks, 0
         offset = self._timeline.offset_s
         if block.whole and block.dated:
@@ -330,7 +334,7 @@ class Windows:
             turns, maintenance = self._history.of(device), [(a - offset, b - offset) for a, b in planned]
             states = state_seconds(turns, block.start, end, maintenance=maintenance, checks=checks)
         spans = planned if block.dated else ()
-        minutes = block.minutes.get(device, ()) if track.watchable.echo_s is not None else ()
+        minutes = block.minutes.get(device, ())
         none: Halves[EchoCounts] = Halves()
         echo = reduce(merge_echo_halves, (_minute(one, spans) for one in minutes), none)
         counted, beside = (
@@ -403,9 +407,10 @@ class Windows:
             own, (at, utc) = self._monitor.own.memory(), self._now()
             if own is not None:
                 rows.append(CountersRow(PROBE, self._boot, at, utc, {"gear": own.moved(-at).to_plain()}))
-        for track in list(self._monitor):
+        for track in self._monitor.to_close():
             with self._boundary.around(COUNTERS, track.id):
-                if track.polled is not None and (row := await self._last_of(track.id, track.polled, pace)) is not None:
+                polled = track.polled or track.polled_before
+                if polled is not None and (row := await self._last_of(track.id, polled, pace)) is not None:
                     rows.append(row)
             await pace.breathe()
         return rows
