@@ -65,7 +65,7 @@ def run_to_end(running: Coroutine[Any, Any, None]) -> int:
         known, unknown = group.split(StoreError)
         if unknown is not None or known is None:
             raise
-        log.error("%s The agent ends, to be started anew.", known.exceptions[0])  # noqa: TRY400
+        log.error("%s The agent ends, to be started again.", known.exceptions[0])  # noqa: TRY400
         return Exit.WRONG
     return Exit.OK
 
@@ -173,7 +173,7 @@ class Agent:
             if clock.monotonic() - began > STEADY_S:
                 pause_s = PAUSE_S
                 boundary.forget(name)  # it went well for so long that the next failure is another one
-            log.error("The task %s begins anew in %d s.", name, pause_s)
+            log.error("The task %s starts again in %d s.", name, pause_s)
             await clock.sleep(pause_s)
             pause_s = min(2 * pause_s, PAUSE_MOST_S)
 

@@ -87,7 +87,7 @@ class Reloading:
 
     async def _take_over(self, answer: Reloaded, group: asyncio.TaskGroup) -> None:
         settings, planned = answer.settings, self._plan().maintenance
-        log.info("The settings are read anew. %s", answer.difference.sentence())
+        log.info("The settings have been read again. %s", answer.difference.sentence())
         for fault in answer.warnings:
             log.warning("%s", fault)
         set_up(settings.log.level)

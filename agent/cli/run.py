@@ -23,7 +23,7 @@ def run(
         bool, typer.Option("--json", metavar="", help="Say in JSON what is wrong with the configuration.")
     ] = False,
 ) -> None:
-    """Run the agent until it is stopped. SIGHUP reads the configuration anew, SIGTERM and Ctrl-C stop it.
+    """Run the agent until it is stopped. SIGHUP reads the configuration again, SIGTERM and Ctrl-C stop it.
 
     Exit 4: the configuration cannot be used. Exit 5: the agent cannot start.
     """

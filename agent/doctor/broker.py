@@ -43,7 +43,7 @@ CLOSED = problem(
     "If the broker wants TLS there, write a section [mqtt.tls]; else compare host and port.",
 )
 EXPIRED = problem(
-    "broker.tls_expired", KEEPS, f"Renew the certificate on the broker and make it read it anew. {_CLOCK}"
+    "broker.tls_expired", KEEPS, f"Renew the certificate on the broker and make the broker read it again. {_CLOCK}"
 )
 EARLY = problem("broker.tls_not_yet_valid", KEEPS, f"Set this machine's clock right. {_CLOCK}")
 HOSTNAME = problem(
@@ -54,13 +54,13 @@ HOSTNAME = problem(
 UNKNOWN_CA = problem(
     "broker.tls_unknown_ca",
     f"Nobody whom this machine trusts vouches for the broker: it may be another machine. {KEEPS}",
-    "Get the certificate of the authority (PEM) from whoever runs the broker, by a way that can be trusted, and name "
+    "Get the certificate of the authority (PEM) from the people who run the broker, by a way that can be trusted, and name "
     "it as `ca` in [mqtt.tls].",
 )
 CLIENT = problem(
     "broker.tls_client_certificate",
     f"The broker knows its probes by their certificates. {KEEPS}",
-    "Have whoever runs the broker issue one for this probe, and name it as `cert` and `key` in [mqtt.tls].",
+    "Have the people who run the broker issue one for this probe, and name it as `cert` and `key` in [mqtt.tls].",
 )
 FILES = problem(
     "broker.tls_files", KEEPS, "Mend the file, or its name in [mqtt.tls]; the agent's user must be able to read it."
@@ -93,7 +93,7 @@ NO_RETAIN = problem(
 OTHER = problem("broker.other", KEEPS, "The broker's own log says more; its keeper has to mend it.")
 WEAK = attention(
     "broker.weak",
-    "Whoever sits between this machine and the broker can read or forge what is sent.",
+    "Anyone between this machine and the broker can read or forge what is sent.",
     "Write a section [mqtt.tls] with the authority as `ca`, and leave `verify` and `check_hostname` as they are.",
 )
 UNREAD = attention(

@@ -20,7 +20,7 @@ BUSY = problem("page.busy", "The agent does not start while its port is taken.")
 NOT_OPEN = problem("page.not_open", "The agent does not start, because it cannot listen there.")
 PLAIN = attention(
     "page.plain",
-    "Whoever listens on the LAN reads the access code, and then the page.",
+    "Anyone who listens on the LAN can read the access code, and then the page.",
     "Give it a certificate with `cert` and `key` in [http].",
 )
 EXPIRED = problem("page.certificate_expired", "Browsers warn of the page, and nobody can tell it from a forged one.")

@@ -65,7 +65,7 @@ CONTEXT = problem("snmp.unknown_context", "User and secrets are right; the devic
 REFUSES = problem(
     "snmp.refuses",
     "The device's SNMPv3 security refuses the question without a reason that RFC 3414 knows.",
-    "Delete the user on the device and make it anew; if that does not help, restart its SNMP agent.",
+    "Delete the user on the device and make it again; if that does not help, restart its SNMP agent.",
 )
 UNREADABLE = problem(
     "snmp.unreadable",

@@ -122,7 +122,7 @@ def migrate(con: Connection) -> tuple[str, ...]:
     if later:
         raise StoreTooNew(
             f"The database was written by a later Sonda ({', '.join(later)}). Install that version, or move the file "
-            "away to start anew."
+            "away to start again."
         )
     pending = tuple(step.name for step in migrations.pending(db))
     migrations.apply(db)

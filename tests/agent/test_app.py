@@ -278,6 +278,6 @@ def test_a_store_that_has_ended_ends_the_agent_in_a_sentence(kept_by: str, caplo
     assert run_to_end(within_a_while()) == Exit.WRONG
     assert ends[0].runs == 1
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == [
-        "The database sonda.db is damaged. The agent ends, to be started anew."
+        "The database sonda.db is damaged. The agent ends, to be started again."
     ]
     assert not any(record.exc_info for record in caplog.records)

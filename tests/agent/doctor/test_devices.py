@@ -80,7 +80,12 @@ def test_told_apart(found: list[Found], identifier: str, subject: str) -> None:
 
 
 def test_nothing_else_is_said(found: list[Found]) -> None:
-    assert {f["subject"] for f in found if f["severity"] == "ok" and f["id"] != "device.watched"} <= {"Core", "Blocked", "Guarded", "Far"}
+    assert {f["subject"] for f in found if f["severity"] == "ok" and f["id"] != "device.watched"} <= {
+        "Core",
+        "Blocked",
+        "Guarded",
+        "Far",
+    }
     assert len([f for f in found if f["subject"] == "Silent"]) == 1
 
 
