@@ -173,11 +173,13 @@ def wait_until(condition: Callable[[], object], what: str, timeout_s: float = 10
 def free_port(kind: int = socket.SOCK_STREAM, *, address: str = "127.0.0.1", place: Place | None = None) -> int:
     """A port nobody holds now, of SOCK_STREAM or SOCK_DGRAM, on this address.
 
-    Below the range that the kernel gives to clients (32768 on), so that it is still free a moment later.
+    Below the range that the kernel gives to clients (32768 on), so that it is still free a moment later. Each worker of
+    pytest-xdist draws from 1,000 ports of its own.
     """
+    first = 15000 + 1000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 17)
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     for _ in range(100):
-        port = random.randrange(15000, 32000)
+        port = random.randrange(first, first + 1000)
         with place.inside() if place else contextlib.nullcontext(), socket.socket(family, kind) as probe:
             try:
                 probe.bind((address, port))

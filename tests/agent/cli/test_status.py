@@ -196,7 +196,11 @@ def test_names_cannot_steer_the_terminal() -> None:
     assert "\\x1b[2J\\x07[red]evil[/red]\\x9b\\x202e" in ended.out
 
 
-@pytest.mark.parametrize("url", [f"http://127.0.0.1:{free_port()}", "ftp://127.0.0.1/", "http://127.0.0.1:0"])
+@pytest.mark.parametrize(
+    "url",
+    [f"http://127.0.0.1:{free_port()}", "ftp://127.0.0.1/", "http://127.0.0.1:0"],
+    ids=["nobody listens", "not HTTP", "no port"],
+)
 def test_no_agent_is_exit_3_with_a_sentence(url: str) -> None:
     ended = sonda("status", "--url", url)
     assert (ended.code, ended.out) == (3, "")

@@ -82,6 +82,7 @@ def test_the_one_of_that_name_is_taken_and_the_others_are_closed() -> None:
 @pytest.mark.parametrize(
     ("names", "pid", "kind"),
     [("traps", PID + 1, socket.SOCK_DGRAM), ("web", PID, socket.SOCK_DGRAM), ("traps", PID, socket.SOCK_STREAM)],
+    ids=["other process", "other name", "stream"],
 )
 def test_what_is_not_meant_for_us_is_not_taken(names: str, pid: int, kind: int) -> None:
     with passed(socket.socket(socket.AF_INET, kind)) as first:
