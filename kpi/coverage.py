@@ -9,7 +9,7 @@ from kpi.fabric_counts import FabricCounts, SessionCounts
 from kpi.gear_figures import known_s
 from kpi.merge import DeviceWindow
 from kpi.model import Figure
-from kpi.port_counts import BIN_S, PortCounts
+from kpi.port_counts import BIN_S, HALF_DUPLEX, PortCounts
 
 _TRAFFIC = frozenset({"if_in_bps", "if_out_bps", "if_util_pct"})
 _PACKETS = frozenset({"if_error_pct", "if_discard_pct"})
@@ -37,14 +37,17 @@ def device_coverage(device: DeviceWindow, kpi: str) -> float | None:
 
 def port_coverage(counts: PortCounts, figure: Figure, due_ms: float) -> float | None:
     """Of one figure of a port in a window of which ``due_ms`` are not planned work: where it is that of the worse
-    direction, of that one. Older windows have packets without the time in which they are known. Of p95_rate_bps it is
-    the share of the bins that are there."""
+    direction, of that one; where it is that of both together (half duplex), of the one that is known for less. Older
+    windows have packets without the time in which they are known. Of p95_rate_bps it is the share of the bins that are
+    there of the direction that it is of."""
     if due_ms <= 0:
         return None
+    if figure.kpi == "if_util_pct" and HALF_DUPLEX in figure.flags:
+        return min(_share(getattr(counts, f"{way}_ms"), due_ms) for way in _WAYS)
     if figure.kpi in _TRAFFIC:
         return max(_share(getattr(counts, f"{way}_ms"), due_ms) for way in _deciding(figure))
     if figure.kpi == "p95_rate_bps":
-        return _share(1000 * BIN_S * len(counts.bins), due_ms)
+        return _share(1000 * BIN_S * figure.n, due_ms)
     if figure.kpi in _PACKETS:
         return max(_packet_share(counts, way, due_ms) for way in _deciding(figure))
     return _share(_state_ms(counts), due_ms)

@@ -87,6 +87,33 @@ def test_what_is_known_of_a_ports_figure_is_what_is_known_of_the_direction_that_
     assert found["if_out_bps"].coverage == 1
 
 
+def test_the_95th_percentile_is_known_for_as_many_bins_as_its_own_direction_has() -> None:
+    """All twelve bins have the way in, three the way out, which is the busier one."""
+    counts = PortCounts(
+        polls=12, speed_bps=10**9, absent=0, bins=tuple((5, 900 if i < 3 else -1, 10**9) for i in range(12))
+    )
+    figure = figures.p95_rate_bps(counts)
+    assert (figure.value, figure.n) == (900, 3)
+    assert port_coverage(counts, figure, 3_600_000) == 0.25
+    assert "p95_partial" in port_figures({"a": counts}, HOUR)["a"][3].flags
+
+
+def test_of_both_directions_together_no_more_is_known_than_of_the_lesser() -> None:
+    counts = PortCounts(
+        polls=12, in_octets=9, in_ms=3_600_000, out_octets=9, out_ms=900_000, in_capacity_bits=720, in_capacity_octets=9,
+        out_capacity_bits=720, out_capacity_octets=9, speed_bps=10, absent=0, flags=("half_duplex",),
+    )  # fmt: skip
+    assert port_coverage(counts, figures.if_util_pct(counts), 3_600_000) == 0.25
+    full = replace(counts, flags=("full_duplex",), in_capacity_octets=18)
+    assert port_coverage(full, figures.if_util_pct(full), 3_600_000) == 1
+
+
+def test_interference_is_known_as_long_as_the_share_of_others_is() -> None:
+    levels = {"channel": Level(60, 3_600_000, 0, 0, 0), "other": Level(10, 600_000, 0, 0, 0)}
+    gear = GearCounts(60, int(Topic.CHANNEL), levels=levels)
+    assert known_s(gear, "wifi_interference_pct") == 600
+
+
 def test_what_is_known_of_the_fullest_resource_is_what_is_known_of_that_one() -> None:
     levels = {"cpu": Level(1, 60_000, 9900, 9900, 9900 * 60_000), "memory": Level(60, 3_600_000, 10, 10, 36_000_000)}
     part = device(gear=GearCounts(60, int(Topic.RESOURCES), levels=levels))
