@@ -142,6 +142,32 @@ async def test_a_measured_outage_is_not_erased_by_a_clock_that_steps_back(clock:
     assert said[0]["figures"]["availability_pct"]["down_s"] == pytest.approx(280, abs=6)
 
 
+@pytest.mark.parametrize("trust", [ClockTrust.SYNCHRONISED, ClockTrust.UNVERIFIED])
+@pytest.mark.parametrize(("off_s", "up_s"), [(30.0, 300.0), (700.0, 200.5), (3 * 86400.0, 200.5)])
+async def test_a_kill_before_a_clock_that_stepped_back_comes_to_the_old_time(
+    clock: ManualClock, tmp_path: Path, trust: ClockTrust, off_s: float, up_s: float
+) -> None:
+    """Measured up to 3500.5, set back by 400 s, killed 150 s later, started after ``off_s``: of these five minutes what
+    was measured stays in each revision, and the dead time is unknown."""
+    life = Life(clock, tmp_path / "s.db")
+    life.trust = trust
+    await life.start()
+    await life.advance(500.0)
+    clock.step_wall(-400.0)
+    await life.advance(150.0)
+    await life.kill()
+    await clock.advance(off_s)
+    await life.start()
+    await life.advance(600.0)
+    await ended(life, tmp_path / "s.db")
+    said = [m for t, m in life.messages if t == "summary/device/srv" and m["window"]["start"] == MIDNIGHT + 3300]
+    figures = [m["figures"]["availability_pct"] for m in sorted(said, key=lambda m: m["revision"])]
+    assert figures[-1]["up_s"] == pytest.approx(up_s, abs=6)
+    assert figures[-1]["unknown_s"] == pytest.approx(300 - up_s, abs=6)
+    assert [f["up_s"] for f in figures] == sorted(f["up_s"] for f in figures)
+    assert not any(f["down_s"] for f in figures)
+
+
 @pytest.mark.parametrize("how", ["stop", "kill"])
 async def test_a_predecessor_whose_clock_was_days_ahead(clock: ManualClock, tmp_path: Path, how: str) -> None:
     """Nobody vouched for it: what it dated loses its dates at once, and everything that follows has its own."""
