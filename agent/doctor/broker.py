@@ -54,8 +54,8 @@ HOSTNAME = problem(
 UNKNOWN_CA = problem(
     "broker.tls_unknown_ca",
     f"Nobody whom this machine trusts vouches for the broker: it may be another machine. {KEEPS}",
-    "Get the certificate of the authority (PEM) from the people who run the broker, by a way that can be trusted, and name "
-    "it as `ca` in [mqtt.tls].",
+    "Get the certificate of the authority (PEM) from the people who run the broker, by a way that can be trusted, and "
+    "name it as `ca` in [mqtt.tls].",
 )
 CLIENT = problem(
     "broker.tls_client_certificate",
