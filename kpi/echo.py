@@ -243,7 +243,7 @@ class _Tally:
         self.last_number, self.last_ns = number, ns
         if self.first is None:
             self.first = (number, ns)
-        if self.run or self.sent == 0:
+        if self.run:
             self._answer_ends_run()
         self.sent += 1
         self.sum_ns += ns
