@@ -105,16 +105,16 @@ def explanations() -> list[Explanation]:
     return [Explanation(row["module"], row["line"], tuple(row["becomes"]), row["because"]) for row in table]
 
 
-def no_fault(module: str, made_by: str, before: str, after: str) -> bool:
-    """Whether what ``made_by`` puts in the place of an operator changes nothing; ``before`` and ``after`` are the text
-    of the line around that operator.
+def no_fault(module: str, made_by: str, after: str) -> bool:
+    """Whether what ``made_by`` puts in the place of an operator changes nothing; ``after`` is the text of the line
+    behind that operator.
 
     The star of keyword-only parameters is no multiplication: as a slash it lets callers do more, as anything else the
     module does not load. A comparison with a member of an enumeration (``is State.DOWN``) is the same comparison where
     the other operator gives the same for each of its members, as ``==`` does, and ``<=`` for the one that sorts first.
     """
     if made_by.startswith("core/ReplaceBinaryOperator_Mul_"):
-        return not before.strip() and after.startswith(",")
+        return after.startswith(",")
     found, member = _COMPARISON.fullmatch(made_by), re.match(r"\s*(\w+)\.(\w+)", after)
     if found is None or member is None:
         return False
@@ -218,11 +218,11 @@ def _list_faults(tree: Path, session: Path, room: Room, modules: Sequence[str]) 
         for pattern in NO_FAULTS:
             _drop(db, "SELECT job_id FROM mutation_specs WHERE operator_name LIKE ?", (pattern,))
         specs = db.execute(
-            "SELECT job_id, module_path, operator_name, start_pos_row, start_pos_col, end_pos_col FROM mutation_specs"
+            "SELECT job_id, module_path, operator_name, start_pos_row, end_pos_col FROM mutation_specs"
         ).fetchall()
-        for job, module, made_by, row, start, end in specs:
+        for job, module, made_by, row, end in specs:
             line = (tree / module).read_text(encoding="utf-8").splitlines()[row - 1]
-            if no_fault(module, made_by, line[:start], line[end:]):
+            if no_fault(module, made_by, line[end:]):
                 _drop(db, "SELECT ?", (job,))
 
 
