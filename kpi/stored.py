@@ -8,8 +8,9 @@ afterwards stays computable.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-MOST = 1 << 80
-"""No count, time or sum of one window is greater: 2**64 octets in each millisecond of a month are not."""
+MOST = 1 << 128
+"""No count, time or sum of one window is greater: a level of 1e15, the largest reading, over a month is 3e26, and
+differences of made-up counters of 10**30 (tests/agent/random_telemetry.py) are 1e34."""
 SHOWN = 40
 """Characters of an odd value that are said."""
 
@@ -99,7 +100,7 @@ def wholes(values: Sequence[Any], least: int = 0) -> Sequence[int]:
 def _short(value: Any) -> str:
     """For a message. Of a huge number, the digits are not written out."""
     if type(value) is int and not -MOST <= value <= MOST:
-        return "a number of more than 24 digits"
+        return "a number of more than 38 digits"
     if isinstance(value, list | tuple | Mapping):
         return f"{'an object' if isinstance(value, Mapping) else 'a list'} of {len(value)} parts"
     return ascii(value[:SHOWN] if isinstance(value, str) else value)

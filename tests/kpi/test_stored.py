@@ -352,3 +352,14 @@ def test_echoes_beside_each_other_are_read_as_they_were_written(a: EchoCounts, b
 def test_with_bins_gives_a_window_that_is_read() -> None:
     plain = ports_window_to_plain({"a": PortCounts(speed_bps=1), "b": PortCounts(speed_bps=1)})
     assert ports_window_from_plain(with_bins(plain, {"a": [(1, 2, 3)]}))["a"].bins == ((1, 2, 3),)
+
+
+def test_the_largest_reading_over_a_month_is_read_as_it_was_written() -> None:
+    hundredths, ms = 100 * 10**15, 31 * 86_400_000
+    counts = GearCounts(levels={"load": Level(1, ms, hundredths, hundredths, hundredths * ms)})
+    assert GearCounts.from_plain(json.loads(json.dumps(counts.to_plain()))) == counts
+    ports = {"a": PortCounts(speed_bps=1, in_octets=10**34, in_ms=ms)}
+    assert ports_window_from_plain(json.loads(json.dumps(ports_window_to_plain(ports)))) == ports
+    assert StateSeconds.from_plain([1, MOST]).up_ms == MOST
+    with pytest.raises(ValueError, match="38 digits"):
+        StateSeconds.from_plain([1, MOST + 1])
