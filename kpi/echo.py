@@ -75,11 +75,10 @@ class EchoCounts:
 
     def to_plain(self) -> list[Any]:
         """Compact JSON types; trailing defaults are left off. About 120 bytes for 60 echoes on a LAN."""
-        first = self.first_answered or (0, 0)
-        last = self.last_answered or (0, 0)
+        first, last = self.first_answered, self.last_answered
         plain: list[Any] = [PLAIN_VERSION, self.sent, self.sketch.to_plain() if self.sketch.counts else 0]
         plain += [self.min_ns, self.max_ns, self.sum_ns, self.abs_d_ns, self.n_d, self.j_ns]
-        plain += [first[0], first[1], last[0] - first[0], last[1]] if self.first_answered else [0, None, 0, 0]
+        plain += [first[0], first[1], last[0] - first[0], last[1]] if first and last else [0, None, 0, 0]
         plain += [self.lost, self.longest_run, self.leading_run, self.trailing_run, _flat(self.lost_by)]
         plain += [self.skipped, _flat(self.faults_by), self.clock_flagged, self.sketch.zero]
         while plain[-1] in (0, None):

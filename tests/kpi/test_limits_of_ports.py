@@ -609,6 +609,14 @@ def test_unknown_is_said_once_for_each_reason(before: str, reason: str) -> None:
     assert changes[-1].reason == reason
 
 
+@pytest.mark.parametrize("reason", ["answered", "own_link"])
+def test_a_device_that_was_up_is_not_known_whatever_the_reason_is_called(reason: str) -> None:
+    device, changes, _, _ = reached()
+    device.answered(1.0, 1.0)
+    device.not_measured(2.0, reason)
+    assert (changes[-1].state, changes[-1].reason) == (State.UNKNOWN, reason)
+
+
 @pytest.mark.parametrize("reason", ["aaa", "own_link", "parent", "send_failed", "zzz"])
 def test_only_what_cuts_the_way_ends_a_known_down(reason: str) -> None:
     device, _, _, _ = reached()

@@ -302,6 +302,12 @@ def test_neighbours_that_come_and_go_are_counted_once_each() -> None:
     assert none.to_plain(300.0) is None
 
 
+def test_no_agent_fills_the_memory_with_neighbours() -> None:
+    fabric = FabricAccumulator(UptimeTracker(), 0.0, 300.0)
+    take(fabric, 0.0, "neighbors", *(Neighbor("lldp", str(n), "", "p", "c") for n in range(4097)))
+    assert [n.local_port for n in fabric.neighbours] == [str(n) for n in range(4096)]
+
+
 def test_facts_that_go_by_the_probes_own_time_are_counted() -> None:
     fabric = FabricAccumulator(UptimeTracker(), 0.0, 300.0)
     for at, sort in (
@@ -374,6 +380,9 @@ def test_halves_that_agree_on_both_ports_on_one_or_are_the_only_ones() -> None:
     ]  # fmt: skip
     assert between([("ge1", "?x"), ("ge2", "ge2")], [("ge2", "?y"), ("ge1", "ge1")]) == [
         ("a:ge1", "b:ge1", True), ("a:ge2", "b:ge2", True),
+    ]  # fmt: skip
+    assert between([("ge2", "ge1"), ("ge1", "ge1")], [("ge1", "ge1")]) == [
+        ("a:ge1", "b:ge1", True), ("a:ge2", "b:ge1", False),
     ]  # fmt: skip
     assert between([("ge1", "?x")], [("ge2", "?y")]) == [("a:ge1", "b:ge2", True)]
     assert between([("ge1", "?x"), ("ge2", "?y")], [("ge1", "?z"), ("ge3", "?w")]) == [
@@ -598,6 +607,18 @@ def test_a_site_of_devices_that_answer_differently() -> None:
     assert found["monitoring_coverage_pct"].parts["devices"] == 2
     without = {f.kpi: f for f in site_summary(devices, None, FIVE).figures}
     assert without["network_uptime_pct"].null_reason is NullReason.INSUFFICIENT
+
+
+def test_ports_in_use_at_a_site_are_those_of_its_switches() -> None:
+    ports = {"1": PortCounts(up_ms=5, physical=True), "2": PortCounts(down_ms=5, physical=True)}
+    devices = [DeviceWindow(role, role, UP, ports=ports) for role in (Role.ACCESS_POINT, Role.SWITCH, Role.UPS)]
+    found = {f.kpi: f for f in site_summary(devices, None, FIVE).figures}
+    assert (found["port_used_pct"].value, found["port_used_pct"].n) == (50, 2)
+    assert found["link_flap"].n == 6
+    assert found["port_used_pct"].flags == ("worst:switch",)
+    for device in devices:
+        own = {f.kpi for f in device_summary(device, FIVE).figures}
+        assert ("port_used_pct" in own) is (device.role is Role.SWITCH)
 
 
 def test_a_counter_of_packets_that_went_back_is_no_idle_port() -> None:
