@@ -220,6 +220,76 @@ def test_frames_of_an_interval_and_of_one_that_is_too_long() -> None:
     assert (restarted.counts, restarted.refused) == ({}, ("restarted",))
 
 
+# supplies from poll to poll
+
+
+def told(
+    tracker: power.PowerTracker, at: float, seconds: float, on: int | None = None
+) -> tuple[int, int, float | None]:
+    """Milliseconds on battery, changes to battery, and since when it is on battery."""
+    state = rows(Kind.ON_BATTERY, on) if on is not None else []
+    found = tracker.take(
+        at, {Kind.ON_BATTERY_SECONDS: rows(Kind.ON_BATTERY_SECONDS, seconds), Kind.ON_BATTERY: state}, None, -100.0
+    )
+    return found.battery_ms, found.starts, tracker.supply.on_battery_since
+
+
+def test_seconds_on_battery_poll_by_poll() -> None:
+    supply = power.PowerTracker(UptimeTracker())
+    assert told(supply, 0.0, 5) == (5000, 0, -5)
+    assert told(supply, 10.0, 15) == (10_000, 0, -5)
+    assert told(supply, 20.0, 3) == (3000, 0, -5)  # back on mains in between, and off again
+    assert told(supply, 139.9, 3) == (0, 0, -5)
+    assert told(supply, 140.0, 3) == (0, 0, None)  # what stands still for two minutes is that of the last time
+    assert told(supply, 150.0, 0) == (0, 0, None)
+    assert told(supply, 160.0, 4) == (4000, 1, 156)
+    assert told(supply, 170.0, 2_592_001) == (0, 0, 156)  # no battery lasts for more than 30 days
+    longest = power.PowerTracker(UptimeTracker())
+    assert told(longest, 0.0, 2_592_000) == (100_000, 0, -2_592_000)
+
+
+def test_seconds_that_were_counted_before_they_passed_are_owed_up_to_one() -> None:
+    for more, owed in ((0, 0), (1, 1000), (2, 1000)):
+        supply = power.PowerTracker(UptimeTracker())
+        assert told(supply, 0.0, 100 + more) == (100_000, 0, -100 - more)
+        assert told(supply, 10.0, 110 + more)[0] == 10_000
+        assert told(supply, 20.0, 0)[0] == owed
+        assert told(supply, 30.0, 0)[0] == 0
+    exactly = power.PowerTracker(UptimeTracker())
+    told(exactly, 0.0, 5)
+    assert told(exactly, 10.0, 10)[0] == 10_000  # as long as has passed: it was on mains for a moment
+
+
+def test_a_supply_that_says_itself_whether_it_is_on_battery() -> None:
+    stale = power.PowerTracker(UptimeTracker())
+    assert told(stale, 0.0, 50, on=0) == (0, 0, None)
+    assert told(stale, 10.0, 5, on=1) == (5000, 1, 5)
+    assert told(stale, 20.0, 15, on=1) == (10_000, 0, 5)
+    assert told(stale, 30.0, 15, on=0) == (0, 0, None)
+    running = power.PowerTracker(UptimeTracker())
+    assert told(running, 0.0, 50, on=1) == (50_000, 0, -50)
+    assert running.supply.seen
+    kept = power.Supply.from_plain(running.supply.moved(7.0).to_plain())
+    assert kept == power.Supply(None, (7.0, 50), -43.0, seen=True)
+    counted = power.Supply((5.0, 3, 4), (6.0, 7), None, seen=True, owed_s=0.5)
+    assert power.Supply.from_plain(counted.to_plain()) == counted
+    assert counted.moved(1.0) == power.Supply((6.0, 3, 4), (7.0, 7), None, seen=True, owed_s=0.5)
+
+
+def test_failures_of_the_input_by_the_counters_of_all_lines() -> None:
+    supply = power.PowerTracker(UptimeTracker())
+
+    def failures(at: float, *counts: float) -> int | None:
+        return supply.take(at, kinds(Kind.LINE_BADS, *counts), round(100 * at) + 5000, 0.0).failures
+
+    assert [failures(60.0 * n, *counts) for n, counts in enumerate([(3, 4), (3, 4), (5, 4), (5, 9)])] == [None, 0, 2, 5]
+    assert failures(240.0, 0) is None
+    wraps = power.PowerTracker(UptimeTracker())
+    assert wraps.take(0.0, kinds(Kind.LINE_BADS, 2**32 - 5), 5000, 0.0).failures is None
+    assert wraps.take(60.0, kinds(Kind.LINE_BADS, 594), 11_000, 0.0).failures == 599
+    assert wraps.take(120.0, {}, 17_000, 0.0) == power.Said(told=False)
+
+
 # levels over time
 
 

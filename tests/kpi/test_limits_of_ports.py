@@ -690,6 +690,78 @@ def test_a_loss_as_old_as_the_youngest_answer_starts_nothing() -> None:
     assert device.answered_sent_at == 5.0
 
 
+class Behind(Nothing):
+    """Devices with one in front of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.front: Reachability | None = None
+
+    def parents(self, device: str) -> Sequence[Reachability]:
+        return [self.front] if self.front is not None and device == "d" else []
+
+
+def behind() -> tuple[Reachability, Reachability, Behind, list[str]]:
+    """The one in front, the one behind it, and what says who is in front."""
+    upstream = Behind()
+    confirms: list[str] = []
+
+    def device(name: str) -> Reachability:
+        return Reachability(
+            name, at=0.0, period_s=1000.0, upstream=upstream, changed=lambda _change: None, confirm=confirms.append
+        )
+
+    upstream.front = device("p")
+    return upstream.front, device("d"), upstream, confirms
+
+
+@pytest.mark.parametrize(("sent_at", "state"), [(9.9, State.UNKNOWN), (10.0, State.UNKNOWN), (10.01, State.DOWN)])
+def test_an_answer_of_the_one_in_front_that_is_younger_than_the_loss_proves_it(sent_at: float, state: State) -> None:
+    front, device, _, _ = behind()
+    front.answered(sent_at, sent_at)
+    device.checks_failed(10.0, 11.0, 12.0)
+    assert device.state is state
+    device.tick(13.0)
+    assert device.state is state
+    front.answered(12.5, 12.6)
+    device.tick(13.0)
+    assert (device.state, device.since) == (State.DOWN, 10.0)
+
+
+@pytest.mark.parametrize(("back_at", "state"), [(10.0, State.DOWN), (10.01, State.UNKNOWN)])
+def test_one_in_front_that_fell_takes_the_proof_with_it(back_at: float, state: State) -> None:
+    front, device, upstream, confirms = behind()
+    device.checks_failed(10.0, 11.0, 12.0)
+    assert (device.state, device.reason) == (State.UNKNOWN, "parent")
+    front.answered(9.0, back_at)  # up from then on
+    front.answered(12.5, 12.6)
+    upstream.link = False
+    device.tick(13.0)
+    assert device.reason == "parent"
+    upstream.link = True
+    device.tick(13.0)
+    assert device.state is state
+    if state is State.UNKNOWN:
+        confirms.clear()
+        device.unanswered(14.0, 14.25)  # it is asked anew, and so is the one in front
+        assert confirms == ["p", "d"]
+
+
+def test_nothing_is_learnt_of_a_device_whose_way_is_cut_or_in_doubt() -> None:
+    front, device, upstream, _ = behind()
+    device.checks_failed(10.0, 11.0, 12.0)
+    seen = []
+    for cut in ("down", "link", "suspect", "well"):
+        if cut != "down":
+            front.answered(20.0, 20.1)
+        upstream.link = cut != "link"
+        if cut == "suspect":
+            front.unanswered(21.0, 21.1)
+        device.unanswered(22.0, 22.1)
+        seen.append((cut, device.suspect))
+    assert seen == [("down", False), ("link", False), ("suspect", False), ("well", True)]
+
+
 # restarts
 
 
