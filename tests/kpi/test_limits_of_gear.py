@@ -8,7 +8,7 @@ import pytest
 
 from kpi import climate, gear_figures, power, wireless
 from kpi.counters import UptimeTracker
-from kpi.gear import Kind, Reading
+from kpi.gear import Kind, Reading, Readings
 from kpi.gear_accumulator import GearAccumulator, GearMemory
 from kpi.gear_counts import GearCounts, Level, Mark, Topic
 from kpi.gear_figures import known_s, port_used_pct, tells
@@ -705,3 +705,93 @@ def test_numbers_that_are_none_are_counted() -> None:
     gear = GearAccumulator(UptimeTracker(), 0.0, 300.0)
     gear.take(0.0, poll(*rows(Kind.CPU_USED, 5, math.inf, math.nan)))
     assert gear.close(300.0).refused == (("no_number", 2),)
+
+
+# windows of what devices tell
+
+
+def test_a_poll_at_a_windows_end_is_of_the_next_and_windows_close_once() -> None:
+    gear = GearAccumulator(UptimeTracker(), 0.0, 300.0)
+    for at in (299.9, 300.0, 599.9):
+        gear.take(at, poll(*rows(Kind.CPU_USED, 5)))
+    assert [gear.close(end).polls for end in (300.0, 600.0, 600.0, 900.0)] == [1, 2, 0, 0]
+    cut = GearAccumulator(UptimeTracker(), 0.0, 300.0)
+    cut.close(100.0)
+    for at in (399.9, 400.0):
+        cut.take(at, poll(*rows(Kind.CPU_USED, 5)))
+    assert cut.close(400.0).polls == 1
+    told = GearAccumulator(UptimeTracker(), 0.0, 300.0)
+    told.close(100.0, 350.0)
+    for at in (349.9, 350.0):
+        told.take(at, poll(*rows(Kind.CPU_USED, 5)))
+    assert told.close(350.0).polls == 1
+
+
+def test_what_a_table_holds_is_not_known_until_it_is_read_again() -> None:
+    gear = GearAccumulator(UptimeTracker(), 0.0, 600.0)
+    cpu = Reading(Kind.CPU_USED, "u.cpu.1", "", 5.0)
+    signal = reading(Kind.CLIENT_RSSI, -60)
+    for at, readings in (
+        (0.0, poll(signal, cpu)), (60.0, poll(cpu)), (120.0, poll(cpu, missed={"t": "timeout"})), (180.0, poll(cpu)),
+        (240.0, poll(cpu, missed={"u": "timeout"})), (300.0, poll(signal, cpu)),
+    ):  # fmt: skip
+        gear.take(at, readings)
+    counts = gear.close(600.0)
+    assert counts.levels["told_signal"].n == 3
+    assert counts.levels["cpu"].n == 6
+    assert "told_snr" not in counts.levels
+
+
+def test_a_channel_that_shows_nothing_while_there_are_clients_is_not_measured() -> None:
+    def busy(percent: float, clients: int) -> list[Reading]:
+        return [*rows(Kind.CHANNEL_UTILIZATION, percent), *rows(Kind.CLIENTS, clients)]
+
+    gear = GearAccumulator(UptimeTracker(), 0.0, 600.0)
+    for n, (percent, clients) in enumerate([(0, 0), (0, 1), (0, 0), (5, 0), (0, 0)]):
+        gear.take(60.0 * n, poll(*busy(percent, clients)))
+    counts = gear.close(600.0)
+    assert counts.silent_channel == 2
+    assert counts.levels["channel"].n == 3
+
+
+def test_marks_and_refusals_of_a_window_are_kept_together() -> None:
+    gear = GearAccumulator(UptimeTracker(), 0.0, 600.0)
+    gear.take(0.0, poll(reading(Kind.BATTERY_LOW, 1), reading(Kind.LINE_BADS, 5), uptime_cs=5000))
+    gear.take(60.0, poll(reading(Kind.SELF_TEST_FAILED, 1), reading(Kind.LINE_BADS, 3), uptime_cs=11_000))
+    counts = gear.close(600.0)
+    assert counts.marks == Mark.BATTERY_LOW | Mark.SELF_TEST
+    assert (counts.line_intervals, counts.line_failures) == (0, 0)
+    assert counts.refused == (("stumbled", 1),)
+    gear.take(610.0, poll(reading(Kind.LINE_BADS, 3)))
+    gear.take(660.0, poll(reading(Kind.LINE_BADS, 4)))
+    later = gear.close(1200.0)
+    assert (later.marks, later.line_failures, later.line_intervals) == (Mark.UPTIME, 1, 2)
+
+
+@pytest.mark.parametrize(("seconds", "known"), [(450.0, True), (451.0, False)])
+def test_frames_of_a_window_and_a_half_count(seconds: float, known: bool) -> None:
+    def radio(retries: int, sent: int, at: float) -> tuple[float, Readings]:
+        return at, poll(
+            reading(Kind.DOT11_RETRIES, retries),
+            reading(Kind.DOT11_TRANSMITTED, sent),
+            uptime_cs=round(100 * at) + 10**6,
+        )
+
+    gear = GearAccumulator(UptimeTracker(), 0.0, 300.0)
+    for at, readings in (radio(0, 0, 10.0), radio(5, 50, 10.0 + seconds)):
+        gear.take(at, readings)
+    counts = gear.close(600.0)
+    assert (counts.retried, counts.frames) == ((5, 50) if known else (0, 0))
+
+
+def test_links_of_a_window_are_added_up() -> None:
+    gear = GearAccumulator(UptimeTracker(), 0.0, 300.0)
+    for day in range(3):
+        gear.take(day * DAY_S, poll(*rows(Kind.RSSI, -50)))
+    gear.close(3 * DAY_S, 3 * DAY_S + 300)
+    for n, dbm in enumerate((-52, -55, 5)):
+        gear.take(3 * DAY_S + n, poll(*rows(Kind.RSSI, dbm)))
+    counts = gear.close(3 * DAY_S + 300)
+    assert counts.links == {"t.rssi.1": (2, 700)}
+    assert counts.levels["link"].low == -5500
+    assert gear_figures.wifi_link_drop_db(counts).value == 3.5
