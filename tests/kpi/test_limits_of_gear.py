@@ -288,6 +288,10 @@ def test_failures_of_the_input_by_the_counters_of_all_lines() -> None:
     assert wraps.take(0.0, kinds(Kind.LINE_BADS, 2**32 - 5), 5000, 0.0).failures is None
     assert wraps.take(60.0, kinds(Kind.LINE_BADS, 594), 11_000, 0.0).failures == 599
     assert wraps.take(120.0, {}, 17_000, 0.0) == power.Said(told=False)
+    for rise, known in ((600, 600), (601, None)):  # ten a second: no line fails more often
+        most = power.PowerTracker(UptimeTracker())
+        most.take(0.0, kinds(Kind.LINE_BADS, 2**32 - 5), 5000, 0.0)
+        assert most.take(60.0, kinds(Kind.LINE_BADS, rise - 5), 11_000, 0.0).failures == known
 
 
 # levels over time

@@ -9,11 +9,12 @@ import pytest
 from kpi import fabric_figures
 from kpi.counters import UptimeTracker, line_rate, span
 from kpi.coverage import device_coverage, port_coverage
+from kpi.duplex import DuplexReadings
 from kpi.echo import EchoCounts
 from kpi.entities import SITE
 from kpi.fabric import FabricAccumulator, FabricMemory, is_mac
 from kpi.fabric_counts import DuplexCounts, FabricCounts, NeighbourCounts, SessionCounts, StpCounts
-from kpi.gear import BgpPeer, Bridge, Facts, Neighbor, OspfInterface, OspfNeighbor
+from kpi.gear import BgpPeer, Bridge, Duplex, Facts, Neighbor, OspfInterface, OspfNeighbor
 from kpi.gear_counts import GearCounts, Level, Topic
 from kpi.merge import DeviceWindow, fold, merge_device, with_planned
 from kpi.model import Figure, NullReason, PortIdentity, Role, Status, Window
@@ -625,3 +626,42 @@ def test_a_counter_of_packets_that_went_back_is_no_idle_port() -> None:
     over, rate = span(0, 6000, 60.0), line_rate(10**9)
     before = replace(ZERO, in_unicast=5)
     assert packets_between(before, ZERO, over, rate) == {"out_packet_ms": 60_000}
+
+
+WRAP = 2**32
+
+
+@pytest.mark.parametrize(("rise", "known"), [(600, True), (601, False)])
+def test_transitions_that_go_round_are_ten_a_second_at_most(rise: int, known: bool) -> None:
+    bgp = sessions(Bgp())
+    bgp.take(0.0, peer(0.0, None, "idle", WRAP - 5))
+    bgp.take(60.0, peer(60.0, None, "idle", rise - 5))
+    (counts,) = bgp.close(60.0).counts().values()
+    assert counts.resets == (rise if known else 0)
+
+
+@pytest.mark.parametrize(("rise", "known"), [(6000, True), (6001, False)])
+def test_topology_changes_that_go_round_are_a_hundred_a_second_at_most(rise: int, known: bool) -> None:
+    fabric = FabricAccumulator(UptimeTracker(), 0.0, 300.0)
+    take(fabric, 0.0, "bridge", Bridge(MAC, WRAP - 5, None))
+    take(fabric, 60.0, "bridge", Bridge(MAC, rise - 5, None))
+    assert fabric.close(300.0).stp == StpCounts(2, 2, int(known), rise if known else 0)
+
+
+@pytest.mark.parametrize(("rise", "known"), [(90_000_000, True), (90_000_001, False)])
+def test_collisions_that_go_round_are_no_more_than_a_line_carries(rise: int, known: bool) -> None:
+    readings = DuplexReadings(UptimeTracker())
+    for at, count in ((0.0, WRAP - 5), (60.0, rise - 5)):
+        readings.take(
+            at, Facts("duplex", (Duplex(1, "half", count),), complete=True, uptime_cs=round(100 * at) + 10_000)
+        )
+    assert readings.now(60.0)[1].late is (True if known else None)
+
+
+def test_a_thousand_sessions_are_followed() -> None:
+    bgp = sessions(Bgp())
+    rows = tuple(BgpPeer(f"192.0.{n // 256}.{n % 256}", 1, "established") for n in range(1001))
+    bgp.take(0.0, Facts("bgp_peers", rows, complete=True))
+    assert len(bgp.close(60.0).counts()) == 1000
+    bgp.take(60.0, Facts("bgp_peers", rows[:1], complete=True))
+    assert bgp.close(120.0).on == {"192.0.0.0"}

@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 from kpi import counters
 from kpi.counters import WRAP, Refusal, Span, UptimeTracker, delta, line_rate, runs_on, span, stepped_back
 from kpi.echo import EchoAccumulator, EchoCounts, beside_echo, merge_echo, merge_echo_halves
+from kpi.entry import SITE_WEIGHTS
+from kpi.figures import availability, coverage_pct, jitter_ms, loss_ratio, reboots, rtt_ms, share_pct
 from kpi.flap import FigureOfMerit, nagios_pct
-from kpi.model import Outcome, Sample, State
+from kpi.model import NullReason, Outcome, Sample, State
 from kpi.planned import Halves
+from kpi.reboots import RestartCounts
 from kpi.sketch import GAMMA, LARGEST, WIDEST, Sketch, SketchBuilder, estimate
 from kpi.states import (
     StateSeconds,
@@ -502,3 +505,67 @@ def test_a_run_of_losses_does_not_go_on_over_the_other_half(order: int) -> None:
     none = Halves[EchoCounts].of(None, planned=False)
     assert merge_echo_halves(Halves(lost), none) == merge_echo_halves(none, Halves(lost)) == Halves(lost)
     assert merge_echo_halves(Halves(lost), Halves(lost)).counted == merge_echo(lost, lost)
+
+
+@pytest.mark.parametrize(("slow", "value"), [(9, 0.0), (10, 49.0)])
+def test_from_a_thousand_answers_on_the_slowest_of_a_thousand_count(slow: int, value: float) -> None:
+    figure = jitter_ms(echoes(*[1.0] * 990, *[50.0] * slow))
+    assert figure.value == pytest.approx(value, abs=0.5)
+    assert (figure.n, figure.parts["n_d"]) == (990 + slow, 989 + slow)
+
+
+def test_one_answer_does_not_vary_and_two_do() -> None:
+    one = jitter_ms(echoes(1.0))
+    assert (one.value, one.null_reason, one.n) == (None, NullReason.INSUFFICIENT, 1)
+    two = jitter_ms(echoes(1.0, 3.0))
+    assert two.value == 0.0  # the 99th percentile of two is the smaller one
+    assert dict(two.parts) == {"n_d": 1, "mean_abs_d_ms": 2, "j_ms": 0.125}
+    apart = jitter_ms(echoes(1.0, None, 3.0))
+    assert dict(apart.parts) == {"n_d": 0}
+    assert jitter_ms(None).null_reason is jitter_ms(echoes(None)).null_reason is NullReason.NO_DATA
+
+
+def test_figures_of_echoes_and_of_none() -> None:
+    found = rtt_ms(echoes(1.0, 2.0, 0.0))
+    assert found.value == pytest.approx(1.0, rel=0.01)
+    assert found.n == 3
+    assert (found.parts["min_ms"], found.parts["max_ms"], found.parts["zero"]) == (0, 2, 1)
+    assert rtt_ms(None).null_reason is rtt_ms(echoes(None)).null_reason is NullReason.NO_DATA
+    lost = loss_ratio(echoes(None, 1.0, None, None))
+    assert (lost.value, lost.n, dict(lost.parts)) == (75, 4, {"lost": 3, "longest_run": 2})
+    unsent = loss_ratio(EchoCounts(skipped=2, faults_by=(("send", 3),)))
+    assert (unsent.value, unsent.n, dict(unsent.parts)) == (None, 0, {"faults": 3, "skipped": 2})
+    assert share_pct(-1, 5) == share_pct(5, 0) == share_pct(5, -1) == 0
+    assert (share_pct(6, 5), share_pct(1, 4)) == (100, 25)
+
+
+def test_figures_of_states() -> None:
+    states = StateSeconds(up_ms=600, down_ms=200, unknown_ms=200, maintenance_ms=100, maintenance_down_ms=50, checks=7)
+    found = availability(states)
+    assert (found.value, found.n) == (75, 7)
+    assert dict(found.parts) == {
+        "up_s": 0.6, "down_s": 0.2, "unknown_s": 0.2, "lo_pct": 60, "hi_pct": 80, "maintenance_s": 0.1,
+        "incl_maint": pytest.approx(100 * 600 / 850),
+    }  # fmt: skip
+    outages = availability(StateSeconds(up_ms=1, outages_restored=1, restored_ms=1500, open_ms=2500))
+    assert outages.parts["outages_started"] == 0
+    assert (outages.parts["outages_restored"], outages.parts["restored_s"], outages.parts["open_s"]) == (1, 1.5, 2.5)
+    assert set(availability(StateSeconds(up_ms=5)).parts) == {"up_s", "down_s", "unknown_s"}
+    nothing = availability(StateSeconds(unknown_ms=5, checks=3))
+    assert (nothing.value, nothing.n, nothing.parts["hi_pct"]) == (None, 3, 100)
+    both = coverage_pct([states, StateSeconds(unknown_ms=1000, checks=2)])
+    assert (both.value, both.n, dict(both.parts)) == (40, 9, {"devices": 2, "known_s": 0.8, "expected_s": 2})
+    assert coverage_pct([]).null_reason is NullReason.NO_DATA
+    again = reboots(RestartCounts(2, 3, 1))
+    assert (again.value, again.n, dict(again.parts)) == (2, 1, {"agent_restarts": 3})
+    assert reboots(RestartCounts(2, 3, 0)).null_reason is reboots(None).null_reason is NullReason.NO_DATA
+
+
+WEIGHTS = {
+    "gateway": 5, "router": 5, "switch": 5, "controller": 5, "access-point": 2, "server": 2, "ups": 2, "printer": 1,
+    "camera": 1, "endpoint": 1, "internet": 0,
+}  # fmt: skip
+
+
+def test_what_a_device_weighs_at_its_site() -> None:
+    assert dict(SITE_WEIGHTS) == WEIGHTS

@@ -8,7 +8,7 @@ import pytest
 from kpi.counters import UptimeTracker
 from kpi.fabric_counts import SessionCounts
 from kpi.gear import BgpPeer, Facts, OspfInterface, OspfNeighbor
-from kpi.sessions import FORGOTTEN_S, MOST, Bgp, Change, Ospf, Sessions
+from kpi.sessions import FORGOTTEN_S, MOST, Bgp, Change, Ospf, Seen, Sessions
 
 PEER = BgpPeer("192.0.2.1", 64512, "established", admin_up=True, transitions=3, established_s=86_400)
 NEIGHBOUR = OspfNeighbor("198.51.100.1", "192.0.2.9", "full", events=6)
@@ -246,7 +246,7 @@ def test_what_changed_over_a_restart_of_the_probe_is_seen() -> None:
     before, after = Router(Bgp()), Router(Bgp())
     before.poll(0.0, PEER, replace(PEER, remote_address="192.0.2.2"))
     kept = before.sessions.to_plain(30.0)
-    after.sessions.resume(kept, 1030.0)
+    after.sessions.resume({key: Seen.from_plain(row) for key, row in kept.items()}, 1030.0)
     after.started += 1000.0
     assert after.poll(1180.0, peer(60, transitions=4), replace(PEER, remote_address="192.0.2.2", state="idle")) == [
         "bgp.down", "bgp.up", "bgp.down",
