@@ -226,8 +226,8 @@ class Core:
 
     def in_maintenance(self, device: str, at: float | None = None) -> bool:
         """Whether something is planned for this device now, or at this monotonic time."""
-        utc = self.timeline.utc(self._clock.monotonic() if at is None else at)
-        return within(self.plan.maintenance_of(device), utc)
+        planned = self.plan.maintenance_of(device)
+        return bool(planned) and within(planned, self.timeline.utc(self._clock.monotonic() if at is None else at))
 
     def _planned(self, device: str, at: float) -> dict[str, Any]:
         """What an event says of planned work; nothing where there is none."""

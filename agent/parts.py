@@ -101,7 +101,7 @@ class Parts:
         self.privacy = Privacy(key, lambda: self.planning.settings.privacy.clients)
         self.scheduler = Scheduler(clock, self.boundary)
         self.client = await stack.enter_async_context(self._make_client(clock))
-        self.collector = SnmpCollector(self.client, clock, {}, load_library())
+        self.collector = SnmpCollector(self.client, clock, {}, await asyncio.to_thread(load_library))
         self.core = core = await self._make_core()
         self.traps = stack.enter_context(
             Traps(
@@ -384,7 +384,11 @@ class Parts:
 
     async def _apply(self, plan: SitePlan) -> None:
         pace = Pace(self.clock)
-        for applying in (self.core.applying(plan), self.measuring.applying(plan)):
+        credentials = self.planning.settings.credentials
+        for applying in (
+            self.core.applying(plan),
+            self.measuring.applying(plan),
+            self.traps.applying(plan, credentials),
+        ):
             for _ in applying:
                 await pace.breathe()
-        self.traps.apply(plan, self.planning.settings.credentials)

@@ -127,8 +127,10 @@ class View:
         site = self._settings().site
         counts = dict.fromkeys(State, 0)
         for track in self._monitor:
-            known = track.reach.state
-            counts[self._boundary.value(PLACE, track.id, partial(self._state, track), partial(State, known))] += 1
+            state = track.reach.state
+            with self._boundary.around(PLACE, track.id):
+                state = self._state(track)
+            counts[state] += 1
         incidents = self._shown(self._incidents)
         troubled = any(
             not self._boundary.value(PLACE, i.entity, partial(self._in_maintenance, i.entity), bool)

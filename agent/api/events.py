@@ -5,11 +5,13 @@ A page that does not read is dropped, never waited for.
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
+from functools import partial
 from inspect import isawaitable
 from typing import Any
 
 from agent.boundary import Boundary
+from agent.pace import Pace
 from collectors.clock import Clock
 
 EVERY_S = 2.0
@@ -18,7 +20,8 @@ AT_MOST_EVERY_S = 0.25
 MAX_PAGES = 32
 """Open pages at once; one costs a connection and some kilobytes."""
 QUEUE = 8
-
+ROWS_AT_ONCE = 16
+"""Of a list in a document, between two looks at the clock."""
 
 Document = Callable[[], dict[str, Any] | Awaitable[dict[str, Any]]]
 """The present state as JSON types, awaited where it is long; asked only while a page that shows it is open."""
@@ -106,6 +109,24 @@ class Broadcaster:
         with self._boundary.around("event"):
             made = document()
             body = await made if isawaitable(made) else made
-            await asyncio.sleep(0)  # of 1,000 devices the text takes as long as a slice
-            return f"event: now\ndata: {json.dumps(body, ensure_ascii=False, separators=(',', ':'))}\n\n"
+            pieces = await Pace(self._clock).all_of(_pieces(body))
+            return "event: now\ndata: " + "".join(pieces) + "\n\n"
         return None
+
+
+def _pieces(body: dict[str, Any]) -> Iterator[str]:
+    """The body as JSON, some rows at a time: of 1,000 devices the whole takes 35 ms of C at a stretch."""
+    mark = "{"
+    for key, value in body.items():
+        yield f"{mark}{_dumps(key)}:"
+        mark = ","
+        if not isinstance(value, list):
+            yield _dumps(value)
+            continue
+        for first in range(0, len(value), ROWS_AT_ONCE):
+            yield ("," if first else "[") + _dumps(value[first : first + ROWS_AT_ONCE])[1:-1]
+        yield "]" if value else "[]"
+    yield "}" if body else "{}"
+
+
+_dumps = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))

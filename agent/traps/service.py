@@ -8,7 +8,7 @@ import hashlib
 import logging
 import os
 import tomllib
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from importlib import resources
 from types import TracebackType
 from typing import Any, Self
@@ -117,16 +117,23 @@ class Traps:
             self._inlet.close()
 
     def apply(self, plan: SitePlan, credentials: Sequence[CredentialSettings]) -> None:
-        """Who is heard, and who is believed, from now on."""
+        """Who is heard, and who is believed, from now on, at once."""
+        for _ in self.applying(plan, credentials):
+            pass
+
+    def applying(self, plan: SitePlan, credentials: Sequence[CredentialSettings]) -> Iterator[None]:
+        """Who is heard, and who is believed, from now on, made a device at a time."""
         if self._listener is None:
             return
         sources: dict[str, str] = {}
         for watchable in plan.devices:
             if watchable.address:
                 sources.setdefault(canonical(watchable.address), watchable.device.id)
+            yield
         for watchable in plan.devices:  # where one device's address is another's second one, it is that device's
             if watchable.snmp is not None and watchable.snmp.answers_from is not None:
                 sources.setdefault(canonical(watchable.snmp.answers_from), watchable.device.id)
+            yield
         self._listener.know(sources)
         self._reacting.only({w.device.id for w in plan.devices})
         trusted = Trusted.of([snmp_credential(c) for c in credentials])

@@ -17,9 +17,15 @@ SLICE_S = 0.004
 
 
 async def in_slices(clock: Clock, items: Sequence[T], size: int) -> AsyncIterator[Sequence[T]]:
-    """``items`` in pieces of ``size``; the loop has its turn after each."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+    """``items`` in pieces of ``size`` at most; the loop has its turn after each. What took longer than SLICE_S makes
+    the next piece as much smaller, down to a single one."""
+    start, at_once = 0, size
+    while start < len(items):
+        began = clock.monotonic()
+        yield items[start : start + at_once]
+        start += at_once
+        took = clock.monotonic() - began
+        at_once = min(size, max(1, int(at_once * SLICE_S / took))) if took > 0 else size
         await clock.sleep(0)
 
 

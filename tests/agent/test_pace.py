@@ -3,7 +3,7 @@ between two turns of the loop is counted, so that a busy machine makes no differ
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -216,8 +216,8 @@ class Silent:
     def configure(self, _targets: object) -> None:
         pass
 
-    def apply(self, _plan: SitePlan, _credentials: object) -> None:
-        pass
+    def applying(self, _plan: SitePlan, _credentials: object) -> Iterator[None]:
+        return iter(())
 
 
 def settings_of(devices: list[str]) -> Settings:

@@ -8,10 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from pydantic import TypeAdapter
 
+import agent.api.events
 import agent.api.pages
 from agent.api.app import ROWS_AT_ONCE, create_app
+from agent.api.events import ROWS_AT_ONCE as ROWS_OF_EVENT
 from agent.api.events import Broadcaster
 from agent.api.guard import Access
 from agent.api.pages import VALUES_A_ROW, _Pages
@@ -112,3 +115,53 @@ async def test_no_request_makes_all_devices_at_a_stretch(monkeypatch: pytest.Mon
     assert max(written, default=0) <= ROWS_AT_ONCE
     if path == "/api/v1/devices":
         assert [row["id"] for row in answer.json()] == [device.id for device in live.known]
+
+
+BODY = {"n": 1, "none": [], "rows": [{"id": number, "name": f"à {number}"} for number in range(ROWS)], "of": {"a": [2]}}
+
+
+@pytest.mark.parametrize("body", [BODY, {}, {"rows": []}, {"rows": [1]}, {"a": "[]", "b": [[], []]}])
+async def test_the_text_of_an_event_is_written_some_rows_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, body: dict[str, Any]
+) -> None:
+    now = most = 0
+    dumps = agent.api.events._dumps
+
+    def counted(value: Any) -> str:
+        nonlocal now, most
+        now += len(value) if isinstance(value, list) else 0
+        most = max(most, now)
+        return dumps(value)
+
+    async def watch() -> None:
+        nonlocal now
+        while True:
+            now = 0
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(agent.api.events, "_dumps", counted)
+    events = Broadcaster(CostlyClock(), lambda: body, Boundary())
+    watching = asyncio.create_task(watch())
+    page = events.enter()
+    assert page is not None
+    message = await anext(events.messages(page))
+    watching.cancel()
+    assert message == f"retry: 2000\n\nevent: now\ndata: {dumps(body)}\n\n"
+    assert most <= ROWS_OF_EVENT
+
+
+@pytest.mark.parametrize("path", ["/api", "/api/v1/openapi.json"])
+async def test_the_description_of_the_api_is_made_aside(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    aside, make = list[bool](), FastAPI.openapi
+
+    def made(app: FastAPI) -> dict[str, Any]:
+        aside.append(threading.current_thread() is not threading.main_thread())
+        return make(app)
+
+    monkeypatch.setattr(FastAPI, "openapi", made)
+    clock = ManualClock()
+    app = create_app(Site(), Broadcaster(clock, dict, Boundary()), clock, "1", Access(), boundary=Boundary())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as http:
+        answer = await http.get(path)
+    assert answer.status_code == 200
+    assert aside == [True]

@@ -12,7 +12,7 @@ import pytest
 
 from agent.site import plan_site
 from agent.traps.reacting import ASK_EVERY_S, EVENTS_BURST, Reacting
-from collectors.snmp.traps.inlet import OCTETS_MAX
+from collectors.snmp.traps.inlet import OCTETS_MAX, canonical
 from collectors.snmp.traps.listener import BURST, RATE
 from collectors.snmp.traps.model import Trap
 from tests.agent.traps.hearing import (
@@ -284,3 +284,25 @@ async def test_a_reload_counts_at_once_for_who_is_heard_and_who_is_believed(tmp_
             one.sendto(trap(), heard.address)
             assert (await heard.dealt_with(4))["accepted"] == 2
     assert [e["device"] for e in heard.said] == ["one", "one"]
+
+
+async def test_whose_traps_are_heard_is_made_a_device_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with hearing(tmp_path) as heard:
+        first, settings = heard.settings.devices[0], heard.settings
+        many = tuple(first.model_copy(update={"name": f"d{n}", "address": f"127.0.8.{n}"}) for n in range(1, 101))
+        plan = plan_site(settings.model_copy(update={"devices": many}), [], {})
+        made = 0
+
+        def counted(address: str) -> str:
+            nonlocal made
+            made += 1
+            return canonical(address)
+
+        monkeypatch.setattr("agent.traps.service.canonical", counted)
+        most = before = 0
+        for _ in heard.traps.applying(plan, settings.credentials):
+            most, before = max(most, made - before), made
+        assert made >= 100
+        assert most == 1

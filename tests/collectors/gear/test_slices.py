@@ -10,7 +10,7 @@ from collectors.snmp.ber import VarBind
 from collectors.snmp.gear.model import Reduce, Source, Table, ValueSpec
 from collectors.snmp.gear.reading import readings_by_and_by, rows_of
 from collectors.snmp.gear.values import Row
-from collectors.snmp.slices import SLICE_S, STEPS_AT_ONCE, by_and_by
+from collectors.snmp.slices import SLICE_S, STEPS_AT_ONCE, by_and_by, in_slices
 from kpi.gear import Kind
 from tests.doubles import ManualClock
 
@@ -64,3 +64,15 @@ async def test_slow_rows_are_read_in_smaller_slices(
     watching.cancel()
     assert len(readings) == (ROWS if reduce is None else 1)
     assert at_most // 2 < most <= at_most
+
+
+@pytest.mark.parametrize(("item_s", "later"), [(0.0, 32), (SLICE_S / 8.5, 8), (1.01 * SLICE_S, 1), (1.0, 1)])
+async def test_a_piece_of_slow_items_is_smaller_than_it_may_be(item_s: float, later: int) -> None:
+    clock, sizes, seen = ManualClock(), list[int](), list[int]()
+    async for some in in_slices(clock, range(100), 32):
+        sizes.append(len(some))
+        seen += some
+        await clock.advance(item_s * len(some))
+    assert seen == list(range(100))
+    assert sizes[0] == 32
+    assert max(sizes[1:]) == later
