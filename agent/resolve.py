@@ -147,9 +147,12 @@ class Resolver:
         self._failed = {n: why for n, why in self._failed.items() if n in names}
         if new := [self._turns[name] for name in names - self._known.keys() - self._failed.keys()]:
             self._begin()
+            begun = set(self._hearing)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LIMIT_S):
                     await asyncio.gather(*(turn.tried.wait() for turn in new))
+            if begun:
+                await asyncio.wait(begun)  # at their limit too: a dead name server is said once, with all of them
             self._said_at.clear()  # these settings are new, and their names are said
             self._settle()
         self._woken.set()
