@@ -4,6 +4,7 @@ The small crowd is in every run; the whole one, of some minutes, is marked long.
 """
 
 import base64
+import http.client
 import json
 import os
 import socket
@@ -79,10 +80,11 @@ class Looking:
                 opened = context.wrap_socket(plain)
             with opened:
                 opened.sendall(f"{head}Connection: close\r\n\r\n".encode())
-                answer = b"".join(iter(lambda: opened.recv(65536), b""))
-        status, _, rest = answer.partition(b"\r\n")
-        assert b" 200 " in status, status
-        devices: list[dict[str, Any]] = json.loads(rest.partition(b"\r\n\r\n")[2])
+                answer = http.client.HTTPResponse(opened)
+                answer.begin()
+                text = answer.read()
+        assert answer.status == 200, answer.status
+        devices: list[dict[str, Any]] = json.loads(text)
         return devices
 
     @contextmanager
