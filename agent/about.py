@@ -141,7 +141,7 @@ class About:
                 "modes": {f"ipv{v}": m.value for v, m in self._engine.modes.items()},
                 **asdict(self._engine.counters),
             },
-            snmp={**self._client.counters, "tally": self._tally.document()},
+            snmp={**self._client.counters, "ports": self._monitor.ports(), "tally": self._tally.document()},
             scheduler={
                 "runs": counters.runs,
                 "overlaps": counters.overlaps,

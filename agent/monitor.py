@@ -181,6 +181,10 @@ class Monitor:
         else:
             yield from track.polled.configuring(plan.status_s, track.watchable.ports)
 
+    def ports(self) -> dict[str, int]:
+        """How many are measured of all devices together, and how many may be."""
+        return {"measured": self._room.most - self._room.left, "at_most": self._room.most}
+
     def _give_back(self, polled: Polled | None) -> None:
         if polled is not None:
             self._room.give_back(len(polled.ports))

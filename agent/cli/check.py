@@ -93,11 +93,23 @@ def _summary(settings: "Settings") -> dict[str, str]:
         "devices": devices_in_words(plan_site(settings, read_routes(), {}), settings),
         "roles": ", ".join(f"{count} {role}" for role, count in roles.most_common()) or "none listed",
         "SNMP": ", ".join(credentials) or "no credentials",
+        "ports": _ports(polled.total()),
         "broker": f"{mqtt.host}:{mqtt.port}, {how}" if mqtt.enabled else "none: nothing is published",
         "page": _page(settings) if http.enabled else "not served",
         "traps": f"heard on UDP port {settings.traps.port}" if settings.traps.enabled else "not heard",
         "store": f"{settings.store.path}, up to {settings.store.max_bytes / 1e9:g} GB",
     }
+
+
+def _ports(devices: int) -> str:
+    """How many there may be: how many there are only the devices know."""
+    from agent.polled import MOST_PORTS, MOST_PORTS_IN_ALL
+
+    if not devices:
+        return "none: no device is asked by SNMP"
+    each = min(MOST_PORTS, MOST_PORTS_IN_ALL // devices)
+    many = f"; {each:,} each, where all {devices:,} have as many" if each < MOST_PORTS else ""
+    return f"at most {MOST_PORTS_IN_ALL:,} are measured, {MOST_PORTS:,} of one device{many}"
 
 
 def _page(settings: "Settings") -> str:

@@ -25,6 +25,7 @@ from agent.monitor import snmp_id
 from agent.pace import LARGE, SLICE_S, Pace, size_of
 from agent.parts import Parts
 from agent.planning import Planning
+from agent.polled import MOST_PORTS_IN_ALL
 from agent.scheduler import Scheduler
 from agent.settings import Settings
 from agent.settings.models import CredentialSettings, PortsSettings
@@ -337,6 +338,7 @@ async def test_a_plan_of_many_devices_that_are_new_is_made_aside_and_taken_over_
 async def test_other_patterns_of_a_large_device_are_compared_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     async with large(monkeypatch) as (world, clock, turns):
         feed(world, clock.monotonic())
+        assert world.core.monitor.ports() == {"measured": PORTS, "at_most": MOST_PORTS_IN_ALL}
         monkeypatch.setattr("agent.polled.matches", turns.count("matches", matches))
         (big,) = world.core.plan.devices
         pace = Pace(clock)

@@ -36,6 +36,26 @@ def test_a_good_configuration_is_summed_up(tmp_path: Path) -> None:
     assert widest(ended.out) <= 80
 
 
+@pytest.mark.parametrize(
+    ("devices", "words"),
+    [
+        (0, "none: no device is asked by SNMP"),
+        (4, "at most 24,576 are measured, 6,144 of one device"),
+        (200, "at most 24,576 are measured, 6,144 of one device; 122 each, where all 200 have as many"),
+    ],
+)
+def test_how_many_ports_are_measured_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, devices: int, words: str
+) -> None:
+    monkeypatch.setenv("SONDA_TEST_COMMUNITY", "of-a-test")
+    credential = '[[credential]]\nname = "v2c"\nversion = "2c"\ncommunity = { env = "SONDA_TEST_COMMUNITY" }\n'
+    device = '[[device]]\nname = "s{0}"\nrole = "switch"\naddress = "127.0.7.{0}"\nsnmp = "v2c"\n'
+    file = write(tmp_path, credential + "".join(device.format(number + 1) for number in range(devices)))
+    said = json.loads(sonda("check", "--json", "--config", file).out)
+    assert said["faults"] == []
+    assert said["summary"]["ports"] == words
+
+
 def test_faults_are_said_with_file_and_line_and_exit_1(tmp_path: Path) -> None:
     file = write(tmp_path, '[http]\nport = 0\n[log]\nlevl = "info"\n')
     ended = sonda("check", "--config", file)

@@ -114,7 +114,9 @@ def test_a_site_is_alive_and_nothing_is_left_of_it(start: Callable[..., Demo], t
         assert "simulated" in site["notice"]["en"]
         assert "simulat" in site["notice"]["it"]
         assert site["window"] is None or site["window"]["coverage"] < 0.5, "no history is made up"
-        assert demo.json("/api/v1/agent")["icmp"]["modes"] == {"ipv4": "simulated", "ipv6": "simulated"}
+        agent = demo.json("/api/v1/agent")
+        assert agent["icmp"]["modes"] == {"ipv4": "simulated", "ipv6": "simulated"}
+        assert agent["snmp"]["ports"]["measured"] == sum(len(d.ports) for d in SITE if d.snmp)
         with urllib.request.urlopen(f"http://127.0.0.1:{demo.http_port}/", timeout=5) as page:
             assert page.status == 200
             assert b"File server" in page.read()
