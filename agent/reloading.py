@@ -52,19 +52,29 @@ class Reloading:
         self._timeline = timeline
         self._clock = clock
         self._boundary = boundary
+        self._started: set[asyncio.Task[None]] = set()
+        """Recomputations under way."""
 
     async def run(self, asked: asyncio.Event, group: asyncio.TaskGroup) -> None:
-        """Read the files at each ``asked``, until cancelled. ``group`` runs what a reload starts."""
-        while True:
-            await asked.wait()
-            asked.clear()
-            before = self._planning.settings
-            with self._boundary.around(PLACE) as attempt:
-                await self._read(group)
-            if attempt.failed:
-                with self._boundary.around("going back to the old settings"):
-                    await self._planning.take(before)
-                self._planning.rejected = UNEXPECTED
+        """Read the files at each ``asked``, until cancelled. ``group`` runs what a reload starts, which ends with this:
+        a recomputation waits for the disk, and once nothing is written any more it would wait for ever."""
+        try:
+            while True:
+                await asked.wait()
+                asked.clear()
+                await self._again(group)
+        finally:
+            for task in self._started:
+                task.cancel()
+
+    async def _again(self, group: asyncio.TaskGroup) -> None:
+        before = self._planning.settings
+        with self._boundary.around(PLACE) as attempt:
+            await self._read(group)
+        if attempt.failed:
+            with self._boundary.around("going back to the old settings"):
+                await self._planning.take(before)
+            self._planning.rejected = UNEXPECTED
 
     async def _read(self, group: asyncio.TaskGroup) -> None:
         answer = await asyncio.to_thread(reload, self._planning.settings, self._paths, self._overrides)
@@ -93,7 +103,9 @@ class Reloading:
         set_up(settings.log.level)
         await self._planning.take(settings)
         if planned != self._plan().maintenance:
-            group.create_task(self.restate(), name="restate")
+            task = group.create_task(self.restate(), name="restate")
+            self._started.add(task)
+            task.add_done_callback(self._started.discard)
         if "mqtt" in answer.difference.sections:
             await self._publishing.stop()
             self._publishing.start(settings, group)
