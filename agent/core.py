@@ -413,7 +413,7 @@ class Core:
             unknown = [
                 StateRow(entity, DEVICE, self._boot, taken.from_mono, start, State.UNKNOWN.value, CALENDAR)
                 for entity in (*self.plan.by_id(), LINK)
-                if taken.at_present
+                if taken.follows
             ]
             for row in unknown:
                 self.calendar.insert(row.entity, start, State.UNKNOWN)

@@ -224,8 +224,7 @@ class Folds:
     def five_closed(self, label: int, following: int) -> None:
         """The five minutes that begin at ``label`` were put to the recorder; those that are open now begin at
         ``following``, which is later by more than five minutes where the clock was set ahead."""
-        if _ended(label, following, self._zone()):
-            self._due.put_nowait(_Due(label, following))
+        self._due.put_nowait(_Due(label, following))
 
     def in_pieces(self, label: int, following: int, flags: tuple[str, ...] = ()) -> None:
         """As ``five_closed``, of five minutes that are to be closed first, out of the store; ``flags`` say why."""
@@ -284,11 +283,27 @@ class Folds:
             self._late.discard(due.label)
             if due.late and not await self._store.windows(None, STATE, FIVE_MINUTES, due.label, due.label + 1):
                 return
-            if await self._close(due.label, due.flags) and due.late:
-                await self._coarser_again([due.label], await self._revision_of(due.label))
+            await self._close_late(due.label, due.flags)
+        else:
+            await self._into_folded(due.label)
         for length_s, start, end in _ended(due.label, due.following, self._zone()):
             with self._boundary.around(PLACE):
-                await self._coarser(length_s, start, end)
+                if not await self._is_folded(length_s, start):
+                    await self._coarser(length_s, start, end)
+
+    async def _close_late(self, label: int, flags: tuple[str, ...] = ()) -> None:
+        """Close these five minutes out of the store; what they are folded into already is folded anew."""
+        if await self._close(label, flags):
+            await self._into_folded(label)
+
+    async def _into_folded(self, label: int) -> None:
+        """What these five minutes are folded into already, because a clock that was set back came to them late."""
+        await self._recorder.settled()
+        if await self._is_folded(HOUR, label // HOUR * HOUR):
+            await self._coarser_again([label], await self._revision_of(label))
+
+    async def _is_folded(self, length_s: int, start: int) -> bool:
+        return bool(await self._store.starts(STATE, length_s, start, start + 1, MINUTE))
 
     def _date(self) -> "asyncio.Future[int]":
         if self._dated is None:
@@ -333,7 +348,7 @@ class Folds:
         ):
             await self._recorder.settled()
             for start, end in spans:
-                if await self._store.windows(None, STATE, to_s, start, start + 1):  # what is not folded yet, will be
+                if await self._is_folded(to_s, start):  # what is not folded yet, will be
                     await self._fold(from_s, to_s, start, end, revision=revision if to_s == HOUR else None)
         if days:
             await self._judge_again(days, revision)
@@ -488,7 +503,7 @@ class Folds:
         await self._recorder.settled()
         for start in await self._cut_short(now_utc):
             with self._boundary.around("making up"):
-                await self._close(start)
+                await self._close_late(start)
         await self._recorder.settled()
         for length_s, start, end in await self._missing(now_utc):
             log.info("Making up for what began at %s.", datetime.fromtimestamp(start, UTC).isoformat())
@@ -648,13 +663,12 @@ def _changed(entity: str, label: int, plains: Plains, closed: Sequence[WindowRow
 
 
 def _unknown_within(turns: Sequence[Turn], spans: Sequence[tuple[float, float]]) -> list[Turn]:
-    """The states with nothing known in these spans, whose order is that of time."""
+    """The states with nothing known in these spans, whose order is that of time: what holds at present ends with the
+    present, and the pass that counts from the end of a span on has said what it knew there."""
     found = list(turns)
     for start, end in spans:
         before = [turn for turn in found if turn.at < start]
-        until = [turn for turn in found if turn.at <= end]
-        after = [turn for turn in found if turn.at > end]
-        found = [*before, Turn(start, State.UNKNOWN), *([Turn(end, until[-1].state)] if until else []), *after]
+        found = [*before, Turn(start, State.UNKNOWN), *(turn for turn in found if turn.at >= end)]
     return found
 
 

@@ -126,13 +126,13 @@ class Counted:
 @dataclass(frozen=True, slots=True)
 class TakenOver:
     """Milliseconds of UTC that a pass which is not trusted had counted, and that the present one counts anew.
-    ``with_end``: nobody counts from ``end`` on, so that it is not so any more either that the pass ended there."""
+    ``follows``: somebody counts up to ``start``, so that nothing is known from there on. ``with_end``: nobody counts
+    from ``end`` on, so that it is not so any more either that the pass ended there."""
 
     start: int
     end: int
+    follows: bool
     with_end: bool
-    at_present: bool
-    """It begins where the present pass takes over."""
     from_mono: float
     """Where the present pass began, monotonic."""
 
@@ -179,7 +179,7 @@ class Timeline:
         """A time daemon has vouched for the present pass."""
         self._edge = float("inf")
         self._stretches: list[_Stretch] = []
-        self._take_over(self.began)
+        self._take_over(self.began, since=self.began)
         self._begin(self.began)
 
     @property
@@ -291,7 +291,7 @@ class Timeline:
             to_ms = from_ms + max(0, -_ms(moved))
             twice_ms = self._counted.within(from_ms, to_ms)
             self._trusted = self.trust is ClockTrust.SYNCHRONISED
-            self._take_over(self.cut_at)
+            self._take_over(self.cut_at, since=self.cut_at)
             self.last_twice_s = twice_ms / 1000
             self.last_later_s = (twice_ms - self._counted.within(from_ms, to_ms)) / 1000
             if self.ended_utc is not None and self.taken_over(self.ended_utc - 0.001, 0.001):
@@ -300,7 +300,7 @@ class Timeline:
             return ClockEvent.JUMPED
         if self.trust is ClockTrust.SYNCHRONISED and not self._trusted:
             self._trusted = True
-            self._take_over(whole_ms(now))
+            self._take_over(whole_ms(now), since=self.began_counting if self.counts else whole_ms(now))
             if not self.counts and self._counted.at(_ms(now + self._offset)) is None:
                 self._end(whole_ms(now))
                 self._begin(self.cut_at)
@@ -326,7 +326,7 @@ class Timeline:
     def _date_all(self, now: float) -> None:
         """All that was measured since the start gets its date, but for what the runs before have counted."""
         self.dated = True
-        self._take_over(self.began)
+        self._take_over(self.began, since=self.began)
         self.before_utc = self.counted_to(self.began)
         self._stretches.clear()
         self._begin(self.began)
@@ -352,15 +352,14 @@ class Timeline:
         until = self._counted.next_start(ms) if counts else held[1] if self.dated and held is not None else None
         return whole_ms(until / 1000 - self._offset) if until is not None else float("inf")
 
-    def _take_over(self, at: float) -> None:
-        """A trusted pass begins at the monotonic time ``at``, or is trusted from then on."""
+    def _take_over(self, at: float, *, since: float) -> None:
+        """A pass that began at the monotonic time ``since`` is trusted from ``at`` on."""
         if not (self._trusted and self.dated):
             return
-        present = _ms(at + self._offset)
-        for start, end in self._counted.take_over(present):
+        for start, end in self._counted.take_over(_ms(at + self._offset)):
             self._taken.add(start, end, trusted=True)
-            began = at if not self._stretches or not self.counts else self._stretches[-1].start
-            self._to_tell.append(TakenOver(start, end, self._counted.at(end) is None, start == present, began))
+            follows, with_end = self._counted.end_before(start) == start, self._counted.at(end) is None
+            self._to_tell.append(TakenOver(start, end, follows, with_end, since))
 
     def _end(self, at: float) -> None:
         """The present stretch is over; what counted is counted."""

@@ -187,9 +187,7 @@ def known_turns(turns: Sequence[Turn], counted: Sequence[Sequence[int]], start: 
     times = sorted({start, end, *(s / 1000 for span in counted for s in span[:2] if start < s / 1000 < end), now_utc})
     for a, b in pairwise(times):
         if a >= max(now_utc, start) and b <= end and not any(s <= 1000 * a < e for s, e, _ in counted):
-            last = [turn.state for turn in found if turn.at <= b]
-            found = [turn for turn in found if not a <= turn.at <= b]
-            found += [Turn(a, State.UNKNOWN), *([Turn(b, last[-1])] if last else [])]
+            found = [turn for turn in found if not a <= turn.at < b] + [Turn(a, State.UNKNOWN)]
             found.sort(key=lambda turn: turn.at)
     return found
 
@@ -211,10 +209,6 @@ async def agree(
         for change in await store.state_changes(None, 0, float(1 << 33)):
             assert change.utc_at is not None
             turns[change.entity].append(Turn(change.utc_at, State(change.state)))
-        network = network_changes(turns[LINK], turns["gw"], [turns[name] for name in INTERNET])
-        assert network is not None
-        turns[UPLINK] = network
-
         agent = await store.last_counters(AGENT)
         assert agent is not None
         counted = agent.plain["counted"]
@@ -228,19 +222,21 @@ async def agree(
         for (entity, start), rows in fives.items():
             stored = StateSeconds.from_plain(fold(STATE, [row.plain for row in rows]))
             assert stored.expected_ms + stored.maintenance_ms == 1000 * FIVE_MINUTES, (entity, start, stored)
-            again = state_seconds(
-                known_turns(turns[entity], counted, start, now_utc), start, start + FIVE_MINUTES, checks=stored.checks
-            )
+            needed = (LINK, "gw", *INTERNET) if entity == UPLINK else (entity,)
+            known = [known_turns(turns[name], counted, start, now_utc) for name in needed]
+            changes = network_changes(known[0], known[1], known[2:]) if entity == UPLINK else known[0]
+            assert changes is not None
+            again = state_seconds(changes, start, start + FIVE_MINUTES, checks=stored.checks)
             if not outages:
                 nothing = dict.fromkeys(("outages_started", "outages_restored", "restored_ms", "open_ms"), 0)
                 stored, again = replace(stored, **nothing), replace(again, **nothing)
-            assert stored == again, (entity, start, [row.boot for row in rows], stored, again, turns[entity])
+            assert stored == again, (entity, start, [row.boot for row in rows], stored, again, changes)
             if entity == UPLINK:
                 continue
             last = said[entity, start][max(said[entity, start])]
-            known = last["figures"]["availability_pct"]
+            told = last["figures"]["availability_pct"]
             for part, ms in (("up_s", stored.up_ms), ("down_s", stored.down_ms), ("unknown_s", stored.unknown_ms)):
-                assert round(1000 * known[part]) == ms, (entity, start, part)
+                assert round(1000 * told[part]) == ms, (entity, start, part)
             echoes = [
                 EchoCounts.from_plain(row.plain)
                 for row in await store.windows(entity, ECHO, 60, start, start + FIVE_MINUTES)

@@ -142,6 +142,60 @@ async def test_a_measured_outage_is_not_erased_by_a_clock_that_steps_back(clock:
     assert said[0]["figures"]["availability_pct"]["down_s"] == pytest.approx(280, abs=6)
 
 
+async def test_what_holds_at_present_does_not_reach_into_what_an_earlier_pass_counted_ahead(
+    clock: ManualClock, tmp_path: Path
+) -> None:
+    """Its first answer came two milliseconds after it began, and nothing is known before that."""
+    life = Life(clock, tmp_path / "s.db")
+    await life.start()
+    await life.advance(3.0)
+    life.trust = ClockTrust.UNVERIFIED
+    clock.step_wall(-2000.0)
+    await life.advance(13.0)
+    clock.step_wall(-2000.0)
+    await life.advance(240.0)
+    await ended(life, tmp_path / "s.db")
+    said = [m for t, m in life.messages if t == "summary/device/gw" and m["window"]["start"] == MIDNIGHT + 3000]
+    assert said
+    assert all(m["figures"]["availability_pct"]["up_s"] == pytest.approx(3.998, abs=0.0005) for m in said)
+
+
+async def test_what_was_taken_over_right_after_a_trusted_pass_is_unknown(clock: ManualClock, tmp_path: Path) -> None:
+    """The trusted pass said that it ended there, and the one that followed it what it knew: both lose their dates."""
+    life = Life(clock, tmp_path / "s.db")
+    await life.start()
+    await life.advance(350.0)
+    life.trust = ClockTrust.UNVERIFIED
+    clock.step_wall(-7.0)
+    await life.advance(100.0)
+    life.silent.add("srv")
+    await life.advance(300.0)
+    life.silent.clear()
+    await life.advance(100.0)
+    life.trust = ClockTrust.SYNCHRONISED
+    clock.step_wall(-2000.0)
+    await life.advance(100.0)
+    clock.step_wall(5000.0)
+    await life.advance(700.0)
+    await ended(life, tmp_path / "s.db", outages=False)
+    said = [m for t, m in life.messages if t == "summary/device/srv" and m["window"]["start"] == MIDNIGHT + 3600]
+    last = max(said, key=lambda m: m["revision"])["figures"]["availability_pct"]
+    assert (last["up_s"], last["down_s"], last["unknown_s"]) == (0, 0, 300)
+
+
+@pytest.mark.parametrize("run_s", [100.0, 500.0])
+async def test_five_minutes_that_come_after_their_hour_are_in_it(
+    clock: ManualClock, tmp_path: Path, run_s: float
+) -> None:
+    """The clock is set back into an hour that is folded, and the agent ends before it comes to its end again."""
+    life = Life(clock, tmp_path / "s.db")
+    await life.start()
+    await life.advance(700.0)
+    clock.step_wall(-2000.0)
+    await life.advance(run_s)
+    await ended(life, tmp_path / "s.db")
+
+
 @pytest.mark.parametrize("trust", [ClockTrust.SYNCHRONISED, ClockTrust.UNVERIFIED])
 @pytest.mark.parametrize(("off_s", "up_s"), [(30.0, 300.0), (700.0, 200.5), (3 * 86400.0, 200.5)])
 async def test_a_kill_before_a_clock_that_stepped_back_comes_to_the_old_time(
