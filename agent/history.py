@@ -1,7 +1,7 @@
 """The states of each entity as far back as an open window or an open outage needs them; the rest is in the store."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from kpi.model import State
 from kpi.states import Turn
@@ -49,13 +49,20 @@ class StateHistory:
 
     def forget_before(self, at: float) -> None:
         """Drop what no window after ``at`` needs: all before the last "up" that lies before it."""
-        for entity, turns in self._turns.items():
+        for _ in self.forgetting_before(at):
+            pass
+
+    def forgetting_before(self, at: float) -> Iterator[None]:
+        """As ``forget_before``, an entity at a time."""
+        for entity in list(self._turns):
+            turns = self._turns.get(entity, [])
             last = _last_up_before(turns, at)
             kept = turns[last:]
             if len(kept) > MOST:  # never up for weeks, and in and out of doubt: the beginning and what is recent
                 kept = kept[:2] + kept[2 - MOST :]
             if len(kept) < len(turns):
                 self._turns[entity] = kept
+            yield
 
     def forget(self, entity: str) -> None:
         """It is watched no more; should it come back, nothing is known of the time between."""

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 import agent.folds
+import agent.history
 import agent.planning
 import agent.summaries
 import agent.topology
@@ -267,6 +268,19 @@ async def test_a_link_that_fails_with_many_devices_on_it_gives_way(monkeypatch: 
     assert {world.state(device) for device in DEVICES} == {State.UNKNOWN}
     (only,) = world.core.incidents
     assert only.hides == tuple(DEVICES)
+
+
+async def test_what_is_remembered_of_many_devices_is_forgotten_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, turns = CostlyClock(monotonic=1000.0, utc=MIDNIGHT + 0.5), Turns()
+    world = World(clock)
+    many(world)
+    for device in DEVICES:
+        world.core.watch.answered(device, 1000.0, 1000.001)
+    monkeypatch.setattr(agent.history, "_last_up_before", turns.count("looked through", agent.history._last_up_before))
+    await clock.advance(1)
+    async with between_turns(turns, clock):
+        await world.core.windows.finish()
+    assert 0 < turns.most["looked through"] <= 10
 
 
 async def test_the_run_before_is_taken_up_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
