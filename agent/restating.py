@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from agent.boundary import Boundary
 from agent.core import DEVICE
 from agent.folds import Folds, read_window
+from agent.pace import LARGE, size_of
 from agent.recorder import Recorder
 from agent.site import SitePlan, uplink_changes
 from agent.store.model import FIVE_MINUTES, HOUR, MINUTE, Batch, CountersRow, StateRow, WindowRow
@@ -180,7 +181,7 @@ class Restating:
         first = int(utc) // FIVE_MINUTES * FIVE_MINUTES
         for start in range(first, int(min(now_utc, first + SILENCE_S)), HOUR):
             for row in await self._store.windows(device, RESTARTS, FIVE_MINUTES, start, start + HOUR):
-                if not _is_readable(row, self._boundary):
+                if not await _is_readable(row, self._boundary):
                     continue
                 if row.start_utc is not None and all_restarts(_restarts(row)).readings:
                     return float(row.start_utc + FIVE_MINUTES)
@@ -205,7 +206,7 @@ class Restating:
             piece = row.boot, row.mono_start
             if row.entity == SITE:
                 stored[piece] = row
-            elif row.entity in known and _is_readable(row, self._boundary):
+            elif row.entity in known and await _is_readable(row, self._boundary):
                 gear = read_halves(GearCounts.from_plain, row.plain).counted
                 pieces[piece].append(DeviceWindow(row.entity, known[row.entity].device.role, gear=gear))
         found = []
@@ -250,10 +251,14 @@ def _read(row: CountersRow | None) -> tuple[list[Planned] | None, int]:
     return planned, whole(plain.get("revision", 0))
 
 
-def _is_readable(row: WindowRow, boundary: Boundary) -> bool:
-    """Whether a window can be computed again; one that cannot is counted and stays as it is."""
+async def _is_readable(row: WindowRow, boundary: Boundary) -> bool:
+    """Whether a window can be computed again; one that cannot is counted and stays as it is. A large one is read aside:
+    an hour of 6,144 ports takes a second."""
     try:
-        read_window(row.kind, row.plain)
+        if size_of(row.plain) < LARGE:
+            read_window(row.kind, row.plain)
+        else:
+            await asyncio.to_thread(read_window, row.kind, row.plain)
     except ValueError as error:
         boundary.unread(row.kind, row.entity, error)
         return False
@@ -290,7 +295,7 @@ class _Hour:
         found: dict[int, list[WindowRow]] = defaultdict(list)
         for row in await self._store.windows(self._entity, kind, length_s, self._hour, self._hour + HOUR):
             label = (row.start_utc or 0) // FIVE_MINUTES * FIVE_MINUTES
-            if label in self._labels and _is_readable(row, self._boundary):
+            if label in self._labels and await _is_readable(row, self._boundary):
                 found[label].append(row)
         return found
 

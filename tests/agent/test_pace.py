@@ -15,8 +15,10 @@ import pytest
 import agent.folds
 import agent.history
 import agent.planning
+import agent.restating
 import agent.summaries
 import agent.topology
+from agent.boundary import Boundary
 from agent.core import DEVICE, Core
 from agent.folds import Folds
 from agent.history import StateHistory
@@ -32,7 +34,7 @@ from agent.settings import Settings
 from agent.settings.models import CredentialSettings, PortsSettings
 from agent.site import SitePlan, SnmpPlan, Watchable, matches, plan_site
 from agent.store import Store, StoreSettings
-from agent.store.model import CountersRow, StateRow
+from agent.store.model import CountersRow, StateRow, WindowRow
 from agent.watch import Watch
 from collectors.link import Surroundings
 from kpi.duplex import DuplexReadings
@@ -204,6 +206,18 @@ async def test_what_is_large_is_done_aside_and_what_is_small_is_not() -> None:
         assert await pace.aside(size, lambda: threads.append(threading.current_thread().name) or 7) == 7  # type: ignore[func-returns-value]
     assert threads[0] == threading.main_thread().name != threads[1]
     assert size_of([{"port": list(range(1000)), "in_octets": list(range(1000)), "v": 1}] * 2) == 4002
+
+
+@pytest.mark.may_block
+@pytest.mark.parametrize(("values", "aside"), [(10, False), (LARGE, True)])
+async def test_a_large_window_is_read_aside_before_it_is_computed_again(
+    monkeypatch: pytest.MonkeyPatch, values: int, *, aside: bool
+) -> None:
+    turns = Turns()
+    monkeypatch.setattr(agent.restating, "read_window", turns.count("read", lambda _kind, _plain: None))
+    row = WindowRow("big", "ports", 300, "b", 0.0, 0, {"counted": {"port": list(range(values))}})
+    assert await agent.restating._is_readable(row, Boundary())
+    assert ("read" in turns.aside, "read" in turns.most) == (aside, not aside)
 
 
 DEVICES = [f"d{number:03}" for number in range(300)]
