@@ -180,9 +180,10 @@ class Core:
         return ahead and self.timeline.taken_over(utc, 0.001)
 
     async def _note_end(self, states: Sequence[StateRow], counters: Sequence[CountersRow], pace: Pace) -> None:
-        """Where the run before has ended, nothing is known from there on, though others have counted later seconds."""
+        """Where the run before has ended, nothing is known from there on, though others have counted later seconds;
+        also where it ended before it could write that it counts, and its states lie ahead."""
         agent = next((row for row in counters if row.entity == AGENT), None)
-        if agent is None or agent.utc_at is None or not self.timeline.ends_at(agent.utc_at):
+        if agent is None or agent.utc_at is None:
             return
         ends: dict[str, float] = {}
         for row in states:
@@ -191,7 +192,7 @@ class Core:
                 ends[row.entity] = max(ends.get(row.entity, agent.utc_at), row.utc_at if later else 0.0)
             await pace.breathe()
         for entity, utc in ends.items():
-            if self.calendar.at(entity, utc) is not State.UNKNOWN:
+            if not self.timeline.counts_on(utc) and self.calendar.at(entity, utc) is not State.UNKNOWN:
                 self._note(entity, self.timeline.began, utc, State.UNKNOWN, STOPPED)
             await pace.breathe()
 

@@ -235,9 +235,9 @@ class Timeline:
         now = self._clock.monotonic()
         return uncounted(self.counted_plain(now), max(_ms(now + self._offset), 1000 * start_utc), 1000 * end_utc)
 
-    def ends_at(self, utc: float) -> bool:
-        """A pass has counted up to there."""
-        return any(abs(end - _ms(utc)) <= 1 for _, end, _ in self._counted.to_plain())
+    def counts_on(self, utc: float) -> bool:
+        """An earlier pass counts from there on; a millisecond that rounding adds is no time."""
+        return self._counted.at(_ms(utc) + 1) is not None
 
     @property
     def has_taken_over(self) -> bool:

@@ -183,6 +183,29 @@ async def test_what_was_taken_over_right_after_a_trusted_pass_is_unknown(clock: 
     assert (last["up_s"], last["down_s"], last["unknown_s"]) == (0, 0, 300)
 
 
+async def test_a_state_of_a_run_that_was_killed_before_its_first_minute_does_not_go_on(tmp_path: Path) -> None:
+    """Taken over, answered and killed within seconds; the next run starts long before, and jumps over that time."""
+    clock = ManualClock(monotonic=1000.0, utc=MIDNIGHT + 2334.59)
+    life = Life(clock, tmp_path / "s.db")
+    await life.start()
+    await life.advance(3.0)
+    life.trust = ClockTrust.UNVERIFIED
+    clock.step_wall(-2400.0)
+    await life.advance(240.0)
+    await life.stop()
+    life.trust = ClockTrust.SYNCHRONISED
+    clock.step_wall(-400.0)
+    await life.start()
+    await life.advance(16.0)
+    await life.kill()
+    clock.step_wall(-2000.0)
+    await life.start()
+    await life.advance(243.0)
+    clock.step_wall(2400.0)
+    await life.advance(240.0)
+    await ended(life, tmp_path / "s.db", outages=False)
+
+
 @pytest.mark.parametrize("run_s", [100.0, 500.0])
 async def test_five_minutes_that_come_after_their_hour_are_in_it(
     clock: ManualClock, tmp_path: Path, run_s: float
