@@ -302,7 +302,7 @@ async def test_a_trusted_pass_over_seconds_of_one_that_is_not(clock: ManualClock
 
 @pytest.mark.parametrize("seed", range(100, 108))
 async def test_whatever_the_trust_in_the_clock_does(tmp_path: Path, seed: int) -> None:
-    """As the next one, with a clock that a time daemon vouches for now and then."""
+    """As the next one, with a clock that a time daemon vouches for now and then, and that is set while the agent is off."""
     chance = random.Random(seed)
     clock = ManualClock(monotonic=1000.0, utc=MIDNIGHT + chance.uniform(0, HOUR))
     life = Life(clock, tmp_path / "s.db")
@@ -324,7 +324,7 @@ async def test_whatever_the_trust_in_the_clock_does(tmp_path: Path, seed: int) -
         elif what == "restart":
             await (life.stop() if chance.random() < 0.5 else life.kill())
             life.trust = chance.choice(kinds)
-            clock.step_wall(chance.choice((0.0, 0.0, 900.0)))
+            clock.step_wall(chance.choice((0.0, 0.0, 900.0, -400.0, -7.0, -2000.0)))
             await clock.advance(chance.choice((1.0, 40.0, 400.0)))
             await life.start()
             await life.advance(3.0)
