@@ -32,8 +32,9 @@ GOOD_TO_TRUST = 3
 RATE_TOLERANCE_CS = 10
 RATE_TOLERANCE_SHARE = 0.05
 """By how much a clock in the wrong unit seems to change its rate: polls are not asked to the second."""
-LEAST_WRAP_BACK = WRAP // 100
-"""A counter that goes back by less stumbled: to go round it would have risen by nearly all of 2^32."""
+LEAST_WRAP_BACK = WRAP / 100
+"""A counter that goes back by less (42,949,672.96, so at most 42,949,672) stumbled: to go round it would have risen by
+nearly all of 2^32."""
 ASSUMED_OCTETS_BPS = 20_000_000
 """Speed unknown: RFC 2863 wants 64-bit octets above 20 Mb/s, so a 32-bit wrap is accepted up to that rate only."""
 ASSUMED_WRAP_BPS = 100_000_000

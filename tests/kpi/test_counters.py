@@ -123,12 +123,16 @@ def test_what_no_counter_shows_is_no_reading(bits: int) -> None:
     assert octets((1 << bits) - 7, (1 << bits) - 1, bits, over) == 6
 
 
-@pytest.mark.parametrize("back", [1, WRAP // 100 - 1, WRAP // 100, WRAP // 100 + 1])
+@pytest.mark.parametrize("back", [1, 42_949_671, 42_949_672, 42_949_673])
 def test_a_counter_that_goes_back_by_a_little_is_unknown_and_no_wrap(back: int) -> None:
-    """kpi/README.md R6: less than 1 % of 2^32. The line of 100 Gb/s could carry the rest in a minute."""
+    """kpi/README.md R6: less than 1 % of 2^32, which is 42,949,672.96. The line of 100 Gb/s could carry the rest in a minute."""
     found = delta(WRAP - 1, WRAP - 1 - back, 32, span(0, 6000, 60.0), per_s=1e12, wrap_s=600.0)
-    assert found == (Refusal.STUMBLED if back < WRAP // 100 else WRAP - back)
+    assert found == (Refusal.STUMBLED if back <= 42_949_672 else WRAP - back)
     assert delta(WRAP - 1, WRAP - 1 - back, 64, span(0, 6000, 60.0), per_s=1e12) is Refusal.RESET
+
+
+def test_a_counter_of_10_gb_s_that_goes_back_by_almost_1_percent_of_its_range_is_no_wrap() -> None:
+    assert delta(1_432_193_796, 1_389_244_124, 32, span(0, 3000, 30.0), per_s=1e10, wrap_s=600.0) is Refusal.STUMBLED
 
 
 def test_every_32_bit_counter_has_a_limit_by_what_it_can_rise_in_a_second() -> None:
