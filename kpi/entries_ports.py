@@ -96,7 +96,7 @@ PORT_ENTRIES = (
         title=Words("Use of the link", "Uso del collegamento"),
         unit="%",
         formula="800 delta(octets) / (speed_bps seconds), in and out apart, the greater one, both together in half "
-        "duplex; speed 0 or changed: null",
+        "duplex, each over its own time; speed 0 or changed, or in half duplex one of them not known: null",
         says=Words(
             "How full the link is in its busier direction.",
             "Quanto è pieno il collegamento nella sua direzione più trafficata.",
@@ -127,8 +127,10 @@ PORT_ENTRIES = (
         nulls={
             **_NULLS,
             NullReason.UNSUPPORTED: Words(
-                "The device does not say how fast this port is.",
-                "Il dispositivo non dice quanto è veloce questa porta.",
+                "The device does not say how fast this port is, or does not count one direction of a port where both "
+                "take turns.",
+                "Il dispositivo non dice quanto è veloce questa porta, oppure non conta una delle direzioni di una "
+                "porta in cui si alternano.",
             ),
             NullReason.INSUFFICIENT: Words(
                 "The port's speed changed meanwhile, or its counters were reset.",

@@ -152,8 +152,9 @@ def if_bps(counts: PortCounts, way: str, unanswered: NullReason = NullReason.NO_
 
 
 def if_util_pct(counts: PortCounts, unanswered: NullReason = NullReason.NO_DATA) -> Figure:
-    """Use of the line in percent, of the busier direction, of both where they take turns (half duplex); p95 over the
-    5-minute bins beside it. Where the duplex is not known, or changed, both together stand as ``half_duplex_pct``."""
+    """Use of the line in percent, of the busier direction, of both where they take turns (half duplex): each over its
+    own time, and null where one is not known. p95 over the 5-minute bins beside it. Where the duplex is not known, or
+    changed, both together stand as ``half_duplex_pct``."""
     used = {
         f"{way}_pct": (8 * octets, bits)
         for way, octets, bits in (
@@ -169,21 +170,30 @@ def if_util_pct(counts: PortCounts, unanswered: NullReason = NullReason.NO_DATA)
         why = NullReason.INSUFFICIENT if counts.polls else _why(counts, Absent.IN_OCTETS, unanswered)
         return _null("if_util_pct", why, flags=counts.flags)
     half, full = HALF_DUPLEX in counts.flags, FULL_DUPLEX in counts.flags
-    both = (sum(carried for carried, _ in used.values()), max(bits for _, bits in used.values()))
+    both = _together(*used.values()) if len(used) == 2 else None
     takes_turns = half and not full
     bins = [
-        share_pct(max(into, 0) + max(out, 0) if takes_turns else max(into, out), speed)
+        share_pct(into + out if takes_turns else max(into, out), speed)
         for into, out, speed in counts.bins
-        if speed > 0
+        if speed > 0 and not (takes_turns and min(into, out) < 0)
     ]
     parts: Parts = {**shares, "p95_pct": _p95(bins), "speed_bps": counts.speed_bps}
-    if half == full:
+    if half == full and both is not None:
         parts["half_duplex_pct"] = share_pct(*both)
-    lines = [both] if takes_turns else used.values()
+    flags = (*_traffic_flags(counts), *((HALF_DUPLEX,) if takes_turns else ()))
+    if takes_turns and both is None:
+        lacks = Absent.OUT_OCTETS if "in_pct" in shares else Absent.IN_OCTETS
+        return _null("if_util_pct", _why(counts, lacks, unanswered), parts, n=counts.polls, flags=flags)
+    lines = [both] if takes_turns and both is not None else list(used.values())
     over = (OVER_SPEED,) if any(carried > bits for carried, bits in lines) else ()
-    flags = (*_traffic_flags(counts), *over, *((HALF_DUPLEX,) if takes_turns else ()))
-    value = share_pct(*both) if takes_turns else max(shares.values())
-    return Figure("if_util_pct", value, n=counts.polls, parts=parts, flags=flags)
+    value = max(share_pct(*line) for line in lines)
+    return Figure("if_util_pct", value, n=counts.polls, parts=parts, flags=(*flags, *over))
+
+
+def _together(into: tuple[int, int], out: tuple[int, int]) -> tuple[int, int]:
+    """What both directions carry of what the line can, where each is known for a time of its own: the fractions add."""
+    (in_bits, in_capacity), (out_bits, out_capacity) = into, out
+    return in_bits * out_capacity + out_bits * in_capacity, in_capacity * out_capacity
 
 
 def p95_rate_bps(counts: PortCounts, unanswered: NullReason = NullReason.NO_DATA) -> Figure:
