@@ -218,8 +218,11 @@ def settled(changes: Iterable[Change]) -> list[tuple[int, State]]:
     """Ascending (ms, state). A state begins no earlier than the one it replaces, whoever dates it and in whatever order
     it is read; of two that begin together the later decision counts."""
     turns: list[tuple[int, State]] = []
+    begun: int | None = None  # the state that is replaced; the last turn is an earlier one where both states are alike
     for change in changes:
-        at = max(_ms(change.at), turns[-1][0] if turns else _ms(change.at))
+        if turns and turns[-1][1] is change.state:
+            continue
+        at = begun = _ms(change.at) if begun is None else max(_ms(change.at), begun)
         if turns and turns[-1][0] == at:
             turns.pop()
         if not turns or turns[-1][1] is not change.state:

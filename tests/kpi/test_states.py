@@ -75,6 +75,26 @@ def test_a_state_begins_no_earlier_than_the_one_it_replaces() -> None:
     assert settled([Turn(0, UP), Turn(10, UNKNOWN), Turn(0, UP)]) == [(0, UP)]
     assert settled([Turn(0, DOWN), Turn(10, UP), Turn(10, DOWN)]) == [(0, DOWN)]
 
+    assert settled([Turn(111, UNKNOWN), Turn(116, UP), Turn(116, UNKNOWN), Turn(90, DOWN)]) == [
+        (111_000, UNKNOWN),
+        (116_000, DOWN),
+    ]
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.sampled_from((UP, DOWN, UNKNOWN))), max_size=12))
+def test_settled_states_are_those_of_the_decisions_one_over_the_other(decisions: list[tuple[int, State]]) -> None:
+    """Each other state paints over what follows its beginning, which is no earlier than that of the one before."""
+    painted: list[State | None] = [None] * 13
+    begun, state = 0, None
+    for at, decided in decisions:
+        if decided is not state:
+            begun, state = max(at, begun), decided
+            painted[begun:] = [decided] * (13 - begun)
+    turns = settled([Turn(at, decided) for at, decided in decisions])
+    assert turns == [
+        (1000 * at, now) for at, now in enumerate(painted) if now is not None and (at == 0 or painted[at - 1] is not now)
+    ]
+
 
 def test_unknown_neither_ends_an_outage_nor_lengthens_it() -> None:
     changes = [Turn(0, UP), Turn(10, DOWN), Turn(20, UNKNOWN), Turn(50, DOWN), Turn(55, UP)]
