@@ -164,8 +164,10 @@ class Core:
             await pace.breathe()
         if not self.timeline.dated:
             return
+        if alive is None:  # nobody knows how long it ran
+            alive = max((utc for utc, _ in last.values()), default=0.0)
         for entity, (utc, state) in last.items():
-            if alive is not None and state is not State.UNKNOWN:
+            if state is not State.UNKNOWN:
                 until = max(alive, utc)  # what was written after the last minute was known to the end
                 at = min(whole_ms(until - offset), began)
                 self.history.add(entity, at, State.UNKNOWN)
@@ -173,6 +175,7 @@ class Core:
             await pace.breathe()
         await self._note_end(states, counters, pace)
         await self._resume_counters(counters, offset, pace)
+        self._recorder.put(Batch(counters=[self.windows.alive()]))  # killed before its first minute, it has lived
 
     def _is_taken_over(self, utc: float) -> bool:
         """It lies ahead, by the dates of another pass."""

@@ -35,13 +35,14 @@ from agent.settings.convert import store_limits
 from agent.site import SitePlan
 from agent.storage_notice import storage_notice, storage_trouble
 from agent.store.errors import StoreUnwritable
-from agent.store.model import NOT_OPENED, Opened
+from agent.store.model import NOT_OPENED, CountersRow, Opened
 from agent.store.store import Store
 from agent.timeline import Timeline, counted_of, taken_of
 from agent.topology import LOOK_S
 from agent.traps import Traps
 from agent.view import View, rfc3339
 from agent.vitals import VitalsReader, who_listens
+from agent.windows import STATE
 from collectors.clock import Clock, SystemClock, clock_trust
 from collectors.icmp import EchoEngine, EchoSink, EchoTarget, IcmpEngine
 from collectors.link import Links, read_surroundings
@@ -63,6 +64,21 @@ HISTORY_S = 3 * 3600.0
 
 class StartError(Exception):
     """The agent cannot start; the text says what to do."""
+
+
+async def calendar_before(
+    store: Store, agent: CountersRow | None, boundary: Boundary
+) -> tuple[list[tuple[int, int, bool]], list[tuple[int, int]]]:
+    """What the runs before have counted and what they have taken over (agent/timeline.py), out of the agent's own row.
+    Where that does not say it, they have lived up to the newest thing that they wrote, and nobody knows for how much
+    longer."""
+    alive, plain = (agent.utc_at, agent.plain) if agent is not None else (None, {})
+    try:
+        counted, taken = counted_of(plain, alive), taken_of(plain)
+    except ValueError as error:
+        boundary.unread("counted time", AGENT, error)
+        counted, taken = counted_of({}, alive), []
+    return counted or counted_of({}, await store.newest_utc(STATE)), taken
 
 
 class Parts:
@@ -224,12 +240,7 @@ class Parts:
         self._counters = counters = {row.entity: row for row in await self.store.all_counters()}
         agent = counters.get(AGENT)
         self.alive_utc = alive = agent.utc_at if agent is not None else None
-        plain = agent.plain if agent is not None else {}
-        try:
-            counted, taken_before = counted_of(plain, alive), taken_of(plain)
-        except ValueError as error:
-            self.boundary.unread("counted time", AGENT, error)
-            counted, taken_before = counted_of({}, alive), []
+        counted, taken_before = await calendar_before(self.store, agent, self.boundary)
         not_before = max(NOT_BEFORE_UTC, alive or 0.0)
         timeline = Timeline(
             self.clock,

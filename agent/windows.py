@@ -399,12 +399,12 @@ class Windows:
         return WindowRow(entity, kind, span.length_s, self._boot, round(span.start, 3), span.start_utc, plain)
 
     def alive(self) -> CountersRow:
-        """What the agent remembers of its calendar, as of now."""
+        """What the agent remembers of its calendar, as of now. Of a pass that has just begun its first millisecond is
+        counted, so that the next run knows that there was one."""
         at, utc = self._now()
-        return CountersRow(AGENT, self._boot, at, utc, self._calendar_plain(at))
-
-    def _calendar_plain(self, at: float) -> dict[str, Any]:
-        return {"counted": self._timeline.counted_plain(at), "taken_over": self._timeline.taken_plain()}
+        counted = self._timeline.counted_plain(max(at, self._timeline.began_counting + 0.001))
+        plain = {"counted": counted, "taken_over": self._timeline.taken_plain()}
+        return CountersRow(AGENT, self._boot, at, utc, plain)
 
     async def _counters(self, pace: Pace) -> list[CountersRow]:
         """The last readings of everybody, as of about now."""

@@ -10,7 +10,7 @@ from agent.messages import Message
 from agent.store.db import Connection
 from agent.store.keys import LENGTHS, PIECES, key_parts, window_key
 from agent.store.ledger import STATE_COLUMNS
-from agent.store.model import CountersRow, DeviceRow, StateRow, StoredMessage, WindowRow
+from agent.store.model import FIVE_MINUTES, MINUTE, CountersRow, DeviceRow, StateRow, StoredMessage, WindowRow
 from agent.store.outbox import sound_messages
 from agent.store.packing import Unpacker, UnreadableError
 from agent.store.seals import sound
@@ -100,6 +100,29 @@ class Reading:
             found.append(start // step_s * step_s)
             low = _bound(length_s, found[-1] + step_s)
         return found
+
+    def newest_utc(self, con: Connection, closed: str) -> float | None:
+        """Up to when, at least, the agent ran that wrote this: the newest dated state, the beginning of the newest
+        minute, the end of the newest five minutes with a window of the kind ``closed``, which those have that are
+        closed. None where nothing has a date."""
+        found: list[float] = []
+        for number in _words(con, "entity").values():
+            rows = con.execute(
+                f"SELECT id, {STATE_COLUMNS}, seal FROM state WHERE entity = ? AND utc_at IS NOT NULL"  # noqa: S608 - column names only
+                " ORDER BY utc_at DESC LIMIT 1",
+                (number,),
+            )
+            found += [row[5] for row in rows if sound(row[-1], *row[1:-1])]
+        low, high = _bound(MINUTE, 0), _bound(FIVE_MINUTES, 0)
+        (key,) = con.execute("SELECT max(key) FROM window WHERE key >= ? AND key < ?", (low, high)).fetchone()
+        if key is not None:
+            minute = key_parts(key)[1]
+            found.append(minute)
+            # Five minutes are closed in the minute after their end.
+            before = minute - FIVE_MINUTES - MINUTE
+            starts = self.starts(con, closed, length_s=FIVE_MINUTES, from_utc=before, to_utc=minute + 1, step_s=MINUTE)
+            found += [start + FIVE_MINUTES for start in starts if start <= minute]
+        return max(found, default=None)
 
     def undated(self, con: Connection, boot: str) -> list[WindowRow]:
         """Windows of a boot whose clock was not synchronised yet, by arrival."""

@@ -224,6 +224,10 @@ class Store:
             )
         )
 
+    async def newest_utc(self, closed: str) -> float | None:
+        """Up to when, at least, the runs before have lived, by what they wrote; see agent.store.reading.Reading."""
+        return await self._read(lambda con: self._reading.newest_utc(con, closed), None)
+
     async def undated(self, boot: str) -> Sequence[WindowRow]:
         """Windows of a boot that have no date yet."""
         return await self._read(lambda con: self._reading.undated(con, boot), [])

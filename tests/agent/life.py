@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from agent.boundary import Boundary
 from agent.folds import Folds, fold
+from agent.parts import calendar_before
 from agent.site import SitePlan
 from agent.store import Store, StoreSettings
 from agent.store.model import DAY, FIVE_MINUTES, HOUR, WindowRow
-from agent.timeline import counted_of, taken_of
 from agent.windows import ECHO, STATE
 from collectors.clock import ClockTrust
 from kpi.echo import EchoCounts
@@ -84,14 +85,14 @@ class Life:
         self.store = store = await self._open(f"boot-{self.boots}")
         counters = {row.entity: row for row in await store.all_counters()}
         agent = counters.get(AGENT)
-        counted = counted_of(agent.plain, agent.utc_at) if agent is not None else []
+        counted, taken_before = await calendar_before(store, agent, Boundary())
         self.run = run = _Run(
             self.clock,
             store=store,
             boot=f"boot-{self.boots}",
             trust=self.trust,
             counted=counted,
-            taken_before=taken_of(agent.plain) if agent is not None else (),
+            taken_before=taken_before,
         )
         run.silent = self.silent
         run.tasks = []

@@ -1,14 +1,19 @@
 """Published, stored, folded and recomputed are one computation, to the millisecond, whatever clock and agent do."""
 
 import random
+import sqlite3
 from collections import defaultdict
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent.store.model import DAY, FIVE_MINUTES, HOUR
+from agent.store import Store, StoreSettings
+from agent.store.model import DAY, FIVE_MINUTES, HOUR, Batch
 from collectors.clock import ClockTrust
+from kpi.entities import AGENT
 from tests.agent.life import Life, agree
 from tests.agent.world import MIDNIGHT
 from tests.doubles import ManualClock
@@ -67,6 +72,131 @@ async def test_a_restart(clock: ManualClock, tmp_path: Path, how: str, off_s: fl
     await life.start()
     await life.advance(800)
     await ended(life, tmp_path / "s.db")
+
+
+FIRST_RUNS = [  # how it ends, after how long, for how long it is off; window, seconds up in it, echoes
+    ("kill", 0.0, 299.0, 3000, 0.5, 1),
+    ("kill", 20.0, 200.0, 3000, 79.5, 16),
+    ("kill", 20.0, 3000.0, 6000, 279.5, 56),
+    ("stop", 0.0, 1000.0, 3000, 0.0, 1),
+    ("stop", 0.0, 1000.0, 3900, 199.5, 40),
+    ("stop", 0.0, 1.0, 3000, 298.5, 61),
+    ("stop", 20.0, 1.0, 3000, 298.5, 61),
+]
+
+
+@pytest.mark.parametrize(("how", "run_s", "off_s", "window", "up_s", "echoes"), FIRST_RUNS)
+async def test_a_first_run_that_ends_before_its_first_minute_is_written(
+    clock: ManualClock, tmp_path: Path, *, how: str, run_s: float, off_s: float, window: int, up_s: float, echoes: int
+) -> None:
+    """It was up as long as that is on the disk; while the agent is off nothing is known."""
+    life = Life(clock, tmp_path / "s.db")
+    await life.start()
+    await life.advance(run_s)
+    await (life.stop() if how == "stop" else life.kill())
+    await clock.advance(off_s)
+    await life.start()
+    await life.advance(320.0)
+    await ended(life, tmp_path / "s.db")
+    (said,) = [m for t, m in life.messages if t == "summary/device/gw" and m["window"]["start"] == MIDNIGHT + window]
+    known = said["figures"]["availability_pct"]
+    assert known["up_s"] == pytest.approx(up_s, abs=0.01)
+    assert (known["down_s"], known["unknown_s"]) == (0, pytest.approx(300 - up_s, abs=0.01))
+    assert said["coverage"] == pytest.approx(up_s / 300, abs=0.001)
+    assert said["figures"]["loss_ratio"]["n"] == echoes
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+async def test_a_first_run_that_ends_as_its_clock_has_jumped(clock: ManualClock, tmp_path: Path, how: str) -> None:
+    life = Life(clock, tmp_path / "s.db")
+    await life.start()
+    await life.advance(20.0)
+    clock.step_wall(2400.0)
+    await life.advance(1.0)
+    await (life.stop() if how == "stop" else life.kill())
+    await clock.advance(100.0)
+    await life.start()
+    await life.advance(320.0)
+    await ended(life, tmp_path / "s.db")
+    said = [m for t, m in life.messages if t == "summary/device/gw" and m["window"]["start"] == MIDNIGHT + 5400]
+    assert said[-1]["figures"]["availability_pct"]["up_s"] == pytest.approx(300 - 21.5 - 100, abs=1.5)
+
+
+@pytest.mark.parametrize("set_after_s", [5.0, 400.0])
+async def test_a_first_run_whose_clock_is_not_set(clock: ManualClock, tmp_path: Path, set_after_s: float) -> None:
+    """Killed before or after it was set; what has no date is in no window, and the time between is unknown."""
+    life = Life(clock, tmp_path / "s.db")
+    life.trust = ClockTrust.UNSET
+    await life.start()
+    await life.advance(20.0)
+    if set_after_s < 20.0:
+        life.trust = ClockTrust.SYNCHRONISED
+        await life.advance(5.0)
+    await life.kill()
+    await clock.advance(100.0)
+    life.trust = ClockTrust.SYNCHRONISED
+    await life.start()
+    await life.advance(320.0)
+    await ended(life, tmp_path / "s.db")
+    (said,) = [m for t, m in life.messages if t == "summary/device/gw" and m["window"]["start"] == MIDNIGHT + 3000]
+    ran = (21.0 if set_after_s < 20.0 else 0.0) + 300 - (125.5 if set_after_s < 20.0 else 120.5)
+    assert said["figures"]["availability_pct"]["up_s"] == pytest.approx(ran, abs=1.5)
+
+
+@pytest.mark.parametrize("run_s", [20.0, 130.0, 670.0])
+@pytest.mark.parametrize("row", ["gone", "damaged", "of another version", "of another version, without a date"])
+async def test_a_run_that_left_nothing_readable_of_how_long_it_lived(
+    clock: ManualClock, tmp_path: Path, run_s: float, row: str
+) -> None:
+    """Everything after the newest thing that the store knows of is unknown, never up: a minute that was written lives
+    from its beginning."""
+    life = Life(clock, tmp_path / "s.db")
+    await life.start()
+    await life.advance(run_s)
+    await life.kill()
+    with closing(sqlite3.connect(tmp_path / "s.db", isolation_level=None)) as con:
+        if row == "gone":
+            con.execute("DELETE FROM counters")
+        elif row == "damaged":
+            con.execute("UPDATE counters SET seal = seal + 1")
+    if row.startswith("of another version"):
+        settings = StoreSettings(ballast_bytes=0)
+        async with Store.open(tmp_path / "s.db", settings, clock, probe_id="p", boot_id="boot-1") as store:
+            kept = await store.last_counters(AGENT)
+            assert kept is not None
+            utc = kept.utc_at if row == "of another version" else None
+            await store.commit(Batch(counters=[replace(kept, utc_at=utc, plain={"counted": 7})]))
+    await clock.advance(1000.0)
+    begun = clock.utc() - MIDNIGHT
+    await life.start()
+    await life.advance(320.0)
+    await ended(life, tmp_path / "s.db")
+    for message in (m for t, m in life.messages if t == "summary/device/gw"):
+        start = message["window"]["start"] - MIDNIGHT
+        spans = ((3000.5, 3000.5 + run_s), (begun, begun + 320.0))
+        ran = sum(max(0.0, min(end, start + 300) - max(first, start)) for first, end in spans)
+        assert ran - 125 <= message["figures"]["availability_pct"]["up_s"] <= ran + 0.01, (start, ran)
+
+
+@pytest.mark.parametrize("seed", range(200, 206))
+async def test_nothing_is_up_longer_than_the_agent_ran(tmp_path: Path, seed: int) -> None:
+    """Short runs, stopped and killed at random; everything answers, so that it is up while the agent runs."""
+    chance = random.Random(seed)
+    clock = ManualClock(monotonic=1000.0, utc=MIDNIGHT + chance.uniform(0, HOUR))
+    life = Life(clock, tmp_path / "s.db")
+    spans: list[tuple[float, float]] = []
+    for run_s in (*(chance.choice((0.0, 0.7, 20.0, 59.0, 70.0, 150.0)) for _ in range(6)), 320.0):
+        begun = clock.utc()
+        await life.start()
+        await life.advance(run_s)
+        spans.append((begun, clock.utc()))
+        await (life.stop() if chance.random() < 0.4 else life.kill())
+        await clock.advance(chance.choice((0.0, 1.0, 40.0, 200.0, 700.0)))
+    await ended(life, tmp_path / "s.db")
+    for message in (m for t, m in life.messages if t == "summary/device/gw"):
+        start = message["window"]["start"]
+        ran = sum(max(0.0, min(end, start + 300) - max(first, start)) for first, end in spans)
+        assert message["figures"]["availability_pct"]["up_s"] <= ran + 0.01, (start, ran)
 
 
 async def test_started_in_1970_and_set_later(tmp_path: Path) -> None:

@@ -92,7 +92,9 @@ def test_settled_states_are_those_of_the_decisions_one_over_the_other(decisions:
             painted[begun:] = [decided] * (13 - begun)
     turns = settled([Turn(at, decided) for at, decided in decisions])
     assert turns == [
-        (1000 * at, now) for at, now in enumerate(painted) if now is not None and (at == 0 or painted[at - 1] is not now)
+        (1000 * at, now)
+        for at, now in enumerate(painted)
+        if now is not None and (at == 0 or painted[at - 1] is not now)
     ]
 
 

@@ -72,6 +72,24 @@ async def test_the_same_window_is_replaced_unless_its_revision_is_lower(store: S
     assert held["windows 300 s"].rows == 1
 
 
+async def test_how_long_the_runs_before_have_lived_at_least(store: Store) -> None:
+    """By the newest dated state, the newest minute, and the end of the newest five minutes that are closed."""
+    assert await store.newest_utc("state") is None
+    undated = StateRow("sw-1", "device", "boot-1", 9e9, None, "up", "")
+    await store.commit(Batch(states=[undated], windows=[window(None), window(START + 7200, kind="day", length_s=DAY)]))
+    assert await store.newest_utc("state") is None
+    states = [StateRow(e, "device", "boot-1", 1.0, START + at, "up", "") for e, at in (("a", 7.5), ("b", 3.0))]
+    await store.commit(Batch(states=states))
+    assert await store.newest_utc("state") == START + 7.5
+    pieces = window(START, kind="ports", length_s=300)
+    await store.commit(Batch(windows=[window(START + 60 * n) for n in range(5)] + [pieces]))
+    assert await store.newest_utc("state") == START + 240
+    await store.commit(Batch(windows=[window(START, kind="state", length_s=300)]))
+    assert await store.newest_utc("state") == START + 300
+    await store.commit(Batch(windows=[window(START + 360)]))
+    assert await store.newest_utc("state") == START + 360
+
+
 async def test_what_is_json_already_is_written_as_it_is(store: Store) -> None:
     plain = {"name": "caffè", "counts": [[0, 1.5], None]}
     await store.commit(Batch(windows=[window(START, compact(plain)), window(START + 60, plain)]))
