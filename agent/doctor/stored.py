@@ -44,6 +44,8 @@ AHEAD = problem(
 WAITING_DAYS = 0.5
 AHEAD_S = 120.0
 DAY_S = 86400.0
+BY_THE_DAY = {"acknowledged", "digests"}
+"""Their age counts from midnight: a store of this minute would hold twelve hours at noon."""
 
 
 async def check(case: Case) -> list[Finding]:
@@ -66,7 +68,7 @@ def _look(case: Case, settings: Settings) -> list[Finding]:
         cause = error.__cause__ or error
         return [UNREADABLE.found(f"{path} cannot be read by this user ({cause}).")]
     unsent = next(kind for kind in held.held if kind.kind == "unsent")
-    days = max((kind.days for kind in held.held), default=0.0)
+    days = max((kind.days for kind in held.held if kind.kind not in BY_THE_DAY), default=0.0)
     left = f", room for {spoken(held.days_left * DAY_S)} more" if held.days_left is not None else ""
     seen = f"{path}: {held.bytes_file / 1e6:.1f} MB, holds {spoken(days * DAY_S)}{left}; {_messages(unsent.rows)}."
     facts = {"bytes": held.bytes_file, "days": round(days, 2), "days_left": held.days_left, "unsent": unsent.rows}
