@@ -1,11 +1,13 @@
 """The configuration, as `sonda check` sees it, and who else may read its secrets."""
 
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from agent.doctor.access import barred, service_user
 from agent.doctor.model import Case, Finding, attention, ok, problem
-from agent.settings import Fault, Settings
+from agent.settings import Examined, Fault, Settings
 from agent.settings.secret import others_may_read, secrets_in
 
 GOOD = ok("configuration.ok")
@@ -25,6 +27,11 @@ OPEN_SECRET = problem(
     "Every program and every user of this machine can read a secret.",
     "Take that away.",
 )
+UNREADABLE = problem(
+    "configuration.unreadable",
+    "The service runs as that user, and does not start: it must read all that its settings name.",
+    "Let its group read it, and nobody else; a key or a certificate may also be copied to /etc/sonda/secrets.",
+)
 
 
 async def check(case: Case) -> list[Finding]:
@@ -32,6 +39,7 @@ async def check(case: Case) -> list[Finding]:
     if examined is None:
         return [NONE.found("There is no configuration at its usual place, /etc/sonda/sonda.toml.")]
     found = [FAULT.found(_said(fault), mend=fault.hint or "Mend that line.") for fault in examined.faults]
+    found += _unreadable(case, examined)
     if examined.settings is None:
         return found
     open_files = [file for file in _secret_files(examined.settings) if _is_open(file)]
@@ -68,6 +76,28 @@ def _secret_files(settings: Settings) -> Iterator[Path]:
         if file is not None and file not in seen:
             seen.add(file)
             yield file
+
+
+def _unreadable(case: Case, examined: Examined) -> Iterator[Finding]:
+    """What the service's user may not read, though root, who runs the doctor, may: settings, secrets, certificates."""
+    user = service_user(case.service_user)
+    if user is None:
+        return
+    files = list(examined.files)
+    if (settings := examined.settings) is not None:
+        named = (settings.mqtt.tls.ca, settings.mqtt.tls.cert, settings.http.cert)
+        files += [*_secret_files(settings), *(file for file in named if file is not None)]
+    said: set[Path] = set()
+    for file in files:
+        at = barred(user, file, os.R_OK)
+        if at is None or at in said:
+            continue
+        said.add(at)
+        why = "" if at == file else f": the folder {at} does not let it pass"
+        may = "r" if at == file else "x"
+        seen = f"The user {user.name} may not read {file}{why}."
+        commands = [f"chgrp {user.name} {at}", f"chmod g+{may} {at}"]
+        yield UNREADABLE.found(seen, subject=str(file), commands=commands)
 
 
 def _is_open(file: Path) -> bool:

@@ -4,11 +4,11 @@ import grp
 import os
 import pwd
 import re
-import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.doctor.access import barred, service_user
 from agent.doctor.model import Case, Finding, attention, ok, problem, spoken
 from agent.settings.models import StoreSettings
 from agent.store.db import free_bytes
@@ -143,17 +143,29 @@ def _mounts(case: Case) -> Iterator[Mount]:
 
 def _writable(case: Case, folder: Path, there: Path, database: Path) -> list[Finding]:
     """For whoever runs the service: for root everything is writable, which proves nothing."""
-    who, may = _judge(case)
+    user = service_user(case.service_user)
+    who = user.name if user is not None else _own_name()
     owner = f"-o {who} -g {_group(who)}"
+
+    def bar(path: Path, wanted: int) -> Path | None:
+        if user is not None:
+            return barred(user, path, wanted)
+        return None if os.access(path, wanted) else path
+
     if there != folder:
-        if may(there, os.W_OK | os.X_OK):
+        if bar(there, os.W_OK | os.X_OK) is None:
             return []
         seen = f"There is no folder {folder}, and {who} may not make it."
         return [NO_FOLDER.found(seen, commands=[f"install -d {owner} -m 750 {folder}"])]
     for path in (folder, database, Path(f"{database}-wal"), Path(f"{database}.lock")):
-        if path.exists() and not may(path, os.W_OK):
+        if not path.exists() or (at := bar(path, os.W_OK)) is None:
+            continue
+        if at in (path, folder):
             seen = f"{who} may not write {path}."
             return [NOT_WRITABLE.found(seen, commands=[f"chown -R {who}:{_group(who)} {folder}"])]
+        seen = f"{who} may not write {path}: the folder {at} does not let it pass."
+        mend = "Let it pass, or set `path` in [store] to a folder of its own."
+        return [NOT_WRITABLE.found(seen, mend=mend, commands=[f"chmod o+x {at}"])]
     return []
 
 
@@ -169,23 +181,6 @@ def _own_name() -> str:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:  # a container that runs as a number
         return str(os.geteuid())
-
-
-def _judge(case: Case) -> tuple[str, Callable[[Path, int], bool]]:
-    """Who writes the store, and what tells whether it may: the service's user by the mode of the file (access lists are
-    not looked at), else this user itself."""
-    try:
-        user = pwd.getpwnam(case.service_user or "")
-    except KeyError:
-        return _own_name(), os.access
-    groups = {*os.getgrouplist(user.pw_name, user.pw_gid)}
-
-    def may(path: Path, wanted: int) -> bool:
-        status = path.stat()
-        shift = 6 if status.st_uid == user.pw_uid else 3 if status.st_gid in groups else 0
-        return (stat.S_IMODE(status.st_mode) >> shift & 7) & wanted == wanted
-
-    return user.pw_name, may
 
 
 def _wear(case: Case, path: Path) -> Finding:

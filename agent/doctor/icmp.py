@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from agent.doctor import second_icmp
+from agent.doctor.access import service_user
 from agent.doctor.echoes import Ends, Ledger, survey
 from agent.doctor.model import Case, Finding, as_the_service, attention, ok, problem
 from collectors.icmp import IcmpEngine, Mode
@@ -15,6 +16,12 @@ PERMISSION = problem(
     "icmp.permission",
     "Devices are asked by TCP connect instead: a device that ignores closed ports cannot be told from a dead one, and "
     "its state stays unknown. Round trip and loss of ICMP are not measured.",
+)
+SERVICE = problem(
+    "icmp.service",
+    PERMISSION.means,
+    "Take back what was changed in the unit: it needs AmbientCapabilities=CAP_NET_RAW. Then reload it, and restart the "
+    "service.",
 )
 NO_SOCKET = problem(
     "icmp.no_socket",
@@ -73,7 +80,7 @@ async def check(case: Case) -> list[Finding]:
     if 4 in closed:
         many = _MANY_FILES if closed[4] in {"icmp_emfile", "icmp_enfile"} else None
         return [NO_SOCKET.found(f"No IPv4 socket for ICMP can be opened ({closed[4]}).", mend=many, facts=facts)]
-    found = _of_own(case, modes, ends, allowed, facts)
+    found = _of_own(case, modes, ends, allowed, facts) + _of_service(case, allowed, facts)
     octets = min(channel.buffer_octets for channel in sockets.values() if isinstance(channel, Channel))
     if enlarge := buffer_help(octets):
         limits = {name: case.read(f"proc/sys/net/core/{name}") or "unknown" for name in ("rmem_max", "wmem_max")}
@@ -85,6 +92,31 @@ async def check(case: Case) -> list[Finding]:
             BUFFER.found(seen, mend=enlarge, commands=_typed(enlarge), facts={"buffer_octets": octets} | limits)
         )
     return found + _neighbours(case) + await _second(modes[4], ends["ipv4"])
+
+
+def _of_service(case: Case, allowed: str, facts: Mapping[str, object]) -> list[Finding]:
+    """What root may is no proof for the service: its user has the permission from its unit or the kernel. Nothing is
+    said where there is no unit (a container)."""
+    user, unit = service_user(case.service_user), case.root / "etc/systemd/system/sonda.service"
+    if user is None or not unit.is_file():
+        return []
+    bounds = [int(word) for word in allowed.split() if word.isdigit()]
+    if len(bounds) == 2 and any(bounds[0] <= group <= bounds[1] for group in user.groups):
+        return []
+    given: list[str] = []
+    for file in (unit, *sorted(unit.with_name("sonda.service.d").glob("*.conf"))):
+        for line in (case.read(str(file.relative_to(case.root))) or "").splitlines():
+            name, _, value = line.partition("=")
+            if name.strip() == "AmbientCapabilities":
+                given = [*given, *value.split()] if value.strip() else []
+    if "CAP_NET_RAW" in given:
+        return []
+    seen = (
+        f"The service (user {user.name}) may open no ICMP socket: its unit gives it no CAP_NET_RAW, and "
+        f'net.ipv4.ping_group_range is "{allowed}".'
+    )
+    commands = ["systemctl cat sonda", "systemctl daemon-reload", "systemctl restart sonda"]
+    return [SERVICE.found(seen, commands=commands, facts=facts)]
 
 
 def larger_table(most: int) -> list[str]:

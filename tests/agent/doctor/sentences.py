@@ -11,6 +11,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "configuration.fault": ("sonda.toml:11", "ehco", "does not start with it", 'Did you mean "echo"?'),
     "configuration.warning": ("probably not meant so", "internet", "three addresses of different operators"),
     "configuration.open_secret": ("Everybody on this machine may read", "community", "chmod o= "),
+    "configuration.unreadable": ("The user nobody may not read", "does not start", "Let its group read it", "chgrp nobody ", "chmod g+"),
     # ICMP
     "icmp.ok": ("Echoes go out and come back", "IPv4 by", "socket", "ms to itself"),
     "icmp.neighbours_full": ("was full 93 times", "holds 1024 (net.ipv4.neigh.default.gc_thresh3)", "nothing is wrong with it", "Make it larger", "gc_thresh3=4096"),
@@ -23,6 +24,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "sysctl -w net.ipv4.ping_group_range=",
         "AmbientCapabilities=CAP_NET_RAW",
     ),
+    "icmp.service": ("The service (user nobody) may open no ICMP socket", "no CAP_NET_RAW", "AmbientCapabilities=CAP_NET_RAW", "systemctl cat sonda"),
     "icmp.no_socket": ("No IPv4 socket for ICMP can be opened (icmp_emfile)", "stays unknown", "LimitNOFILE="),
     "icmp.ipv6_off": ("IPv6 is switched off on this machine", "cannot be asked from here"),
     "icmp.self_silent": (

@@ -74,9 +74,10 @@ async def test_a_read_only_disk(tmp_path: Path) -> None:
     assert not {"disk.not_writable", "disk.no_folder"} & ids(found)
 
 
-async def test_a_folder_of_somebody_else(tmp_path: Path) -> None:
+async def test_a_folder_of_somebody_else(open_folder: Path) -> None:
     """For root all is writable: what counts is the service's user, here `nobody`."""
     need_root()
+    tmp_path = open_folder
     (tmp_path / "var").mkdir(mode=0o755)
     found = await disk.check(case(site(tmp_path, store="var/sonda.db"), service_user="nobody"))
     sees(found, "disk.not_writable")
@@ -85,6 +86,13 @@ async def test_a_folder_of_somebody_else(tmp_path: Path) -> None:
     (tmp_path / "var").chmod(0o777)
     found = await disk.check(case(site(tmp_path, store="var/sonda.db"), service_user="nobody"))
     assert "disk.not_writable" not in ids(found)
+    (tmp_path / "closed/var").mkdir(parents=True)
+    (tmp_path / "closed/var").chmod(0o777)
+    (tmp_path / "closed").chmod(0o700)
+    found = await disk.check(case(site(tmp_path, store="closed/var/sonda.db"), service_user="nobody"))
+    [said] = [f for f in found if f.id == "disk.not_writable"]
+    assert f"the folder {tmp_path / 'closed'} does not let it pass" in said.seen
+    assert said.commands == (f"chmod o+x {tmp_path / 'closed'}",)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from agent.settings.models import DeviceSettings
 from collectors.icmp.packet import PADDING
 from collectors.icmp.sockets import Channel, Closed, open_channel
 from kpi.model import Role
-from tests.agent.doctor.seeing import NOBODY, case, doctor, ids, sees, site
+from tests.agent.doctor.seeing import NOBODY, ROOT, case, doctor, ids, sees, site
 from tests.lab.network import Namespace, Network
 from tests.programs import need, need_lab
 
@@ -143,3 +143,21 @@ async def test_what_this_user_may_is_no_word_on_the_service(tmp_path: Path, monk
     said = sees(await icmp.check(case(site(tmp_path))), "icmp.permission")
     assert not any("systemd-run" in command for command in said["commands"])
     assert said["commands"][0].startswith("sysctl -w net.ipv4.ping_group_range=")
+
+
+async def test_what_root_may_is_no_word_on_a_unit_without_permission(tmp_path: Path) -> None:
+    """The unit as installed gives it; a drop-in may take it away, or the kernel allows the user's group."""
+    root = tmp_path / "root"
+    unit = root / "etc/systemd/system/sonda.service"
+    allowed = root / "proc/sys/net/ipv4/ping_group_range"
+    for folder in (unit.parent / "sonda.service.d", allowed.parent):
+        folder.mkdir(parents=True)
+    allowed.write_text("1\t0\n")
+    given = replace(case(site(tmp_path), service_user="nobody"), root=root)
+    assert "icmp.service" not in ids(await icmp.check(given))  # no unit: a container
+    unit.write_text((ROOT / "systemd/sonda.service").read_text())
+    assert "icmp.service" not in ids(await icmp.check(given))
+    (unit.parent / "sonda.service.d/own.conf").write_text("[Service]\nAmbientCapabilities=\n")
+    sees(await icmp.check(given), "icmp.service")
+    allowed.write_text("0\t2147483647\n")
+    assert "icmp.service" not in ids(await icmp.check(given))

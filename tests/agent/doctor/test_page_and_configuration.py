@@ -1,5 +1,7 @@
 """The page's port and certificate; the configuration and its secrets."""
 
+import os
+import pwd
 import socket
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from tests.agent.doctor.seeing import SITE, case, device, ids, secret, sees, sit
 from tests.lab.agent import SondaRun
 from tests.lab.certificates import Authority, Issued
 from tests.lab.daemon import free_port
+from tests.programs import need_root
 
 INTERNET = '\n[network]\ngateway = "none"\ninternet = ["127.0.1.1", "127.0.1.2", "127.0.1.3"]\n'
 
@@ -83,6 +86,38 @@ async def test_a_fault_and_a_warning(tmp_path: Path) -> None:
     found = await configuration.check(Case(SystemClock(), RunningAgent(None), examine([config])))
     sees(found, "configuration.fault")
     sees(await configuration.check(case(site(tmp_path, device("Core", "127.0.0.1")))), "configuration.warning")
+
+
+async def test_what_root_may_read_is_no_word_on_the_service(open_folder: Path) -> None:
+    """Settings, a secret, a key and a certificate; here the service's user is `nobody`."""
+    need_root()
+    authority = open_folder / "authority"
+    issued = Authority(authority).client("probe")
+    text = INTERNET + device("Core", "127.0.0.1", 'snmp = "site"')
+    text += f'[[credential]]\nname = "site"\nversion = "2c"\ncommunity = {secret(open_folder, "community", "word")}\n'
+    text += f'[mqtt]\nhost = "127.0.0.1"\n[mqtt.tls]\ncert = "{issued.certificate}"\nkey = "{issued.key}"\n'
+    config, community = site(open_folder, text), open_folder / "community"
+    config.chmod(0o640)
+    for folder in {issued.key.parent, issued.certificate.parent, authority}:
+        folder.chmod(0o755)
+    found = await configuration.check(case(config, service_user="nobody"))
+    expected = {str(config), str(community), str(issued.key)}
+    assert {f.subject for f in found if f.id == "configuration.unreadable"} == expected
+    assert sees(found, "configuration.unreadable", str(community))["commands"] == (
+        f"chgrp nobody {community}",
+        f"chmod g+r {community}",
+    )
+    for file in (config, community, issued.key):  # as the commands do it, and as the installer leaves it
+        os.chown(file, 0, pwd.getpwnam("nobody").pw_gid)
+        file.chmod(0o640)
+    sees(await configuration.check(case(config, service_user="nobody")), "configuration.ok")
+
+    issued.certificate.parent.chmod(0o700)
+    [said] = await configuration.check(case(config, service_user="nobody"))
+    assert f"the folder {issued.certificate.parent} does not let it pass" in said.seen
+    assert said.commands[1] == f"chmod g+x {issued.certificate.parent}"
+    sees(await configuration.check(case(config, service_user="no-such-user")), "configuration.ok")
+    sees(await configuration.check(case(config)), "configuration.ok")
 
 
 async def test_secrets_that_everybody_may_read(open_folder: Path) -> None:
