@@ -3,11 +3,11 @@ for every KPI (kpi/entry.py:OnPage); a figure without a value says nothing, what
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 
 from kpi.catalogue import entry_of, scope_in
-from kpi.entry import Better, Kpi, OnPage, Part, Scope, Words
+from kpi.entry import Better, Kpi, OnPage, Part, Scope, Words, scope_of
 from kpi.model import Role, State, Status
 from kpi.seen import MAY_SLEEP, Read, Seen, Tone, parts_of, plain_name
 from kpi.status import level
@@ -40,6 +40,7 @@ class Finding:
 def findings(devices: Iterable[Seen], figures: Iterable[Read]) -> tuple[Finding, ...]:
     """The worst first. Of the site's figure and that of the device which makes it so, one is left."""
     seen = {d.id: d for d in devices}
+    figures = _without_sleepers(list(figures), seen)
     worst: dict[tuple[str, str, str], Read] = {}
     for read in figures:
         device = read.device or read.worst
@@ -61,6 +62,29 @@ def findings(devices: Iterable[Seen], figures: Iterable[Read]) -> tuple[Finding,
     order = {device: place for place, device in enumerate(seen)}
     found.sort(key=lambda f: (f.tone is not Tone.PROBLEM, f.rank, not f.kpi.endswith("@wan"), order.get(f.device, -1)))
     return tuple(found)
+
+
+def _without_sleepers(figures: Sequence[Read], seen: Mapping[str, Seen]) -> list[Read]:
+    """A figure of this side of the router whose worst device may sleep is nobody's in particular where that of another
+    device is not good either: something that is worse makes a site no better."""
+    awake = {
+        (read.kpi, scope_of(device.role))
+        for read in figures
+        if (device := seen.get(read.device)) is not None and _counts(read, device)
+    }
+    found = []
+    for read in figures:
+        device = seen.get(read.worst)
+        sleeps = not read.device and device is not None and device.role in MAY_SLEEP
+        others = (read.kpi.partition("@")[0], scope_in(read.kpi)) in awake
+        found.append(replace(read, worst="") if sleeps and others else read)
+    return found
+
+
+def _counts(read: Read, device: Seen) -> bool:
+    """Whether it is a device's own figure that is not good, of one that nobody switches off."""
+    bad = read.value is not None and read.status in _SEVERITY and not read.port
+    return bad and device.state is State.UP and device.role not in MAY_SLEEP
 
 
 def _speaks(read: Read, device: Seen | None) -> bool:

@@ -10,7 +10,7 @@ from kpi.catalogue import CATALOGUE
 from kpi.entry import Better, Kpi, NotOnPage, OnPage, Part, Scope, Words
 from kpi.findings import findings
 from kpi.model import Role, State, Status
-from kpi.seen import Gear, Read, Seen, Tone
+from kpi.seen import MAY_SLEEP, Gear, Read, Seen, Tone
 from kpi.sentence import Known, Sentence, sentence
 from kpi.tiles import Tile, tiles
 
@@ -247,3 +247,18 @@ def test_whatever_is_known_there_is_a_sentence_and_it_is_green_only_where_all_is
         assert {d.state for d in devices} == {State.UP}
         assert not spoken
         assert all(t.tone is Tone.GOOD for t in tiles(devices, figures))
+
+
+@pytest.mark.parametrize("role", sorted(MAY_SLEEP))
+@pytest.mark.parametrize("kpi", ["rtt_ms", "loss_ratio", "jitter_ms"])
+def test_a_worse_device_that_may_sleep_silences_no_figure_that_is_not_good_without_it(kpi: str, role: Role) -> None:
+    """Two servers that lose a little: the network loses packets, with a printer that loses more as well."""
+    one, other = (Seen(name, name, Role.SERVER, State.UP) for name in ("s1", "s2"))
+    sleeper = Seen("prn", "Printer", role, State.UP)
+    own = [Read(kpi, 90.0, Status.WARN, device=device) for device in ("s1", "s2")]
+    without = said(Read(f"{kpi}@lan", 90.0, Status.WARN, {}, "s2"), *own, devices=[one, other])
+    worse = [Read(f"{kpi}@lan", 100.0, Status.WARN, {}, "prn"), Read(kpi, 500.0, Status.BAD, device="prn")]
+    assert without.tone is not Tone.GOOD
+    assert said(*worse, *own, devices=[one, other, sleeper]) == without
+    assert tile(Part.NETWORK, *worse, *own, devices=[SWITCH, one, other, sleeper]).tone is Tone.ATTENTION
+    assert said(*worse, devices=[one, other, sleeper]).tone is Tone.GOOD, "the others are well"
