@@ -23,6 +23,7 @@ from tests.programs import need_lab
 pytestmark = pytest.mark.lab
 
 EVERY_S = 10
+IN_ERRORS = ber.oid("1.3.6.1.2.1.2.2.1.14.1")
 RATE = 125_000.0
 """Octets a second in, that is 1 Mbit/s."""
 
@@ -60,6 +61,8 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
             given=tuple(Port(i, descr=text, alias=text) for i, text in enumerate(HOSTILE_NAMES, 1)),
         ),
     }
+    agents["mistyped"] = counting()
+    agents["mistyped"].values[IN_ERRORS] = ber.octets("none")
     agents["frozen"].values[SYS_UPTIME] = Value(ber.TIME_TICKS, 4711)
     del agents["ageless"].values[SYS_UPTIME]
     addresses = {name: f"127.60.0.{number}" for number, name in enumerate(agents, 1)}
@@ -120,6 +123,16 @@ def test_rates_are_right_and_never_spike(watched: Watched) -> None:
     assert {f["kpi"]: f for f in watched.sonda.json("/api/v1/devices/steady")["figures"]}["reboots"]["value"] == 0
     events = [m.json() for m in watched.recorder.messages if m.topic.endswith("event/device.reboot")]
     assert [e["device"] for e in events] == ["restarting"]
+
+
+@pytest.mark.timeout(120)
+def test_what_a_device_answers_wrongly_is_counted_by_name(watched: Watched) -> None:
+    def odd() -> dict[str, int]:
+        found: dict[str, int] = watched.sonda.json("/api/v1/agent")["snmp"]["tally"]["odd"]
+        return found
+
+    wait_until(lambda: odd().get("wrong_type", 0) >= 2, "its errors came as text in two polls", 60)
+    assert set(odd()) <= {"wrong_type"}
 
 
 @pytest.mark.timeout(120)
