@@ -62,6 +62,8 @@ class Seen:
     state: State
     reason: str = ""
     gear: Gear = NO_GEAR
+    snmp_failed: bool = False
+    """It is to be asked by SNMP, and the last poll gave nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,13 @@ def parts_of(device: Seen) -> frozenset[Part]:
     """By its role, and by what it tells."""
     tells = {Part.WIFI: device.gear.wifi, Part.POWER: device.gear.battery}
     return frozenset({PART_OF[device.role], *(part for part, so in tells.items() if so)})
+
+
+def values_unknown(device: Seen) -> bool:
+    """It answers echoes, and that is all that is known of it now: its SNMP is silent, or no longer tells of the battery
+    that it told of."""
+    battery_silent = device.gear.battery and device.gear.on_battery is None
+    return device.state is State.UP and (device.snmp_failed or battery_silent)
 
 
 def on_battery(devices: Iterable[Seen]) -> list[Seen]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from kpi.entry import Words
 from kpi.findings import findings
 from kpi.model import Role, State
-from kpi.seen import MAY_SLEEP, Read, Seen, Tone, plain_name
+from kpi.seen import MAY_SLEEP, Read, Seen, Tone, plain_name, values_unknown
 from kpi.sentence_gear import power_failed
 
 DEVICE_DOWN, OWN_LINK, OWN_FAULT = "device.down", "probe.link", "probe.fault"
@@ -263,6 +263,14 @@ def _not_known(known: Known) -> Sentence | None:
                 f"{_named(known, planned).it}.",
             ),
         )
+    if any(values_unknown(d) for d in known.devices):
+        return Sentence(
+            Tone.NONE,
+            Words(
+                f"There is no information about {who.en}, and not all is known of the others.",
+                f"Non ci sono informazioni su {who.it}, e degli altri non si sa tutto.",
+            ),
+        )
     return Sentence(
         Tone.NONE,
         Words(
@@ -270,6 +278,26 @@ def _not_known(known: Known) -> Sentence | None:
             f"Non ci sono informazioni su {who.it}; gli altri funzionano.",
         ),
     )
+
+
+def _values_unknown(known: Known) -> Sentence | None:
+    """What answers echoes alone is not said to work."""
+    silent = [d.id for d in known.devices if values_unknown(d)]
+    if not silent:
+        return None
+    planned = [d.id for d in known.devices if d.state is State.MAINTENANCE]
+    who = _named(known, silent)
+    if len(silent) == 1:
+        says = Words(f"{who.en} answers, but its values are not known", f"{who.it} risponde, ma non dà i suoi valori")
+    else:
+        says = Words(f"{who.en} answer, but their values are not known", f"{who.it} rispondono, ma non danno i valori")
+    rest = Words("", "")
+    if planned:
+        at = _named(known, planned)
+        rest = Words(f"; planned work is going on with {at.en}", f"; sono in corso lavori programmati su {at.it}")
+    elif len(silent) < len(known.devices):
+        rest = Words("; everything else works", "; tutto il resto funziona")
+    return Sentence(Tone.NONE, Words(f"{says.en}{rest.en}.", f"{says.it}{rest.it}."))
 
 
 def _maintained(known: Known) -> Sentence | None:
@@ -307,6 +335,7 @@ _RULES: tuple[Callable[[Known], Sentence | None], ...] = (
     _figures,
     _one_outside_down,
     _not_known,
+    _values_unknown,
     _little_measured,
     _maintained,
     _own_trouble,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from kpi.entry import Part, Words
 from kpi.findings import Finding, findings, first_of
 from kpi.model import Role, State
-from kpi.seen import MAY_SLEEP, NO_GEAR, Gear, Read, Seen, Tone, battery_left, on_battery, parts_of
+from kpi.seen import MAY_SLEEP, NO_GEAR, Gear, Read, Seen, Tone, battery_left, on_battery, parts_of, values_unknown
 
 PART_NAMES = {
     Part.INTERNET: Words("Internet", "Internet"),
@@ -89,7 +89,8 @@ def _internet(members: Sequence[Seen]) -> Tile:
 
 
 def _inside(part: Part, members: Sequence[Seen]) -> Tile:
-    """Green is what is known: one device of which nothing is known, also for its first seconds, takes it away."""
+    """Green is what is known: one device of which nothing is known, also for its first seconds, takes it away, and so
+    does one that answers and tells nothing of its values."""
     down = [d for d in members if d.state is State.DOWN]
     up = sum(d.state is State.UP for d in members)
     serious = any(d.role not in MAY_SLEEP for d in down)
@@ -100,7 +101,7 @@ def _inside(part: Part, members: Sequence[Seen]) -> Tile:
         tone = Tone.ATTENTION
     elif all(d.state is State.MAINTENANCE for d in members):
         tone = Tone.MAINTENANCE
-    elif any(d.state is State.UNKNOWN for d in members):
+    elif any(d.state is State.UNKNOWN or values_unknown(d) for d in members):
         tone = Tone.NONE
     word = TONE_WORDS[tone]
     if down and len(down) == len(members):

@@ -153,7 +153,8 @@ def _seen(device: DeviceNow, now: float, say: Say) -> Seen:
             charge_pct=told.battery_charge_pct,
             since=since_words(seconds(since), now, say.zone) if since is not None else None,
         )
-    return Seen(device.id, device.name, Role(device.role), State(device.state), device.reason, gear)
+    failed = device.snmp is not None and device.snmp.state != "up" and device.snmp.reason is not None
+    return Seen(device.id, device.name, Role(device.role), State(device.state), device.reason, gear, failed)
 
 
 def notice_says(site: SiteNow, say: Say) -> str:

@@ -68,11 +68,55 @@ def test_the_battery_that_lasts_least_is_shown() -> None:
         (replace(SUPPLY, on_battery=True, battery_low=True), State.UP, Tone.PROBLEM, "Battery low"),
         (replace(SUPPLY, on_battery=True), State.MAINTENANCE, Tone.MAINTENANCE, "Maintenance"),
         (replace(SUPPLY, on_battery=None), State.DOWN, Tone.PROBLEM, "Not reachable"),
+        (Gear(battery=True), State.UP, Tone.NONE, "Partly known"),
     ],
 )
 def test_the_power_tile(gear: Gear, state: State, tone: Tone, word: str) -> None:
     found = tile(Part.POWER, [device(Role.UPS, gear, state=state)])
     assert (found.tone, found.word.en) == (tone, word)
+
+
+@pytest.mark.parametrize(
+    ("role", "part"),
+    [
+        (Role.UPS, Part.POWER), (Role.SWITCH, Part.NETWORK), (Role.ACCESS_POINT, Part.WIFI),
+        (Role.SERVER, Part.SERVERS),
+    ],
+)  # fmt: skip
+def test_what_answers_while_its_snmp_is_silent_is_not_said_to_work(role: Role, part: Part) -> None:
+    silent, other = replace(device(role, name="D1"), snmp_failed=True), device(Role.ENDPOINT, name="PC")
+    found = tile(part, [silent])
+    assert (found.tone, found.word.en, found.up) == (Tone.NONE, "Partly known", 1)
+    assert said([silent]) == (
+        Tone.NONE, "D1 answers, but its values are not known.", "D1 risponde, ma non dà i suoi valori."
+    )  # fmt: skip
+    assert said([silent, other])[1] == "D1 answers, but its values are not known; everything else works."
+    assert said([silent, replace(other, state=State.MAINTENANCE)])[1:] == (
+        "D1 answers, but its values are not known; planned work is going on with PC.",
+        "D1 risponde, ma non dà i suoi valori; sono in corso lavori programmati su PC.",
+    )
+    assert said([silent, replace(other, state=State.UNKNOWN)])[1] == (
+        "There is no information about PC, and not all is known of the others."
+    )
+    both = [silent, replace(silent, id="D2", name="D2")]
+    assert said(both)[1:] == (
+        "2 devices answer, but their values are not known.", "2 dispositivi rispondono, ma non danno i valori."
+    )  # fmt: skip
+    assert said([replace(silent, state=State.MAINTENANCE), other])[0] is Tone.MAINTENANCE
+    assert tile(part, [device(role)]).tone is Tone.GOOD
+
+
+def test_a_router_whose_snmp_is_silent_leaves_internet_as_its_addresses_say() -> None:
+    devices = [replace(device(Role.GATEWAY, name="R"), snmp_failed=True), device(Role.INTERNET, name="I")]
+    assert tile(Part.INTERNET, devices).tone is Tone.GOOD
+    assert said(devices)[:2] == (Tone.NONE, "R answers, but its values are not known; everything else works.")
+
+
+def test_a_battery_that_runs_is_said_though_another_supply_is_silent() -> None:
+    devices = [
+        device(Role.UPS, replace(SUPPLY, on_battery=True), "a"), replace(device(Role.UPS, name="b"), snmp_failed=True)
+    ]  # fmt: skip
+    assert tile(Part.POWER, devices).word.en == "On battery"
 
 
 def test_a_power_failure_is_said_before_what_it_takes_with_it() -> None:

@@ -15,7 +15,7 @@ from agent.api.app import create_app
 from agent.api.events import Broadcaster
 from agent.api.guard import Access
 from agent.boundary import Boundary
-from agent.live import FigureNow, FlappingNow, TroubledNow
+from agent.live import FigureNow, FlappingNow, SnmpNow, TroubledNow
 from agent.page import details, gear, now, past
 from agent.page.now import SiteSeen, page_now
 from agent.page.say import Say
@@ -56,6 +56,28 @@ def troubled() -> Site:
 def first_screen(site: Site, boundary: Boundary) -> dict[str, Any]:
     seen = SiteSeen(site.site(), site.devices(), site.flapping(), site.troubled())
     return page_now(seen, site.overview_read, EN, boundary)
+
+
+@pytest.mark.parametrize(
+    ("snmp", "tone"),
+    [
+        (SnmpNow("up", None, 0.1, 60.0, 2), "good"),
+        (SnmpNow("unknown", None, None, None, 0), "good"),  # not asked yet
+        (SnmpNow("down", "no_reply", None, None, 2), "none"),
+        (SnmpNow("unknown", "wrong_password", None, None, 2), "none"),
+        (None, "good"),  # it is not to be asked
+    ],
+)
+def test_a_device_whose_last_poll_gave_nothing_is_not_said_to_work(snmp: SnmpNow | None, tone: str) -> None:
+    site = Site()
+    site.known[1] = replace(site.known[1], snmp=snmp)
+    shown = first_screen(site, Boundary())
+    assert (shown["tone"], {tile["id"]: tile["tone"] for tile in shown["tiles"]}["network"]) == (tone, tone)
+    said = {
+        "good": "Everything works.",
+        "none": "Switch hall answers, but its values are not known; everything else works.",
+    }
+    assert shown["sentence"] == said[tone]
 
 
 @pytest.mark.parametrize(
