@@ -267,6 +267,10 @@ class Windows:
         self._monitor.open_five(end, next_end)
         plan, pace = self._plan(), Pace(self._clock)
         span = Span(block.start, end, FIVE_S, block.label, block.dated)
+        for track in self._monitor:  # of who was not checked up to the end, also where the agent itself was stopped
+            with self._boundary.around(PLACE, track.id):
+                track.reach.lapse(end)
+            await pace.breathe()
         verdicts: Mapping[str, Mapping[str, Verdict]] = {}
         with self._boundary.around("duplex"):
             verdicts = await self._duplex(end, pace)

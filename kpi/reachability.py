@@ -3,6 +3,9 @@
 Pure: every time is an argument (seconds of the monotonic clock), what is to be done next is returned. A loss alone
 never says down: it starts confirmation echoes, and only CONFIRMATIONS of them unanswered in a row do. Any answer,
 however late, says up.
+
+What a check says holds for VALID_PERIODS after it. A check that comes later than that, the agent having been stopped
+meanwhile, first ends what held: the state was unknown in between, whoever notices it first.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kpi.model import State
-from kpi.states import whole_ms
+from kpi.states import VALID_PERIODS, whole_ms
 
 CONFIRMATIONS = 8
 CONFIRM_EVERY_S = 0.25
@@ -57,9 +60,11 @@ class Reachability:
 
     __slots__ = (
         "_changed",
+        "_checked_since",
         "_confirm",
         "_hidden_since",
         "_last_check",
+        "_period_then",
         "_suspicion",
         "_upstream",
         "answered_sent_at",
@@ -94,6 +99,10 @@ class Reachability:
         self._suspicion: _Suspicion | None = None
         self._hidden_since: float | None = None
         self._last_check = at
+        self._period_then = period_s
+        """The period at the last check: a reload that shortens it does not make that check too old."""
+        self._checked_since = at
+        """From here on checks have followed one another in time. Down begins no earlier."""
 
     @property
     def suspect(self) -> bool:
@@ -102,9 +111,15 @@ class Reachability:
 
     def answered(self, sent_at: float, at: float) -> None:
         """An echo, a confirmation echo or another check sent at ``sent_at`` was answered at ``at``."""
-        self._last_check = max(self._last_check, at)
+        self._checked(sent_at, at)
         self.answered_sent_at = max(self.answered_sent_at, sent_at)
         if self.state is State.UP and self._suspicion is None:
+            return
+        over = at + VALID_PERIODS * self.period_s
+        if over < self._checked_since:  # read long after it came: it proves nothing of the present
+            if self.since < over and self.state is not State.UP:
+                self._go(State.UP, at, "answered")
+                self._go(State.UNKNOWN, over, "not_checked")
             return
         self._suspicion = None
         self._hidden_since = None
@@ -113,7 +128,7 @@ class Reachability:
 
     def unanswered(self, sent_at: float, at: float) -> None:
         """An echo sent at ``sent_at`` is overdue or lost; the first one of a row starts the confirmation."""
-        self._last_check = max(self._last_check, at)
+        self._checked(sent_at, at)
         if self.state is State.DOWN or self._suspicion is not None or sent_at <= self.answered_sent_at:
             return
         if self._hidden_since is not None and not self._parents_well():
@@ -126,9 +141,10 @@ class Reachability:
     def not_measured(self, at: float, reason: str) -> None:
         """The probe itself could not measure (rule R1: unknown, never down). A device that is down stays so over a
         fault of ours, until it was not checked for two periods; what cuts its way ends what is known of it."""
+        self.lapse(at)
         if self.state is State.DOWN and reason not in WAY_CUT:
             return
-        self._last_check = max(self._last_check, at)
+        self._checked(at, at)
         self._suspicion = None
         self._hidden_since = at if reason == "parent" else None
         if self.state is not State.UNKNOWN or self.reason != reason:
@@ -137,7 +153,8 @@ class Reachability:
     def checks_failed(self, first_at: float, second_at: float, at: float) -> bool:
         """Two failures of a check that is not an echo; down where the second came within CHECK_AGAIN_S of the first.
         True where that decided it."""
-        self._last_check = max(self._last_check, at)
+        self._checked(first_at, second_at)
+        self._checked(second_at, at)
         if self.state is State.DOWN or second_at - first_at > CHECK_AGAIN_S:
             return False
         self._decide(first_at, at)
@@ -145,24 +162,46 @@ class Reachability:
 
     def tick(self, now: float) -> None:
         """Send what is due, decide what is ripe, and let go of what nobody checked for two periods."""
+        self.lapse(now)
         suspicion = self._suspicion
         if suspicion is None:
             if self._hidden_since is not None:
                 self._resolve_hidden()
-            if self.state is not State.UNKNOWN and now - self._last_check > 2 * self.period_s:
-                self._go(State.UNKNOWN, self._last_check + 2 * self.period_s, "not_checked")
             return
         if suspicion.sent < CONFIRMATIONS:
             if now >= suspicion.next_send:
                 suspicion.sent += 1
                 suspicion.last_sent = now
+                self._checked(now, now)
                 suspicion.next_send = max(suspicion.next_send + CONFIRM_EVERY_S, now + CONFIRM_EVERY_S / 2)
                 self._confirm(self.device)
         elif now >= suspicion.last_sent + CONFIRM_WAIT_S:
             self._suspicion = None
             self._decide(suspicion.first_loss, now)
 
+    def lapse(self, at: float) -> None:
+        """Let go of what nobody checked for two periods before ``at``. Confirmations begin anew: their answers may wait
+        to be read. A loss before the gap proves nothing of the time in it."""
+        valid_until = self._last_check + VALID_PERIODS * max(self._period_then, self.period_s)
+        if at <= valid_until:
+            return
+        self._checked_since = at
+        if self._suspicion is not None:
+            self._suspicion = _Suspicion(first_loss=at, next_send=at)
+        if self._hidden_since is not None:
+            self._hidden_since = at
+        if self.state is not State.UNKNOWN:
+            self._go(State.UNKNOWN, valid_until, "not_checked")
+
+    def _checked(self, sent_at: float, at: float) -> None:
+        """A check went out at ``sent_at``, and what it says is of ``at``."""
+        for time in (sent_at, at):
+            self.lapse(time)
+            if time >= self._last_check:
+                self._last_check, self._period_then = time, self.period_s
+
     def _decide(self, first_loss: float, now: float) -> None:
+        first_loss = max(first_loss, self._checked_since)
         if not self._upstream.link_up(self.device):
             if self.state is not State.UNKNOWN or self.reason != "own_link":
                 self._go(State.UNKNOWN, max(first_loss, self.since), "own_link")

@@ -51,6 +51,10 @@ class ManualClock:
         self._mono_ns = end
         await self._settle()
 
+    def stop(self, seconds: float) -> None:
+        """The process is stopped for so long: time passes, and nobody is woken before the next ``advance``."""
+        self._mono_ns += round(seconds * 1e9)
+
     @staticmethod
     async def _settle() -> None:
         """Until nothing is ready any more, looked at in three turns (a socket's answer takes one), or for twenty."""

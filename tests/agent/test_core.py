@@ -32,6 +32,43 @@ async def test_minutes_and_five_minutes_are_written_with_what_was_measured(clock
     assert site["figures"]["monitoring_coverage_pct"]["v"] == pytest.approx(100 * 299_498 / 300_000, abs=0.01)
 
 
+@pytest.mark.parametrize("devices", [7, 100])
+async def test_time_in_which_the_agent_was_stopped_is_unknown_however_many_devices_answer_first(
+    clock: ManualClock, devices: int
+) -> None:
+    names = ["gw", *(f"d{n}" for n in range(devices))]
+    async with running(clock) as world:
+        world.watch(**{name: () if name == "gw" else ("gw",) for name in names})
+        for before, stopped in ((60.0, 12.0), (60.0, 12.0), (40.0, 30.0)):
+            await clock.advance(before)
+            clock.stop(stopped)
+            for track in list(world.core.monitor):  # their answers are read before anything else
+                world.echo(track.echo_target, Metric.ECHO)
+        await clock.advance(320.0 - 214.0)
+    for name in names:
+        (row,) = world.disk.windows(STATE, 300, name)
+        seconds = StateSeconds.from_plain(row.plain)
+        assert seconds.down_ms == 0
+        assert 44_000 <= seconds.unknown_ms - 502 <= 48_000, name  # 54 s, and up to two after each last answer
+        assert 0.83 <= seconds.coverage <= 0.86
+    (site,) = world.disk.messages("summary/site")
+    assert 83 <= site["figures"]["monitoring_coverage_pct"]["v"] <= 86
+
+
+async def test_a_window_that_ends_while_the_agent_is_stopped_knows_nothing_of_that_time(clock: ManualClock) -> None:
+    """It is closed the moment the agent goes on, before anybody was looked at or has answered."""
+    async with running(clock) as world:
+        world.watch(gw=(), a=("gw",))
+        await clock.advance(270.0)
+        clock.stop(60.0)
+        await world.core.windows.tick()
+        await clock.advance(10.0)
+    for name in ("gw", "a"):
+        (row,) = world.disk.windows(STATE, 300, name)
+        seconds = StateSeconds.from_plain(row.plain)
+        assert 27_000 <= seconds.unknown_ms - 502 <= 29_000, name
+
+
 async def test_a_device_that_vanishes_is_down_within_5_5_s_backdated_and_its_lost_seconds_count(
     clock: ManualClock,
 ) -> None:

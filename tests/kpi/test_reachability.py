@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kpi.model import State
 from kpi.reachability import Reachability, StateChange
-from kpi.states import state_seconds
+from kpi.states import VALID_PERIODS, state_seconds
 
 
 class Site:
@@ -208,6 +208,145 @@ def test_unchecked_for_two_periods_is_unknown_backdated(site: Site) -> None:
     assert site.of("a")[-1] == (29.001, State.UNKNOWN, "not_checked")
 
 
+@pytest.mark.parametrize("ticked", [False, True])
+def test_a_gap_between_checks_is_unknown_whoever_notices_it_first(site: Site, ticked: bool) -> None:
+    a = site.add("a", period_s=1.0)
+    up(a, 1.0)
+    if ticked:
+        a.tick(31.0)
+    up(a, 31.0)
+    assert site.of("a") == [
+        (1.001, State.UP, "answered"), (3.001, State.UNKNOWN, "not_checked"), (31.001, State.UP, "answered"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("ticked", [False, True])
+def test_an_answer_that_waited_to_be_read_proves_two_periods_after_it_came(site: Site, ticked: bool) -> None:
+    """It came before the agent was stopped at 2 s, and is read when it goes on at 32 s."""
+    a = site.add("a", period_s=1.0)
+    up(a, 1.0)
+    if ticked:
+        a.tick(32.0)
+    up(a, 2.0)
+    up(a, 32.0)
+    known = state_seconds(site.changes, 0, 33)
+    assert (known.up_ms, known.unknown_ms) == (3999, 29001)  # 1.001 to 4.001 and 32.001 to 33
+
+
+def test_an_answer_read_after_the_next_state_began_long_since_raises_nobody(site: Site) -> None:
+    a = site.add("a", period_s=1.0)
+    up(a, 1.0)
+    a.not_measured(32.0, "own_link")
+    up(a, 2.0)
+    assert a.state is State.UNKNOWN
+    assert a.reason == "own_link"
+
+
+@pytest.mark.parametrize("ticked", [False, True])
+def test_down_begins_no_earlier_than_checks_go_on_after_a_gap(site: Site, ticked: bool) -> None:
+    """The echo of 2 s was sent before the agent was stopped and is lost, and so are those sent from 32 s on."""
+    a = site.add("a", period_s=1.0)
+    up(a, 1.0)
+    if ticked:
+        a.tick(32.0)
+    a.unanswered(2.0, 32.0)
+    for n in range(6):
+        site.run(32.0 + n, 32.95 + n)
+        a.unanswered(32.0 + n, 33.0 + n)
+    *_, gap, down = site.of("a")
+    assert gap == (3.001 if ticked else 4.0, State.UNKNOWN, "not_checked")
+    assert down == (32.0, State.DOWN, "no_reply")
+
+
+def test_confirmations_whose_answers_were_not_read_for_a_gap_say_nothing(site: Site) -> None:
+    a = site.add("a", period_s=1.0)
+    up(a, 9.0)
+    a.unanswered(10.0, 10.25)
+    site.run(10.25, 12.2)
+    assert len(site.confirms) == 8
+    a.tick(42.0)
+    assert State.DOWN not in [state for _, state, _ in site.of("a")]
+    assert a.suspect
+    up(a, 42.0)
+    assert site.of("a")[-1] == (42.001, State.UP, "answered")
+    assert not a.suspect
+
+
+def test_two_failed_checks_around_a_gap_leave_it_unknown(site: Site) -> None:
+    a = site.add("a", period_s=3.0)
+    up(a, 1.0)
+    a.checks_failed(20.0, 22.0, 22.5)
+    assert site.of("a")[1:] == [(7.001, State.UNKNOWN, "not_checked"), (20.0, State.DOWN, "no_reply")]
+
+
+def test_a_gap_in_front_is_none_of_those_behind_and_raises_nobody(site: Site) -> None:
+    gw, a = site.add("gw", period_s=1.0), site.add("a", "gw", period_s=1.0)
+    up(gw, 1.0)
+    a.checks_failed(0.5, 1.0, 1.0)
+    up(gw, 31.0)
+    up(gw, 32.0)
+    site.run(32.1, 32.2)
+    a.tick(33.0)
+    assert State.UP not in [state for _, state, _ in site.of("a")]
+    assert a.state is State.UNKNOWN
+
+
+def test_a_shorter_period_does_not_make_the_last_check_too_old(site: Site) -> None:
+    a = site.add("a", period_s=60.0)
+    up(a, 1.0)
+    a.period_s = 1.0
+    up(a, 50.0)
+    up(a, 60.0)
+    assert site.of("a")[1:] == [(52.001, State.UNKNOWN, "not_checked"), (60.001, State.UP, "answered")]
+
+
+CHECKS = st.lists(
+    st.tuples(
+        st.sampled_from(("answered", "read late", "unanswered", "not_measured", "checks_failed")),
+        st.one_of(st.floats(0.1, 2.0), st.floats(2.0, 60.0)),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+@given(CHECKS, st.sampled_from((1.0, 5.0, 20.0)))
+def test_no_more_is_known_than_two_periods_after_each_check(
+    checks: list[tuple[str, float, bool]], period_s: float
+) -> None:
+    """Whatever the checks say, whether anybody looks in between or not, and however long nobody does."""
+    site = Site()
+    a = site.add("a", period_s=period_s)
+    now, at = 0.0, [0.0]
+    for what, wait, looked_at in checks:
+        before, now = now, now + wait
+        if looked_at:
+            a.tick(now)
+            at += [now] if a.suspect else []  # a confirmation may have gone out
+        if what == "answered":
+            a.answered(now, now)
+            at.append(now)
+        elif what == "read late":
+            a.answered(before, before + 0.001)
+            at.append(before + 0.001)
+        elif what == "unanswered":
+            a.unanswered(now, now)
+            at.append(now)
+        elif what == "not_measured":
+            a.not_measured(now, "icmp_permission")
+            at.append(now)
+        else:
+            a.checks_failed(max(before, now - 5.0), now, now)
+            at += [max(before, now - 5.0), now]
+    end = now + 1000.0
+    a.tick(end)
+    at = sorted(at)
+    gaps = [following - one for one, following in zip(at, [*at[1:], end], strict=True)]
+    known = state_seconds(site.changes, 0, end).known_ms / 1000
+    assert known <= sum(min(VALID_PERIODS * period_s, gap) for gap in gaps) + 0.001 * len(at)
+
+
 def test_two_failed_checks_within_ten_seconds_are_down(site: Site) -> None:
     a = site.add("a", period_s=60.0)
     up(a, 9.0)
@@ -219,7 +358,7 @@ def test_two_failed_checks_within_ten_seconds_are_down(site: Site) -> None:
 def test_down_is_dated_no_earlier_than_the_up_of_a_late_answer(site: Site) -> None:
     """An echo of 10 s is lost and says down; its answer comes at 100 s, after its waiting time, and says up; an echo of
     50 s, that nobody waits for any more, is called lost only then."""
-    a = site.add("a")
+    a = site.add("a", period_s=100.0)
     up(a, 5.0)
     a.unanswered(10.0, 10.25)
     site.run(10.25, 15.0)
