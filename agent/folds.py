@@ -291,6 +291,8 @@ class Folds:
             with self._boundary.around(PLACE):
                 if not await self._is_folded(length_s, start):
                     await self._coarser(length_s, start, end)
+                    if length_s == HOUR:  # its day is folded already where the clock was set back from beyond it
+                        await self._days_again([start, end - FIVE_MINUTES], AGAIN)
 
     async def _close_late(self, label: int, flags: tuple[str, ...] = ()) -> None:
         """Close these five minutes out of the store; what they are folded into already is folded anew."""
@@ -340,18 +342,21 @@ class Folds:
     async def _coarser_again(self, labels: Sequence[int], revision: int) -> None:
         """Write what these five minutes are folded into once more; of an hour the ports are said again. So are the
         hours and days that follow, as far as statuses remember them: they are judged beside those before them."""
-        hours = await self._with_following(HOUR, {start // HOUR * HOUR for start in labels})
+        await self._recorder.settled()
+        for start in await self._with_following(HOUR, {start // HOUR * HOUR for start in labels}):
+            if await self._is_folded(HOUR, start):  # what is not folded yet, will be
+                await self._fold(FIVE_MINUTES, HOUR, start, start + HOUR, revision=revision)
+        await self._days_again(labels, revision)
+
+    async def _days_again(self, labels: Sequence[int], revision: int) -> None:
+        """Write the folded days and months of these five minutes once more, out of their hours."""
         days = await self._with_following(DAY, {start // DAY * DAY for start in labels})
         months = sorted({month_bounds(start, self._zone()) for start in labels})
-        for from_s, to_s, spans in (
-            (FIVE_MINUTES, HOUR, [(start, start + HOUR) for start in hours]),
-            (HOUR, DAY, [(start, start + DAY) for start in days]),
-            (HOUR, MONTH, months),
-        ):
+        for to_s, spans in ((DAY, [(start, start + DAY) for start in days]), (MONTH, months)):
             await self._recorder.settled()
             for start, end in spans:
-                if await self._is_folded(to_s, start):  # what is not folded yet, will be
-                    await self._fold(from_s, to_s, start, end, revision=None if to_s == MONTH else revision)
+                if await self._is_folded(to_s, start):
+                    await self._fold(HOUR, to_s, start, end, revision=None if to_s == MONTH else revision)
         if labels:
             await self._judge_again(sorted({start // DAY * DAY for start in labels}), revision)
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from agent.folds import Folds, Plains, fold, month_bounds
+from agent.folds import Folds, Plains, _Due, fold, month_bounds
 from agent.messages import MessageDraft
 from agent.pace import Pace
 from agent.recorder import Recorder
@@ -444,6 +444,25 @@ async def test_hours_that_were_missed_make_their_day_and_month_anew(tmp_path: Pa
         said.windows.clear()
         await folds._make_up(end + HOUR)
         assert said.windows == [], "nothing is made twice"
+
+
+async def test_an_hour_that_ends_after_its_day_was_folded_is_in_its_day_and_month(tmp_path: Path) -> None:
+    """The clock was days ahead when the day and the month ended, and was set back into them."""
+    first, end = month_bounds(START, ROME)
+    hour, said = START - 5 * HOUR, Said()
+    async with folding(tmp_path / "s.db", said, [five(START)]) as (folds, store, recorder):
+        await folds.hour(START)
+        await folds._fold(HOUR, MONTH, first, end)
+        recorder.put(Batch(windows=[five(hour + 3300)]))
+        await recorder.settled()
+        said.windows.clear()
+        await folds._do(_Due(hour + 3300, hour + HOUR))
+        await recorder.settled()
+        for length, start in ((HOUR, hour), (DAY, START - 23 * HOUR), (MONTH, first)):
+            (row,) = await store.windows("a", STATE, length, start, start + 1)
+            assert StateSeconds.from_plain(row.plain).up_s == (300 if length == HOUR else 600)
+    day = START - 23 * HOUR
+    assert said.windows == [Window(hour, HOUR), Window(day, DAY), Window(day - 29 * DAY, 30 * DAY)], "each is said once"
 
 
 @pytest.mark.parametrize("name", ["Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe", "Europe/Rome"])

@@ -349,6 +349,25 @@ async def test_five_minutes_that_come_after_their_hour_are_in_it(
     await ended(life, tmp_path / "s.db")
 
 
+async def test_an_hour_of_a_day_that_a_clock_ahead_had_folded_is_in_it(tmp_path: Path) -> None:
+    """A day ahead the day is folded; set back at a restart, the agent comes to the end of an hour that was not."""
+    clock = ManualClock(monotonic=1000.0, utc=MIDNIGHT + 816.141)
+    life = Life(clock, tmp_path / "s.db")
+    life.trust = ClockTrust.UNVERIFIED
+    await life.start()
+    await life.advance(170.0)
+    clock.step_wall(DAY)
+    await life.advance(13.0)
+    for step, off_s, on_s in ((-400.0, 400.0, 80.0), (-2000.0, 1.0, 243.0)):
+        await life.stop()
+        clock.step_wall(step)
+        await clock.advance(off_s)
+        await life.start()
+        await life.advance(on_s)
+    await life.advance(700.0)
+    await ended(life, tmp_path / "s.db", outages=False)
+
+
 @pytest.mark.parametrize("trust", [ClockTrust.SYNCHRONISED, ClockTrust.UNVERIFIED])
 @pytest.mark.parametrize(("off_s", "up_s"), [(30.0, 300.0), (700.0, 200.5), (3 * 86400.0, 200.5)])
 async def test_a_kill_before_a_clock_that_stepped_back_comes_to_the_old_time(
