@@ -294,7 +294,7 @@ class Timeline:
             self._take_over(self.cut_at, since=self.cut_at)
             self.last_twice_s = twice_ms / 1000
             self.last_later_s = (twice_ms - self._counted.within(from_ms, to_ms)) / 1000
-            if self.ended_utc is not None and self.taken_over(self.ended_utc - 0.001, 0.001):
+            if self.ended_utc is not None and self._counted.at(_ms(self.ended_utc) - 1) is None:  # taken over just now
                 self.ended_utc = None
             self._begin(self.cut_at)
             return ClockEvent.JUMPED

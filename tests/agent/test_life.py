@@ -349,6 +349,24 @@ async def test_five_minutes_that_come_after_their_hour_are_in_it(
     await ended(life, tmp_path / "s.db")
 
 
+async def test_a_pass_that_counts_what_was_taken_over_ends_where_it_jumps(clock: ManualClock, tmp_path: Path) -> None:
+    """It jumps over what an earlier pass has counted ahead: between both nothing is known."""
+    life = Life(clock, tmp_path / "s.db")
+    await life.start()
+    await life.advance(3.0)
+    clock.step_wall(2400.0)
+    await life.advance(100.0)
+    life.trust = ClockTrust.UNVERIFIED
+    clock.step_wall(-2400.0)
+    await life.advance(400.0)
+    life.trust = ClockTrust.SYNCHRONISED
+    clock.step_wall(-300.0)
+    await life.advance(100.0)
+    clock.step_wall(4000.0)
+    await life.advance(400.0)
+    await ended(life, tmp_path / "s.db", outages=False)
+
+
 async def test_an_hour_of_a_day_that_a_clock_ahead_had_folded_is_in_it(tmp_path: Path) -> None:
     """A day ahead the day is folded; set back at a restart, the agent comes to the end of an hour that was not."""
     clock = ManualClock(monotonic=1000.0, utc=MIDNIGHT + 816.141)
