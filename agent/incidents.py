@@ -33,6 +33,8 @@ class Incidents:
         ended or grew."""
         self._open = {(i.kind, i.entity): i for i in still_open}
         self._opened_before = {i.id for i in self._open.values()}
+        self._held_back: dict[str, float] = {}
+        """Ended by a clock that lay behind their beginning: by how many seconds that end was moved onto it."""
         self._utc = utc
         self._ancestors = ancestors
         self._write = write
@@ -84,22 +86,24 @@ class Incidents:
         """Close it, where it is open."""
         old = self._open.pop((kind, entity), None)
         if old is not None:
+            if old.opened_utc > closed_utc:
+                self._held_back[old.id] = old.opened_utc - closed_utc
             self._put(replace(old, closed_utc=max(closed_utc, old.opened_utc)))
 
     def dated(self, by_s: float) -> list[Incident]:
         """The clock is set: provisional dates move by so much. What there is to write again."""
-        moved = [
-            replace(
-                incident,
-                opened_utc=incident.opened_utc + (0 if incident.id in self._opened_before else by_s),
-                closed_utc=incident.closed_utc + by_s if incident.closed_utc is not None else None,
-            )
-            for incident in {i.id: i for i in self.written}.values()
-        ]
+        moved = [self._moved(incident, by_s) for incident in {i.id: i for i in self.written}.values()]
         self._open |= {(i.kind, i.entity): i for i in moved if i.closed_utc is None}
         self.written.clear()
         self.written.extend(moved)
         return moved
+
+    def _moved(self, incident: Incident, by_s: float) -> Incident:
+        opened = incident.opened_utc + (0 if incident.id in self._opened_before else by_s)
+        closed = incident.closed_utc
+        if closed is not None:
+            closed = max(closed - self._held_back.get(incident.id, 0.0) + by_s, opened)
+        return replace(incident, opened_utc=opened, closed_utc=closed)
 
     def _put(self, incident: Incident) -> None:
         self.written.append(incident)

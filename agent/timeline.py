@@ -274,9 +274,9 @@ class Timeline:
         moved = offset - self._offset
         if not self.dated:
             if self.trust is ClockTrust.UNSET and now - self.began < HOLD_S:
-                self._offset = whole_ms(offset)
-                self._stretches[-1] = _Stretch(self.began, self._offset, counts=False)
-                return ClockEvent.NOTHING
+                return (
+                    ClockEvent.NOTHING
+                )  # provisional dates keep one offset: the first date moves them all by the same
             self.dated_by_s = moved
             self._offset = whole_ms(offset)
             self._trusted = self.trust is ClockTrust.SYNCHRONISED

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,6 +15,7 @@ import pytest
 
 from agent.app import PAUSE_MOST_S, PAUSE_S, Agent, run_to_end
 from agent.boundary import Boundary
+from agent.cli import ask
 from agent.cli.exits import Exit
 from agent.messages import MessageDraft
 from agent.parts import Parts
@@ -22,14 +23,16 @@ from agent.planning import Planning
 from agent.publisher import Publisher
 from agent.publishing import Publishing
 from agent.settings import Overrides, load
+from agent.settings.convert import store_limits
 from agent.storage_notice import UNPUBLISHED
-from agent.store import Batch
+from agent.store import Batch, Store
 from agent.store.errors import StoreClosed, StoreCorrupt
-from collectors.clock import Clock
+from collectors.clock import Clock, SystemClock
 from collectors.icmp import Mode
 from collectors.icmp.echo import EchoCounters, EchoSink, EchoTarget
-from kpi.model import Metric, Outcome, Sample
+from kpi.model import Incident, Metric, Outcome, Sample
 from tests.doubles import ManualClock
+from tests.lab.daemon import free_port
 
 SITE = """
 [site]
@@ -94,9 +97,11 @@ class Wire:
 
 
 @asynccontextmanager
-async def agent_running(folder: Path, more: str = "") -> AsyncIterator[tuple[Parts, Path, "asyncio.Task[None]"]]:
+async def agent_running(
+    folder: Path, more: str = "", site: str = SITE
+) -> AsyncIterator[tuple[Parts, Path, "asyncio.Task[None]"]]:
     file = folder / "sonda.toml"
-    file.write_text(SITE + more)
+    file.write_text(site + more)
     parts = Parts(engine=Wire)
     agent = asyncio.create_task(Agent(load([file]), [file], Overrides(), parts).run())
     try:
@@ -281,3 +286,41 @@ def test_a_store_that_has_ended_ends_the_agent_in_a_sentence(kept_by: str, caplo
         "The database sonda.db is damaged. The agent ends, to be started again."
     ]
     assert not any(record.exc_info for record in caplog.records)
+
+
+async def test_an_open_incident_is_known_at_a_start_whose_clock_lies_behind_it(tmp_path: Path) -> None:
+    """A box without a clock of its own: it would stay open for ever, beside a second one of the same device."""
+    file = tmp_path / "sonda.toml"
+    file.write_text(SITE)
+    settings = load([file], Overrides())
+    ahead = Incident("i", "device.down", "a", "no_reply", SystemClock().utc() + 86400.0)
+    async with Store.open(
+        settings.store.path, store_limits(settings.store), SystemClock(), probe_id=settings.site.probe, boot_id="before"
+    ) as store:
+        await store.commit(Batch(incidents=[ahead]))
+    parts = Parts(engine=Wire)
+    async with AsyncExitStack() as stack:
+        await parts.open(settings, stack)
+        assert list(parts.core.incidents) == [ahead]
+
+
+async def test_a_reload_that_moves_the_page_says_that_it_counts_from_the_next_start_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Page, URL file, log and the settings in force all tell of the port that is listened on."""
+    caplog.set_level(logging.INFO)
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    now, then = free_port(), free_port()
+    moved = SITE.replace("enabled = false\n[topology]", f"port = {then}\n[topology]")
+    async with agent_running(tmp_path, site=moved.replace(f"port = {then}", f"port = {now}")) as (parts, file, _):
+        url = tmp_path / "url"
+        await until(url.is_file)
+        file.write_text(moved)
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: "Counts from the next start on: [http] port." in caplog.text)
+        assert url.read_text().strip() == f"http://127.0.0.1:{now}"
+        about = await asyncio.to_thread(ask.Agent(f"http://127.0.0.1:{now}").about)
+        assert about["boot"] == parts.boot
+        with pytest.raises(ask.Unreachable, match=f"No agent listens at http://127.0.0.1:{then}"):
+            await asyncio.to_thread(ask.Agent(f"http://127.0.0.1:{then}").about)
+        assert parts.planning.settings.http.port == now and not parts.planning.rejected

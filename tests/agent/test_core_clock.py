@@ -1,13 +1,22 @@
 """The measuring heart when the wall clock jumps, creeps or is not set."""
 
+from dataclasses import replace
+
 import pytest
 
 from agent.windows import ECHO, STATE
 from collectors.clock import ClockTrust
 from kpi.echo import EchoCounts
 from kpi.states import StateSeconds
-from tests.agent.world import MIDNIGHT, running
+from tests.agent.world import MIDNIGHT, World, running
 from tests.doubles import ManualClock
+
+
+def unset(world: World) -> None:
+    """As if the agent had started with a clock that is not to be believed."""
+    world.trust = ClockTrust.UNSET
+    world.timeline.dated = False
+    world.timeline._stretches[-1] = replace(world.timeline._stretches[-1], counts=False)
 
 
 @pytest.mark.parametrize("step", [3600.0, -3600.0, 40.0, -40.0])
@@ -48,8 +57,7 @@ async def test_a_clock_set_back_a_little_at_the_end_of_five_minutes_bends_no_lab
 
 async def test_incidents_get_their_dates_when_the_clock_is_set(clock: ManualClock) -> None:
     async with running(clock) as world:
-        world.trust = ClockTrust.UNSET
-        world.timeline.dated = False
+        unset(world)
         world.watch(gw=(), a=(), b=())
         await clock.advance(10.0)
         world.silent |= {"a", "b"}
@@ -68,10 +76,31 @@ async def test_incidents_get_their_dates_when_the_clock_is_set(clock: ManualCloc
     assert len(world.disk.messages("event/device.down")) == 2
 
 
+async def test_incidents_get_their_dates_where_the_clock_is_set_before_anybody_vouches_for_it(
+    clock: ManualClock,
+) -> None:
+    """It steps twice while it is still not to be believed; what began before, between and after gets its own date."""
+    async with running(clock) as world:
+        unset(world)
+        world.watch(gw=(), a=(), b=())
+        await clock.advance(10.0)
+        world.silent |= {"a"}
+        await clock.advance(20.0)
+        clock.step_wall(1000.0)
+        await clock.advance(20.0)
+        world.silent |= {"b"}
+        await clock.advance(20.0)
+        clock.step_wall(1e6)
+        await clock.advance(5.0)
+        world.trust = ClockTrust.SYNCHRONISED
+        await clock.advance(5.0)
+        opened = {i.entity: i.opened_utc - MIDNIGHT - 1e6 - 1000.0 for i in world.core.incidents}
+    assert opened == {"a": pytest.approx(11, abs=1.5), "b": pytest.approx(51, abs=1.5)}
+
+
 async def test_an_unset_clock_gives_windows_without_dates_and_no_summaries(clock: ManualClock) -> None:
     async with running(clock) as world:
-        world.trust = ClockTrust.UNSET
-        world.timeline.dated = False
+        unset(world)
         world.core.windows._block.dated = False
         world.watch(gw=())
         await clock.advance(400.0)

@@ -99,3 +99,15 @@ def test_the_own_links_incident_ends_with_the_last_device_it_hides_also_after_a_
     again.forget("b", 40.0)
     assert list(again) == []
     assert written[-1].closed_utc == 1e6 + 40.0
+
+
+def test_what_was_open_before_a_start_without_a_clock_ends_at_its_own_time() -> None:
+    """Until the clock is set the end cannot lie behind the beginning; then it is where it was."""
+    written: list[Incident] = []
+    known = incidents(written, Incident("x", KIND_DOWN, "a", "no_reply", 5e8))
+    known.state_changed(change("b", 40.0, State.DOWN, "no_reply"))
+    known.state_changed(change("a", 100.0, State.UP, "answered"))
+    assert written[-1].closed_utc == 5e8
+    moved = {i.entity: i for i in known.dated(6e8)}
+    assert (moved["a"].opened_utc, moved["a"].closed_utc) == (5e8, 1e6 + 100.0 + 6e8)
+    assert (moved["b"].opened_utc, moved["b"].closed_utc) == (1e6 + 40.0 + 6e8, None)
