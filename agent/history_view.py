@@ -22,7 +22,7 @@ from agent.gear_past import Amount, GearPast
 from agent.live import HistoryNow, PointNow, SpanNow
 from agent.site import SitePlan
 from agent.store.errors import StoreError
-from agent.store.model import FIVE_MINUTES, HOUR, MINUTE, Report, StateRow, WindowRow
+from agent.store.model import FIVE_MINUTES, HOUR, MINUTE, Dropped, Report, StateRow, WindowRow
 from agent.windows import ECHO
 from collectors.clock import Clock
 from kpi.echo import EchoCounts, merge_echo
@@ -133,6 +133,8 @@ class Overview:
     """Of all devices over the whole of the last day, 0 to 1: what was before the first start was not measured."""
     dropped_messages: int = 0
     """Messages for the central servers that had to be given up for lack of space, since the database began."""
+    dropped_first_utc: int | None = None
+    """When the first of them was; None where the clock was not set then."""
 
 
 def step_of(hours: float) -> int:
@@ -317,8 +319,13 @@ class OverviewKeeper:
             rows = await self._store.windows(None, ECHO, MINUTE, int(now) - HOUR, int(now) + 1)
             await asyncio.to_thread(self._take, rows, fine, {}, MINUTE)
             done = replace(done, minutes=_in_order(fine))
-        dropped = sum(d.for_space for d in (await self._store.report()).dropped if d.kind == UNSENT)
-        self.latest = replace(done, amounts=await self._gear.read(roles, complete), dropped_messages=dropped)
+        unsent = next((d for d in (await self._store.report()).dropped if d.kind == UNSENT), Dropped(UNSENT, 0, 0))
+        self.latest = replace(
+            done,
+            amounts=await self._gear.read(roles, complete),
+            dropped_messages=unsent.for_space,
+            dropped_first_utc=unsent.first_utc,
+        )
 
     def _take(
         self,

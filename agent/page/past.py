@@ -106,7 +106,12 @@ def measured_says(past: Overview, say: Say) -> str:
         if past.end_utc - past.since_utc < DAY_S:
             said.append(say("measured_since", moment=say.moment(past.since_utc, past.end_utc)))
     if past.dropped_messages:
-        said.append(say("dropped_messages", n=say.number(past.dropped_messages)))
+        n = say.number(past.dropped_messages)
+        if past.dropped_first_utc is None:
+            said.append(say("dropped_messages", n=n))
+        else:
+            moment = say.moment(past.dropped_first_utc, past.end_utc)
+            said.append(say("dropped_messages_from", n=n, moment=moment))
     return " ".join(said)
 
 

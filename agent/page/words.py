@@ -182,6 +182,10 @@ TEXT: Mapping[str, Words] = {
         "Messages for the central servers that had to be dropped for lack of space: {n}.",
         "Messaggi per i server centrali eliminati per mancanza di spazio: {n}.",
     ),
+    "dropped_messages_from": Words(
+        "Messages for the central servers that had to be dropped for lack of space: {n} (the first: {moment}).",
+        "Messaggi per i server centrali eliminati per mancanza di spazio: {n} (il primo: {moment}).",
+    ),
     "measured_word": Words("measured", "misurato"),
     "map": Words("Map", "Mappa"),
     "map_probe": Words("This probe", "Questa sonda"),

@@ -161,6 +161,8 @@ class Dropped:
     kind: str
     for_age: int
     for_space: int
+    first_utc: int | None = None
+    """Of unsent messages: when the first of them went for lack of space. None where the clock was not set then."""
 
 
 @dataclass(frozen=True, slots=True)

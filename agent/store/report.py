@@ -10,6 +10,7 @@ from agent.store.keys import LENGTHS, key_parts
 from agent.store.model import MONTH, Dropped, Held, Report, StoreSettings
 from agent.store.outbox import sound_messages
 from agent.store.packing import Unpacker
+from agent.store.words import UNSENT_FIRST
 
 _DAY_S = 86400.0
 
@@ -100,7 +101,13 @@ def _day_of(con: Connection, number: int | None) -> int | None:
 def _dropped(tally: dict[str, int]) -> tuple[Dropped, ...]:
     kinds = sorted({name.split("/")[1] for name in tally if name.startswith("dropped/")})
     return tuple(
-        Dropped(kind, tally.get(f"dropped/{kind}/age", 0), tally.get(f"dropped/{kind}/space", 0)) for kind in kinds
+        Dropped(
+            kind,
+            tally.get(f"dropped/{kind}/age", 0),
+            tally.get(f"dropped/{kind}/space", 0),
+            tally.get(UNSENT_FIRST) if kind == "unsent" else None,
+        )
+        for kind in kinds
     )
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from agent.store.db import Connection
 from agent.store.keys import LENGTHS
 from agent.store.model import DAY, FIVE_MINUTES, HOUR, MINUTE, StoreSettings
-from agent.store.outbox import OutboxTable
-from agent.store.words import Tally
+from agent.store.outbox import Identity, OutboxTable
+from agent.store.words import UNSENT_FIRST, Tally
 
 AGE, SPACE = "age", "space"
 _RECENT_S = 7 * 86400.0
@@ -22,8 +22,10 @@ _FEWEST, _MOST = 20, 5000  # rows dropped in one go: 2 % of the kind, within the
 class Retention:
     """Used by the writer thread; each step is meant for a transaction of its own."""
 
-    def __init__(self, con: Connection, settings: StoreSettings, tally: Tally, outbox: OutboxTable, boot: str) -> None:
-        self._boot = boot
+    def __init__(
+        self, con: Connection, settings: StoreSettings, tally: Tally, outbox: OutboxTable, identity: Identity
+    ) -> None:
+        self._identity, self._boot = identity, identity.boot
         self._con, self._settings, self._tally, self._outbox = con, settings, tally, outbox
 
     def by_age(self, now_utc: float) -> int:
@@ -69,6 +71,8 @@ class Retention:
         yield self._oldest_windows(DAY)
         dropped = self._outbox.drop_unsent(max(self._tally["waiting/bytes"] // 20, 1), "space")
         self._tally.add(f"dropped/unsent/{SPACE}", dropped)
+        if dropped and not self._tally[UNSENT_FIRST] and self._identity.synchronised():
+            self._tally.put(UNSENT_FIRST, int(self._identity.utc()))
         yield dropped
 
     def _oldest_windows(self, length_s: int) -> int:

@@ -67,6 +67,10 @@ class Words:
         return number
 
 
+UNSENT_FIRST = "dropped_from/unsent"
+"""The total's name under which stands when the first unsent message was given up for lack of space; Unix seconds."""
+
+
 class Tally:
     """Totals by name, so that nothing has to be scanned to know how much there is. Saved with each transaction."""
 

@@ -72,7 +72,7 @@ class WriteSide:
         self.outbox = OutboxTable(con, self._words, self._packer, self._tally, identity)
         self._windows = WindowTable(con, self._words, self._packer, self._tally)
         self._ledger = Ledger(con, self._words, self._packer)
-        self._retention = Retention(con, settings, self._tally, self.outbox, identity.boot)
+        self._retention = Retention(con, settings, self._tally, self.outbox, identity)
         self._logged = 0  # bytes since the log began, by estimate
         self._log_size = 0  # of its file when it last began
         self._ready = False  # the last transaction came as far as its COMMIT

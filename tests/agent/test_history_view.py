@@ -46,7 +46,7 @@ class Kept:
 
     async def report(self) -> Report:
         return Report(
-            0, 0, 0, 0, 0, (), (Dropped("unsent", 3, self.dropped), Dropped("windows 60 s", 0, 9)), None, 0, 0
+            0, 0, 0, 0, 0, (), (Dropped("unsent", 3, self.dropped, int(T)), Dropped("windows 60 s", 0, 9)), None, 0, 0
         )
 
     def put(
@@ -218,7 +218,8 @@ async def test_a_ribbon_follows_the_rules_of_its_tile() -> None:
 
 async def test_messages_that_had_to_go_for_lack_of_space_are_told_of() -> None:
     store = Kept(dropped=12)
-    assert (await keeper(store, ManualClock(utc=T + 3000.0), Role.SWITCH).fresh()).dropped_messages == 12
+    past = await keeper(store, ManualClock(utc=T + 3000.0), Role.SWITCH).fresh()
+    assert (past.dropped_messages, past.dropped_first_utc) == (12, int(T))
 
 
 async def test_a_row_that_cannot_be_read_costs_itself_alone() -> None:

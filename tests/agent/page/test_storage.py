@@ -77,3 +77,6 @@ def test_messages_that_had_to_go_are_counted_on_the_page() -> None:
     past = Overview(1e9, 1e9 - 9e5, coverage=0.5, dropped_messages=1234)
     assert measured_says(past, EN).endswith("had to be dropped for lack of space: 1,234.")
     assert measured_says(past, IT).endswith("eliminati per mancanza di spazio: 1.234.")
+    dated = replace(past, dropped_first_utc=int(1e9 - 86400))
+    assert measured_says(dated, EN).endswith(f"1,234 (the first: {EN.moment(1e9 - 86400, 1e9)}).")
+    assert measured_says(dated, IT).endswith(f"1.234 (il primo: {IT.moment(1e9 - 86400, 1e9)}).")

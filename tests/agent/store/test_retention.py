@@ -189,6 +189,14 @@ async def test_fine_windows_go_first_unsent_messages_last_and_a_gap_names_them(
         assert len(named) == (await dropped(store))["unsent"][1] > 0
         assert backlog.messages == len(present) and backlog.bytes == sum(len(m.payload) for m in waiting)
         assert backlog.last_seq > sent, "the gap has a number of its own"
+        since = {kind.kind: kind.first_utc for kind in (await store.report()).dropped}
+        assert since.pop("unsent") == int(clock.utc()) and set(since.values()) == {None}
+        await clock.advance(3600.0)
+        for _ in range(50):
+            await store.commit(Batch(drafts=drafts(100, 400)))
+        await settle(store)
+        [unsent] = [kind for kind in (await store.report()).dropped if kind.kind == "unsent"]
+        assert unsent.for_space > len(named) and unsent.first_utc == int(clock.utc()) - 3600, "the first counts"
 
 
 async def test_gap_messages_outlive_what_is_given_up_later(opener: Opener) -> None:
