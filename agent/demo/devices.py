@@ -40,6 +40,8 @@ def bound(addresses: list[str], kind: socket.SocketKind, wanted: int) -> Iterato
                         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     one.bind((address, port))
                     port = one.getsockname()[1]
+                    if kind is socket.SOCK_STREAM:
+                        one.listen()  # two that reuse an address may both be bound to it; one of them may listen
                     one.setblocking(False)
                     made.append(one)
             except OSError:

@@ -168,6 +168,15 @@ def test_a_busy_port_at_one_address_moves_all(tmp_path: Path) -> None:
         assert {one.getsockname()[1] for one in sockets} == {free}
 
 
+def test_two_that_want_the_same_port_for_listening_get_two() -> None:
+    addresses, port = ["127.20.0.1", "127.20.0.2"], free_port()
+    with bound(addresses, socket.SOCK_STREAM, port) as one, bound(addresses, socket.SOCK_STREAM, port) as other:
+        assert {here.getsockname()[1] for here in one} == {port}
+        assert port not in {here.getsockname()[1] for here in other}
+        for here in other:
+            here.listen()
+
+
 @contextlib.contextmanager
 def taken(address: str) -> Iterator[int]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
