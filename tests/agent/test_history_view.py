@@ -256,7 +256,8 @@ async def test_a_device_whose_past_cannot_be_told_costs_no_other_its_own(monkeyp
     assert boundary.faults["history"] >= 1
 
 
-async def test_of_the_states_only_what_came_since_is_read_again() -> None:
+async def test_of_the_states_only_what_came_since_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.history_view.PATIENCE_S", 60.0)
     clock = ManualClock(utc=float(T))
     store = Kept()
     for n in range(500):

@@ -182,7 +182,7 @@ async def test_a_stopped_agent_is_refused_and_a_paused_one_silent(lab: Lab, clie
     ids=["user", "auth", "priv"],
 )
 async def test_wrong_credentials_are_told_apart(lab: Lab, client: SnmpClient, credential: UsmUser, reason: str) -> None:
-    probe = poller(client, credential, timeout_s=0.3)
+    probe = poller(client, credential, timeout_s=2.0)
     await probe.poll()
     assert len(probe.samples) == 1
     assert (probe.snmp.outcome, probe.snmp.reason) == (Outcome.REFUSED, reason)
