@@ -102,7 +102,10 @@ install_all() {
     say "Next: write $etc/sonda.toml ($etc/sonda.toml.example shows how; sonda help config explains every setting) and"
     say "its secrets, a line each, into files below $etc/secrets. Run: sudo -u sonda sonda check; sudo sonda doctor."
     say "Then run this again: it starts the service."
-  elif systemd_runs; then
+    return 0
+  fi
+  say "the settings in $etc stay as they are"
+  if systemd_runs; then
     follow_traps
     systemctl enable -q sonda
     systemctl restart sonda

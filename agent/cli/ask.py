@@ -82,6 +82,8 @@ class Agent:
     def _refused(self, path: str, error: urllib.error.HTTPError) -> str:
         if error.code == 401:
             return f"{self.url} asks for the access code: name its file with --access-code-file."
+        if error.code == 404:
+            return f"{self.url}{path} answered 404: write http://HOST:PORT of a Sonda agent, without a path behind it."
         said = error.read(200).decode(errors="replace").strip().splitlines()
         return f"{self.url}{path} answered {error.code}: {said[0] if said else error.reason}"
 

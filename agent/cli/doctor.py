@@ -1,5 +1,6 @@
 """`sonda doctor`: what is wrong with this machine, its devices and its broker, each with the mend."""
 
+import difflib
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -70,7 +71,9 @@ def _chosen(only: list[str] | None) -> "tuple[Check, ...]":
     names = {check.name for check in CHECKS}
     for name in only:
         if name not in names:
-            raise typer.BadParameter(f'there is no check "{name}"; there are {known(CHECKS)}.')
+            near = difflib.get_close_matches(name.casefold(), names, n=1)
+            hint = f' Did you mean "{near[0]}"?' if near else ""
+            raise typer.BadParameter(f'there is no check "{name}"; there are {known(CHECKS)}.{hint}')
     return tuple(check for check in CHECKS if check.name in only)
 
 

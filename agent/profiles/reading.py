@@ -82,8 +82,11 @@ def _examine(file: Path) -> Document:
 
 def _not_there(file: Path) -> Fault:
     """The shipped ones are not looked through: what is meant lies beside it, or the name is wrong."""
-    near = difflib.get_close_matches(file.name, [other.name for other in file.parent.glob("*.toml")], n=1)
-    return Fault("", "there is no such file", f"Did you mean {file.parent / near[0]}?" if near else "", Place(file))
+    stems = [other.stem for other in file.parent.glob("*.toml")]  # that all end alike makes none of them alike
+    near = difflib.get_close_matches(file.stem, stems, n=1)
+    return Fault(
+        "", "there is no such file", f"Did you mean {file.parent / near[0]}.toml?" if near else "", Place(file)
+    )
 
 
 def quick_head(file: Path) -> Head | None:

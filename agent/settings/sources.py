@@ -184,8 +184,9 @@ def _similar(file: Path) -> str:
         names = [name for name in os.listdir(file.parent) if name.endswith(".toml")]
     except OSError:
         return ""
-    near = difflib.get_close_matches(file.name, names, n=1)
-    return str(file.parent / near[0]) if near else ""
+    stems = {name.removesuffix(".toml"): name for name in names}  # that all end alike makes none of them alike
+    near = difflib.get_close_matches(file.name.removesuffix(".toml"), stems, n=1)
+    return str(file.parent / stems[near[0]]) if near else ""
 
 
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")

@@ -64,7 +64,12 @@ def debian(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Debian]:
 def test_twice_and_away_again(debian: Debian) -> None:
     before = debian.files()
     first = debian.run("/src/systemd/install.sh")
-    assert "installed the program" in first
+    assert "installed the program below /opt/sonda" in first
+    assert "wrote /etc/systemd/system/sonda.service" in first
+    assert "Next: write /etc/sonda/sonda.toml" in first and "/etc/sonda/sonda.toml.example shows how" in first
+    assert "below /etc/sonda/secrets" in first
+    assert "Run: sudo -u sonda sonda check; sudo sonda doctor." in first
+    assert first.endswith("Then run this again: it starts the service.\n")
     assert debian.run("sonda", "--version").startswith("sonda ")
     once = debian.files()
     assert once["/etc/sonda/secrets"] == 0o2750
@@ -73,16 +78,48 @@ def test_twice_and_away_again(debian: Debian) -> None:
     second = debian.run("/src/systemd/install.sh")
     assert "up to date" in second
     assert "wrote" not in second
+    assert "Next: write /etc/sonda/sonda.toml" in second, "there are no settings yet"
     assert debian.files() == once
 
     (debian.root / "etc/sonda/sonda.toml").write_text('[site]\ntenant = "t"\nsite = "s"\nprobe = "p"\n')
+    settings = (debian.root / "etc/sonda/sonda.toml").read_text()
     debian.run("sonda", "check")
-    debian.run("/src/systemd/install.sh", "remove")
+    third = debian.run("/src/systemd/install.sh")
+    assert "the settings in /etc/sonda stay as they are" in third
+    assert "Nothing was started: systemd does not run here" in third
+    assert "Next:" not in third
+    assert (debian.root / "etc/sonda/sonda.toml").read_text() == settings
+    removed = debian.run("/src/systemd/install.sh", "remove")
+    assert removed == "removed the program\nsettings stay in /etc/sonda, measurements in /var/lib/sonda\n"
     assert "/etc/sonda/sonda.toml" in debian.files()
     assert "/opt/sonda" not in debian.files()
 
     debian.run("/src/systemd/install.sh")
-    debian.run("/src/systemd/install.sh", "purge")
+    purged = debian.run("/src/systemd/install.sh", "purge")
+    assert purged == "removed the program\nremoved settings, measurements and the user sonda\n"
     left = {path for path in debian.files().keys() - before.keys() if "sonda" in path}
     assert left == set()
     assert "sonda" not in (debian.root / "etc/passwd").read_text()
+
+
+@pytest.mark.parametrize("what", ["install", "remove", "purge"])
+def test_who_is_not_root_is_told_so_and_changes_nothing(what: str) -> None:
+    need_root()
+    ended = subprocess.run(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-s", "--", what],
+        input=(ROOT / "systemd/install.sh").read_text(),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == "This needs root: run it with sudo.\n"
+
+
+def test_a_word_that_the_installer_does_not_know_changes_nothing() -> None:
+    ended = subprocess.run(
+        ["sh", ROOT / "systemd/install.sh", "uninstall"], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == "usage: install.sh [install|remove|purge]\n"

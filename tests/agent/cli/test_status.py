@@ -219,7 +219,7 @@ def test_something_else_that_answers_is_said() -> None:
     with api({}) as url:
         ended = sonda("status", "--url", url)
     assert ended.code == 3
-    assert "answered 404" in ended.err
+    assert "answered 404: write http://HOST:PORT of a Sonda agent" in ended.err.replace("\n", " ")
     with api({"/api/v1/site": 1}) as url:
         assert sonda("status", "--url", url).code == 3
 

@@ -111,6 +111,7 @@ def test_a_check_that_there_is_not(tmp_path: Path) -> None:
     ended = sonda("doctor", "--only", "discs")
     assert ended.code == 2
     assert 'there is no check "discs"; there are configuration, icmp, clock' in sentence(ended)
+    assert 'page, traps. Did you mean "disk"?' in sentence(ended)
     assert sonda("doctor", "--only", "configuration").code == 0  # no configuration at all needs attention
 
 

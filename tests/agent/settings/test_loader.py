@@ -115,6 +115,9 @@ def test_a_missing_file_says_what_was_probably_meant(tmp_path: Path) -> None:
     write(tmp_path)
     [fault] = faults(tmp_path / "snoda.toml")
     assert fault == f"{tmp_path}/snoda.toml: there is no such file. Did you mean {tmp_path}/sonda.toml?"
+    (tmp_path / "pyproject.toml").touch()
+    [fault] = faults(tmp_path / "nope.toml")
+    assert "Did you mean" not in fault, "that both end in .toml makes them not alike"
     [fault] = faults(tmp_path / "elsewhere" / "x.toml")
     assert "there is no such file" in fault
     assert "--config" in fault
