@@ -22,7 +22,6 @@ from agent.memory import give_back
 from agent.messages import MessageDraft
 from agent.pace import Pace, size_of
 from agent.recorder import Recorder
-from agent.statuses import REMEMBERED
 from agent.store.model import DAY, FIVE_MINUTES, HOUR, MINUTE, MONTH, Batch, CountersRow, StateRow, WindowRow
 from agent.store.packing import compact
 from agent.windows import ECHO, FABRIC, GEAR, PORTS, RESTARTS, STATE
@@ -335,38 +334,29 @@ class Folds:
     async def again(self, labels: Sequence[int], revision: int) -> None:
         """Five minutes that were computed again: say them with a higher revision, and write what they are folded into
         once more; of an hour the ports are said again."""
-        await self._coarser_again(labels, revision)
         for start in labels:
             await self._fold(FIVE_MINUTES, FIVE_MINUTES, start, start + FIVE_MINUTES, revision=revision, keep=False)
+        await self._coarser_again(labels, revision)
 
     async def _coarser_again(self, labels: Sequence[int], revision: int) -> None:
-        """Write what these five minutes are folded into once more; of an hour the ports are said again. So are the
-        hours and days that follow, as far as statuses remember them: they are judged beside those before them."""
+        """Write what these five minutes are folded into once more; of an hour the ports are said again."""
         await self._recorder.settled()
-        for start in await self._with_following(HOUR, {start // HOUR * HOUR for start in labels}):
+        for start in sorted({start // HOUR * HOUR for start in labels}):
             if await self._is_folded(HOUR, start):  # what is not folded yet, will be
                 await self._fold(FIVE_MINUTES, HOUR, start, start + HOUR, revision=revision)
         await self._days_again(labels, revision)
 
     async def _days_again(self, labels: Sequence[int], revision: int) -> None:
         """Write the folded days and months of these five minutes once more, out of their hours."""
-        days = await self._with_following(DAY, {start // DAY * DAY for start in labels})
+        days = sorted({start // DAY * DAY for start in labels})
         months = sorted({month_bounds(start, self._zone()) for start in labels})
         for to_s, spans in ((DAY, [(start, start + DAY) for start in days]), (MONTH, months)):
             await self._recorder.settled()
             for start, end in spans:
                 if await self._is_folded(to_s, start):
-                    await self._fold(HOUR, to_s, start, end, revision=None if to_s == MONTH else revision)
-        if labels:
-            await self._judge_again(sorted({start // DAY * DAY for start in labels}), revision)
-
-    async def _with_following(self, length_s: int, starts: Collection[int]) -> list[int]:
-        """These windows and those of the last ones that come after the first of them."""
-        if not starts:
-            return []
-        first = min(starts)
-        folded = await self._store.starts(STATE, length_s, first, FOR_EVER, length_s)
-        return sorted({*starts, *folded[-REMEMBERED:]})
+                    await self._fold(HOUR, to_s, start, end, revision=None)
+        if days:
+            await self._judge_again(days, revision)
 
     async def _judge_again(self, days: Sequence[int], revision: int) -> None:
         """The 30 days that were judged last, where one of these days is among them."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from kpi.catalogue import entry_of
-from kpi.entry import DAY_S, FIVE_MINUTES_S, HOUR_S, Rule
+from kpi.entry import DAY_S, FIVE_MINUTES_S, HOUR_S, Kpi, Rule
 from kpi.model import Figure, Status, Window
 from kpi.status import NO_STATUS_BELOW, Happened, Reading, fewest, read_on, remembered, status_of_day
 from kpi.stored import (
@@ -31,9 +31,7 @@ from kpi.summary import COVERAGE, History, happened_in, reading_of
 
 BEFORE = 2
 """Windows before the present one that a status looks at (kpi/README.md R10)."""
-REMEMBERED = 4
-"""Windows of one length that are remembered: the last two can be judged anew beside the two before them."""
-PLAIN_VERSION = 2
+PLAIN_VERSION = 1
 
 T = TypeVar("T")
 
@@ -77,30 +75,15 @@ TROUBLED = frozenset({Status.WARN, Status.BAD})
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
-    """What one window said; nothing, where it turned out later that it says too little."""
-
-    start_utc: int
-    reading: Reading
-
-
-_Windows = Mapping[str, tuple[_Judged, ...]]
-"""By figure, the windows that are remembered, oldest first."""
-
-
-@dataclass(frozen=True, slots=True)
 class _Past:
     """The windows of one length that were judged, of one port."""
 
     start_utc: int = 0
     """Of the last of them."""
-    windows: _Windows = field(default_factory=dict)
     readings: History = field(default_factory=dict)
-    """What a window after all of them is judged beside."""
 
 
 _NO_PAST = _Past()
-_SAYS_NOTHING = Reading(None)
 _Days = Mapping[str, tuple[Happened, ...]]
 """By figure, what happened in the last 24 hours."""
 
@@ -123,9 +106,10 @@ class Statuses:
     def history(self, device: str, port: str, window: Window) -> History:
         """The windows of this length before this one that say enough, by figure."""
         past = self._past(device, port, window.length_s)
-        if window.start_utc > past.start_utc:
+        if past.start_utc != window.start_utc:
             return past.readings
-        return _readings(past.windows, window.start_utc)
+        standing = self._standing.get(device, {}).get(port, {})
+        return {kpi: _without_last(readings, standing.get(kpi)) for kpi, readings in past.readings.items()}
 
     def _past(self, device: str, port: str, length_s: int) -> _Past:
         return self._before.get((device, length_s), {}).get(port, _NO_PAST)
@@ -139,7 +123,7 @@ class Statuses:
         turn = _Turn(
             window,
             dict(self._standing.get(device, {}).get(port, {})),
-            dict(past.windows),
+            dict(past.readings),
             dict(self._days.get(device, {}).get(port, {})),
         )
         for figure in figures:
@@ -152,51 +136,28 @@ class Statuses:
 
     def corrected(self, device: str, port: str, window: Window, figures: Sequence[Figure]) -> tuple[Figure, ...]:
         """A window that was judged before is told anew (planned work that was entered late): what happened in it counts
-        as it is said now, and what it said is remembered as it is now, so that the windows after it, told anew in order
-        of time, are judged as if it had always been so. The last one makes the statuses in force; an earlier one shows
-        its own."""
+        as it is said now, and where it is the last of its length, the statuses that it made are those it makes now. Of
+        an earlier one the statuses have passed."""
         standing, days = dict(self._standing.get(device, {}).get(port, {})), self._days.get(device, {}).get(port, {})
         past = self._past(device, port, window.length_s)
-        turn = _Turn(window, standing, dict(past.windows), dict(days))
+        is_last = past.start_utc == window.start_utc
+        turn = _Turn(window, standing, dict(past.readings) if is_last else {}, dict(days))
         for figure in figures:
-            turn.correct(figure, past.start_utc)
+            turn.correct(figure, is_last=is_last)
         entity = f"{device}/{port}" if port else device
         self._crossings += [replace(crossing, entity=entity) for crossing in turn.crossings]
         if turn.is_news:
-            self._keep(device, self._one(port), turn, past.start_utc)
-        shown = self.in_force(device, port, figures)
-        if window.start_utc == past.start_utc:
-            return shown
-        return tuple(self._as_of(figure, now, device, port, window) for figure, now in zip(figures, shown, strict=True))
+            self._keep(device, self._one(port), turn)
+        return self.in_force(device, port, figures)
 
-    def _as_of(self, figure: Figure, now: Figure, device: str, port: str, window: Window) -> Figure:
-        """An earlier window with its own status, or with that of the hour or day that had ended when it began. What is
-        read on the last 24 hours, or on 30 days, has the status in force ``now``."""
-        entry = entry_of(figure.kpi)
-        length_s = entry.status_window_s
-        if _stands_on(figure, window):
-            return figure
-        if not entry.thresholds or entry.rule is Rule.EVENTS or length_s not in {HOUR_S, DAY_S}:
-            return now
-        ended = window.start_utc // length_s * length_s - length_s
-        past = self._past(device, port, length_s)
-        status = next(
-            (one.reading.status for one in past.windows.get(figure.kpi, ()) if one.start_utc == ended), Status.NONE
-        )
-        return _shown(figure, Standing(status, window.start_utc, status))
-
-    def _keep(self, device: str, port: str, turn: "_Turn", last_utc: int | None = None) -> None:
-        """``last_utc``: the start of the last window of this length, where that is not the one of this turn."""
+    def _keep(self, device: str, port: str, turn: "_Turn") -> None:
         length_s = turn.window.length_s
         if turn.before:
-            start_utc = turn.window.start_utc if last_utc is None else last_utc
             ports = self._before.setdefault((device, length_s), {})
-            windows = self._one_mapping({kpi: self._one(tuple(some)) for kpi, some in turn.before.items()})
-            turn.is_news |= length_s != FIVE_MINUTES_S or ports.get(port, _NO_PAST).windows != windows
-            key = ("past", start_utc, id(windows))
-            if key not in self._alike:
-                self._alike[key] = _Past(start_utc, windows, _readings(windows))
-            ports[port] = self._alike[key]
+            readings = self._one_mapping({kpi: self._one(tuple(some)) for kpi, some in turn.before.items()})
+            turn.is_news |= length_s != FIVE_MINUTES_S or ports.get(port, _NO_PAST).readings != readings
+            key = ("past", turn.window.start_utc, id(readings))
+            ports[port] = self._alike.setdefault(key, _Past(turn.window.start_utc, readings))
         if turn.days:
             days = {kpi: self._one(some) for kpi, some in turn.days.items()}
             self._days.setdefault(device, {})[port] = self._one_mapping(days)
@@ -335,7 +296,7 @@ class _Turn:
         self,
         window: Window,
         standing: dict[str, Standing],
-        before: dict[str, tuple[_Judged, ...]],
+        before: dict[str, Sequence[Reading]],
         days: dict[str, tuple[Happened, ...]],
     ) -> None:
         self.window, self.standing, self.before, self.days = window, standing, before, days
@@ -352,8 +313,8 @@ class _Turn:
         elif read_on(entry, self.window.length_s):
             self._stand(figure.kpi, figure.status, figure.value)
             if figure.status is not Status.NONE:
-                now = _Judged(self.window.start_utc, remembered(entry, reading_of(figure)))
-                self.before[figure.kpi] = (*self.before.get(figure.kpi, ()), now)[-REMEMBERED:]
+                reading = remembered(entry, reading_of(figure))
+                self.before[figure.kpi] = (*self.before.get(figure.kpi, ()), reading)[-BEFORE:]
 
     def _take_events(self, figure: Figure) -> None:
         now = happened_in(figure, self.window)
@@ -368,14 +329,10 @@ class _Turn:
         self._stand(figure.kpi, status, value)
         self.is_news |= now.length_s == HOUR_S or now.weight != 0 or now.least != 0
 
-    def correct(self, figure: Figure, last_utc: int) -> None:
-        """``last_utc``: the start of the last window of this length that was judged."""
-        if _stands_on(figure, self.window) and self.window.start_utc <= last_utc:
-            self._correct_reading(figure)
-            if self.window.start_utc == last_utc:
-                was = self.standing.get(figure.kpi)
-                self._stand(figure.kpi, figure.status, figure.value)
-                self.is_news |= self.standing.get(figure.kpi) != was
+    def correct(self, figure: Figure, *, is_last: bool) -> None:
+        entry = entry_of(figure.kpi)
+        if is_last and entry.thresholds and entry.rule is not Rule.EVENTS and read_on(entry, self.window.length_s):
+            self._correct_last(entry, figure)
         happened = self.days.get(figure.kpi, ())
         now = happened_in(figure, self.window)
         anew = tuple(now if (one.start_utc, one.length_s) == (now.start_utc, now.length_s) else one for one in happened)
@@ -385,19 +342,14 @@ class _Turn:
             self._stand(figure.kpi, status, value)
             self.is_news = True
 
-    def _correct_reading(self, figure: Figure) -> None:
-        """A window that is older than all that are remembered stays forgotten."""
-        start_utc, entry = self.window.start_utc, entry_of(figure.kpi)
-        known = self.before.get(figure.kpi, ())
-        earlier = tuple(one for one in known if one.start_utc < start_utc)
-        later = tuple(one for one in known if one.start_utc > start_utc)
-        is_known = len(earlier) + len(later) < len(known)
-        if not (is_known or earlier or len(known) < REMEMBERED) or not (is_known or figure.status is not Status.NONE):
-            return
-        reading = remembered(entry, reading_of(figure)) if figure.status is not Status.NONE else _SAYS_NOTHING
-        now = (*earlier, _Judged(start_utc, reading), *later)[-REMEMBERED:]
-        self.is_news |= now != known
-        self.before[figure.kpi] = now
+    def _correct_last(self, entry: Kpi, figure: Figure) -> None:
+        known, was = self.before.get(figure.kpi, ()), self.standing.get(figure.kpi)
+        reading = [remembered(entry, reading_of(figure))] if figure.status is not Status.NONE else []
+        before = [*_without_last(known, was), *reading]
+        self._stand(figure.kpi, figure.status, figure.value)
+        if before != list(known) or self.standing.get(figure.kpi) != was:
+            self.before[figure.kpi] = before
+            self.is_news = True
 
     def withdraw(self, told: Collection[str]) -> None:
         """A figure that is no longer there has no status either."""
@@ -441,23 +393,9 @@ class _Group:
         )
 
 
-def _readings(windows: _Windows, until_utc: int | None = None) -> History:
-    """What a window that begins at ``until_utc`` is judged beside; one after all of them where that is None."""
-    found = {
-        kpi: tuple(
-            one.reading
-            for one in some
-            if one.reading.status is not Status.NONE and (until_utc is None or one.start_utc < until_utc)
-        )[-BEFORE:]
-        for kpi, some in windows.items()
-    }
-    return {kpi: readings for kpi, readings in found.items() if readings}
-
-
-def _stands_on(figure: Figure, window: Window) -> bool:
-    """Whether it has a status of its own in windows of this length, beside the windows before."""
-    entry = entry_of(figure.kpi)
-    return bool(entry.thresholds) and entry.rule is not Rule.EVENTS and read_on(entry, window.length_s)
+def _without_last(readings: Sequence[Reading], standing: Standing | None) -> Sequence[Reading]:
+    """Without what the last window said, which is remembered where it made a status."""
+    return readings[:-1] if standing is not None and standing.status is not Status.NONE else readings
 
 
 def _known(of: Any) -> Iterator[tuple[str, Any]]:
@@ -470,13 +408,8 @@ def _known(of: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _past_to_plain(past: _Past) -> list[Any]:
-    windows = {kpi: [_judged_to_plain(one) for one in some] for kpi, some in past.windows.items()}
-    return [past.start_utc, windows]
-
-
-def _judged_to_plain(one: _Judged) -> list[Any]:
-    reading = one.reading
-    return [one.start_utc, reading.value, reading.n, reading.status, int(reading.alarmed)]
+    readings = {kpi: [[r.value, r.n, r.status, int(r.alarmed)] for r in some] for kpi, some in past.readings.items()}
+    return [past.start_utc, readings]
 
 
 def _standing_from_plain(plain: Any) -> Standing:
@@ -485,14 +418,14 @@ def _standing_from_plain(plain: Any) -> Standing:
 
 
 def _past_from_plain(plain: Any) -> _Past:
-    start_utc, windows = sequence(plain, 2, 2)
-    past = {kpi: tuple(_judged_from_plain(one) for one in sequence(some)) for kpi, some in _known(windows)}
-    return _Past(signed(start_utc), past, _readings(past))
+    start_utc, readings = sequence(plain, 2, 2)
+    past = {kpi: tuple(_reading_from_plain(one) for one in sequence(some)) for kpi, some in _known(readings)}
+    return _Past(signed(start_utc), past)
 
 
-def _judged_from_plain(plain: Any) -> _Judged:
-    start_utc, value, n, status, alarmed = sequence(plain, 5, 5)
-    return _Judged(signed(start_utc), Reading(optional_number(value), whole(n), Status(text(status)), flag(alarmed)))
+def _reading_from_plain(plain: Any) -> Reading:
+    value, n, status, alarmed = sequence(plain, 4, 4)
+    return Reading(optional_number(value), whole(n), Status(text(status)), flag(alarmed))
 
 
 def _happened_to_plain(one: Happened) -> list[Any]:

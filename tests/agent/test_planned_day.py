@@ -170,7 +170,6 @@ async def test_work_that_is_entered_while_it_goes_on_gives_the_same_figures(tmp_
         assert not await asyncio.to_thread(differences, await made.said(), live)
 
 
-PORTS = ("summary/ports/sw", H)
 HOUR_OFF = Events(down={"sw": [(H, 2 * H)]})
 WHOLE_HOUR: Planned = (SW, H, 2 * H)
 
@@ -224,24 +223,3 @@ async def test_figures_do_not_depend_on_how_often_the_work_was_entered_anew(tmp_
         for planned in (other, (), (*wanted, *other[1:]), other[2:], wanted):
             await made.replan(*planned)
         assert not await asyncio.to_thread(differences, await made.said(), once)
-
-
-async def test_late_work_leaves_no_status_that_it_has_made_wrong_beside_a_value(tmp_path: Path) -> None:
-    """Many errors within the work of the first hour; the second hour is judged beside the first."""
-    events = Events(errors=[(600, 900)])
-    work: Planned = (SW, 145, 1345)
-
-    async def statuses(path: Path, early: tuple[Planned, ...], late: tuple[Planned, ...]) -> list[Any]:
-        async with site(path, events, *early) as made:
-            await made.run_to(2 * H + 20)
-            await made.folded(1)
-            if late:
-                await made.replan(*late)
-            said = await made.said()
-        hours = [body["status"].get("if_error_pct") for (topic, _, s), body in said.items() if (topic, s) == PORTS]
-        assert len(hours) == 2
-        return hours
-
-    without = await statuses(tmp_path / "without.db", (), ())
-    live = await statuses(tmp_path / "before.db", (work,), ())
-    assert (without != live, await statuses(tmp_path / "after.db", (), (work,))) == (True, live)

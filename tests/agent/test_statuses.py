@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import random
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 from agent.statuses import Statuses
 from kpi.model import Figure, NullReason, Status, Window
 from kpi.status import Reading
-from kpi.summary import judged
 
 HOUR_S, DAY_S = 3600, 86_400
 START = 1_800_000_000
@@ -294,65 +292,6 @@ def test_the_last_window_of_its_length_is_judged_anew_without_what_it_said_befor
     assert len(statuses.history("a", "", hour(2))["if_error_pct"]) == 2
 
 
-def told(statuses: Statuses, number: int, share: float | None, *, late: bool = False) -> Status:
-    """An hour of packets with this share of errors, and of climate, whose rule is two of three windows."""
-    take = statuses.corrected if late else statuses.judged
-    why = NullReason.NO_DATA if share is None else None
-    plain = (
-        Figure("if_error_pct", share, why, n=5000),
-        Figure("if_discard_pct", share, why, n=5000),
-        Figure("rtt_ms", None if share is None else share * 100, why, n=700, parts={"p95_ms": share and share * 100}),
-    )
-    before = statuses.history("a", "", hour(number))
-    figures = take("a", "", hour(number), [judged(one, hour(number), history=before) for one in plain])
-    assert all(figure.status is NONE for figure in figures if figure.value is None)
-    return figures[0].status
-
-
-def stands(statuses: Statuses) -> list[Status | None]:
-    return [status(statuses, kpi) for kpi in ("if_error_pct", "if_discard_pct", "rtt_ms")]
-
-
-def test_hours_that_are_told_anew_give_the_statuses_of_hours_that_always_were_so() -> None:
-    """Three hours, of which each may turn out otherwise; then one more."""
-    rng = random.Random(7)
-    for _ in range(300):
-        first, then = (rng.choices([None, 0.0, 0.0005, 0.02, 0.1, 0.3, 5.0], k=4) for _ in range(2))
-        then[3] = first[3]
-        changed = next((number for number in range(4) if first[number] != then[number]), 3)
-        late, known = Statuses(), Statuses()
-        for number in range(3):
-            told(late, number, first[number])
-        wanted = [told(known, number, then[number]) for number in range(3)]
-        again = [told(late, number, then[number], late=True) for number in range(changed, 3)]
-        assert again == wanted[changed:], (first, then)
-        assert [one or NONE for one in stands(late)] == [one or NONE for one in stands(known)], (first, then)
-        late = restarted(late) if any(first) else late
-        assert told(late, 3, then[3]) is told(known, 3, then[3]), (first, then)
-        assert [one or NONE for one in stands(late)] == [one or NONE for one in stands(known)], (first, then)
-
-
-def test_of_windows_that_are_forgotten_none_comes_back() -> None:
-    statuses = Statuses()
-    for number in range(8):
-        told(statuses, number, 5.0)
-    statuses.changed()
-    for number in range(4):
-        told(statuses, number, 0.0, late=True)
-    assert (statuses.changed(), len(statuses.history("a", "", hour(8))["if_error_pct"])) == ([], 2)
-    for number in range(4, 8):
-        told(statuses, number, 0.0, late=True)
-    assert status(statuses, "if_error_pct") is GOOD
-
-
-def test_an_earlier_window_shows_the_status_that_was_in_force_then() -> None:
-    statuses = Statuses()
-    for number, share in enumerate((0.0, 5.0, 0.0)):
-        told(statuses, number, share)
-    of_five = {n: statuses.corrected("a", "", five(n), errors(0.0, NONE))[0].status for n in (0, 11, 12, 24, 35, 36)}
-    assert of_five == {0: NONE, 11: NONE, 12: GOOD, 24: BAD, 35: BAD, 36: BAD}
-
-
 # over a restart
 
 
@@ -423,12 +362,12 @@ def test_ports_that_are_alike_are_written_once() -> None:
     [
         {},
         {"v": 9, "alike": []},
-        {"v": 2},
-        {"v": 2, "alike": 5},
-        {"v": 2, "alike": [[["ge0"]]]},
-        {"v": 2, "alike": [[["ge0"], {"if_error_pct": ["odd", 1, "good"]}, {}, {}]]},
-        {"v": 2, "alike": [[["ge0"], {}, {"3600": [1]}, {}]]},
-        {"v": 2, "alike": [[["ge0"], {}, {}, {"link_flap": [[1, 2]]}]]},
+        {"v": 1},
+        {"v": 1, "alike": 5},
+        {"v": 1, "alike": [[["ge0"]]]},
+        {"v": 1, "alike": [[["ge0"], {"if_error_pct": ["odd", 1, "good"]}, {}, {}]]},
+        {"v": 1, "alike": [[["ge0"], {}, {"3600": [1]}, {}]]},
+        {"v": 1, "alike": [[["ge0"], {}, {}, {"link_flap": [[1, 2]]}]]},
     ],
 )
 def test_statuses_that_cannot_be_read_are_refused_as_a_whole(plain: dict[str, Any]) -> None:
@@ -440,7 +379,7 @@ def test_statuses_that_cannot_be_read_are_refused_as_a_whole(plain: dict[str, An
 
 def test_a_figure_that_the_catalogue_has_no_more_is_left_out() -> None:
     old = {"gone_pct": ["bad", 1, "bad"]}
-    plain = {"v": 2, "alike": [[[""], old, {"3600": [1, {"gone_pct": [[1, 1, 2, "bad", 0]]}]}, {"gone_pct": []}]]}
+    plain = {"v": 1, "alike": [[[""], old, {"3600": [1, {"gone_pct": [[1, 2, "bad", 0]]}]}, {"gone_pct": []}]]}
     statuses = Statuses()
     statuses.resume("a", plain)
     assert statuses.standing("a", "", "gone_pct") is None
