@@ -25,9 +25,9 @@ $(DEMO): requirements-demo.lock $(VENV)/.installed
 	$(PIP) --require-hashes -r requirements-demo.lock
 	touch $@
 
-# Unit, contract and lab tests, in four processes side by side: most of the time a test waits. Lab tests need root and
+# Unit, contract and lab tests, in two processes side by side: most of the time a test waits. Lab tests need root and
 # Debian packages; what is missing is named and skipped.
-WORKERS ?= 4
+WORKERS ?= 2
 test: install $(DEMO)
 	$(BIN)/python -m pytest -m "not long" -n $(WORKERS) --dist worksteal $(ARGS)
 
